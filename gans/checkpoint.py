@@ -1,0 +1,25 @@
+"""Checkpoints of the whole state with Orbax: written in the background, the last few kept."""
+from etils import epath
+import orbax.checkpoint as ocp
+
+from gans.state import GANState
+
+KEEP = 3
+
+
+def open_manager(workdir: epath.Path) -> ocp.CheckpointManager:
+  """Opens workdir/checkpoints; use it as a context manager, whose end waits for the last write."""
+  options = ocp.CheckpointManagerOptions(max_to_keep=KEEP)
+  return ocp.CheckpointManager(workdir / 'checkpoints', options=options)
+
+
+def save(manager: ocp.CheckpointManager, step: int, state: GANState):
+  """Copies the state (so it may be donated at once) and writes it in the background, unless it is there already."""
+  if step != manager.latest_step():
+    manager.save(step, args=ocp.args.StandardSave(state))
+
+
+def restore_latest(manager: ocp.CheckpointManager, state: GANState) -> GANState:
+  """Returns the latest state saved, placed as `state` is, or `state` itself where nothing was saved."""
+  step = manager.latest_step()
+  return state if step is None else manager.restore(step, args=ocp.args.StandardRestore(state))

@@ -1,0 +1,22 @@
+"""Drawing from a trained generator: noise in, pictures' pixels out."""
+import jax
+
+from gans.data.dataset import to_uint8
+
+
+def fixed_noise(seed: int, num: int, z_dim: int):
+  """The noise of a run's sample grids, [num, z_dim], the same at every step: only the generator changes."""
+  return jax.random.normal(jax.random.key(seed), (num, z_dim))
+
+
+def make_sampler(generator):
+  """Returns sample(variables, z [N,Z], label [N]) -> uint8 [N,H,W,C], or float32 points [N,D]; jitted.
+
+  `variables` are the generator's, such as a state's `ema`; batch norm uses its running averages.
+  """
+  @jax.jit
+  def sample(variables, z, label):
+    images = generator.apply(variables, z, label, train=False)
+    return to_uint8(images) if images.ndim == 4 else images
+
+  return sample

@@ -1,0 +1,169 @@
+"""The loop: data -> train_steps -> metrics, images, checkpoints. The one place where a config's names become modules."""
+from collections.abc import Iterator
+import functools
+import importlib
+import pkgutil
+from typing import NamedTuple
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from gans import algorithms, checkpoint, data, networks, sampling, sharding, state as states, validate, workdir as workdirs
+from gans.data import dataset as datasets, order
+from gans.errors import UserError
+from gans.report import Reporter
+from gans.train_step import Algorithm, make_train_step, make_train_steps
+
+GRID = 64  # images in a sample grid
+
+
+class Experiment(NamedTuple):
+  """What a config and its data set spell out."""
+  generator: nn.Module
+  critic: nn.Module
+  optimizers: tuple[optax.GradientTransformation, optax.GradientTransformation]  # generator's, critic's
+  algorithm: Algorithm
+
+
+def train(config, path) -> states.GANState:
+  """Trains `config` in the folder `path`, or goes on with what is there, and returns the final state.
+
+  Raises:
+    UserError: the config, the data set or the folder is not what it should be; nothing is written then.
+  """
+  validate.check_config(config)
+  mesh = sharding.make_mesh(config.batch_size)
+  dataset = data.load(config.dataset)
+  validate.check_data(config, dataset)
+  experiment = build(config, dataset)
+  state = create_state(config, experiment, dataset, mesh)
+  workdir = workdirs.open_workdir(path, config)
+  with checkpoint.open_manager(workdir) as manager:
+    state = checkpoint.restore_latest(manager, state)
+    start = int(state.step)
+    if start >= config.num_steps:
+      print(f'already finished: {workdir} is at step {start} of {config.num_steps}')
+      return state
+    with Reporter(workdir, config.num_steps, start) as reporter:
+      if start:
+        reporter.say(f'going on at step {start} of {config.num_steps}')
+      else:
+        reporter.describe(config, state)
+        reporter.samples(0, 'real', dataset.images[:GRID])
+      state = run_steps(config, experiment, dataset, mesh, state, manager, reporter)
+  print_results(workdir)
+  return state
+
+
+def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> states.GANState:
+  """Takes the steps that are left, reporting and saving at the config's intervals and at the end."""
+  train_steps = make_train_steps(
+      make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay), datasets.gather,
+      out_shardings=sharding.replicated(mesh))
+  sample = sampling.make_sampler(experiment.generator)
+  z, label = sampling.fixed_noise(config.seed, GRID, config.z_dim), jnp.zeros(GRID, jnp.int32)
+  arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
+  for step, stop in calls(int(state.step), config):
+    indices = jax.device_put(step_indices(config, step, len(dataset.images)), sharding.over_batch(mesh, 2))
+    state, metrics = train_steps(state, arrays, indices, stop - step)
+    reporter.metrics(stop, metrics, stop - step)
+    if is_due(stop, config.sample_every, config):
+      reporter.samples(stop, f'fake_{stop:07d}', sample(state.ema, z, label))
+    if is_due(stop, config.checkpoint_every, config):
+      checkpoint.save(manager, stop, state)
+      reporter.plot_losses()
+  return state
+
+
+def calls(step: int, config) -> Iterator[tuple[int, int]]:
+  """Yields (first step, stop) of each call of train_steps: it ends where something is due, after log_every at most."""
+  intervals = (config.log_every, config.sample_every, config.checkpoint_every)
+  while step < config.num_steps:
+    stop = min(config.num_steps, *(step - step % interval + interval for interval in intervals))
+    yield step, stop
+    step = stop
+
+
+def is_due(step: int, interval: int, config) -> bool:
+  """Tells whether something that happens every `interval` steps, and at the end, happens after `step` steps."""
+  return step % interval == 0 or step == config.num_steps
+
+
+def step_indices(config, step: int, num_examples: int) -> np.ndarray:
+  """The examples of the next log_every steps: [log_every, n_critic, batch_size] int32, whatever came before."""
+  batches = order.batch_indices(
+      config.seed, step * config.n_critic, config.log_every * config.n_critic, config.batch_size, num_examples)
+  return batches.reshape(config.log_every, config.n_critic, config.batch_size)
+
+
+def build(config, dataset: data.Dataset) -> Experiment:
+  """Resolves the names in a config: networks, optimizers and algorithm. Raises UserError for those there are not."""
+  image_shape = dataset.images.shape[1:]
+  generator = build_network('Generator', config.generator, image_shape=image_shape, dtype=jnp.dtype(config.dtype))
+  critic = build_network('Critic', config.critic, dtype=jnp.dtype(config.dtype))
+  optimizers = (build_optimizer(config, 'generator', 1), build_optimizer(config, 'critic', config.n_critic))
+  algorithm = _module(algorithms, 'algorithm', config.algorithm).make_algorithm(config, generator, critic)
+  return Experiment(generator, critic, optimizers, algorithm)
+
+
+def build_network(kind: str, config, **fields):
+  """Makes the module `kind` ('Generator' or 'Critic') of config.family from the config's other fields and `fields`."""
+  player = kind.lower()
+  settings = config.to_dict()
+  module = _module(networks, f'{player}.family', settings.pop('family'))
+  try:
+    return getattr(module, kind)(**settings, **fields)
+  except TypeError as error:
+    raise UserError(f'{player} of family {config.family!r}: {error}') from error
+
+
+def build_optimizer(config, player: str, updates_per_step: int) -> optax.GradientTransformation:
+  """Makes config.optimizer for a player; its schedule counts the player's own updates."""
+  settings = config.optimizer.to_dict()
+  rates = {name: settings.pop(f'{name}_learning_rate') for name in ('generator', 'critic')}
+  name, schedule = settings.pop('name'), settings.pop('schedule')
+  schedules = {'constant': lambda rate, _: rate,
+               'linear': functools.partial(optax.linear_schedule, end_value=0.0),
+               'cosine': optax.cosine_decay_schedule}
+  if schedule not in schedules:
+    raise UserError(f'optimizer.schedule={schedule!r}: expected one of {sorted(schedules)}')
+  num_updates = config.num_steps * updates_per_step
+  rate = (schedules[schedule](rates[player], transition_steps=num_updates) if schedule == 'linear'
+          else schedules[schedule](rates[player], num_updates))
+  if not hasattr(optax, name):
+    raise UserError(f'optimizer.name={name!r}: optax has no such optimizer; common ones are adam and rmsprop')
+  try:
+    return getattr(optax, name)(rate, **settings)
+  except TypeError as error:
+    raise UserError(f'optimizer {name!r}: {error}') from error
+
+
+def create_state(config, experiment: Experiment, dataset: data.Dataset, mesh) -> states.GANState:
+  """Creates the state of step 0 on every device of the mesh; a function of the config's seed."""
+  example = {'image': datasets.to_unit(jnp.asarray(dataset.images[:1])), 'label': jnp.zeros(1, jnp.int32)}
+
+  def create(rng):
+    return states.create_state(
+        rng, experiment.generator, experiment.critic, experiment.optimizers, config.z_dim, example)
+
+  return jax.jit(create, out_shardings=sharding.replicated(mesh))(jax.random.PRNGKey(config.seed))
+
+
+def print_results(workdir):
+  """Says where everything is."""
+  print(f'finished. In {workdir}:\n'
+        '  samples/      grids of the same noise over the steps, and real images\n'
+        '  losses.png    the losses over the steps\n'
+        '  checkpoints/  the last states; the same command with more steps goes on from there\n'
+        f'  events/       scalars and images: tensorboard --logdir={workdir}')
+
+
+def _module(package, field: str, name: str):
+  """Imports the file `name` of a package of this project, or says which files there are."""
+  names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+  if name not in names:
+    raise UserError(f'{field}={name!r}: expected one of {names}')
+  return importlib.import_module(f'{package.__name__}.{name}')

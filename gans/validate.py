@@ -1,0 +1,24 @@
+"""Refusing a config that cannot work, before any work is done."""
+from gans.errors import UserError
+
+
+def check_config(config):
+  """Raises UserError for the first field with a value that no run can use."""
+  intervals = ('log_every', 'sample_every', 'checkpoint_every')
+  for field in ('num_steps', 'batch_size', 'n_critic', 'z_dim', *intervals):
+    _expect(config, field, config[field] >= 1, 'a whole number of at least 1')
+  _expect(config, 'seed', config.seed >= 0, 'a whole number of at least 0')
+  _expect(config, 'gp_weight', 0 <= config.gp_weight < float('inf'), 'a number of at least 0')
+  _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
+  _expect(config, 'dtype', config.dtype in ('float32', 'bfloat16'), "'float32' or 'bfloat16'")
+
+
+def check_data(config, dataset):
+  """Raises UserError where the data set is too small for the config."""
+  size = len(dataset.images)
+  _expect(config, 'batch_size', config.batch_size <= size, f'at most {size}, the size of {config.dataset.name}')
+
+
+def _expect(config, field: str, holds: bool, expected: str):
+  if not holds:
+    raise UserError(f'{field}={config[field]!r}: expected {expected}')

@@ -1,0 +1,80 @@
+"""The folder of a run: it says by itself what was trained, and is never taken from somebody else's files.
+
+    config.json   checkpoints/   events/   samples/   losses.png
+"""
+import json
+
+from etils import epath
+import ml_collections
+
+from gans.errors import UserError
+
+VERSION = 1  # of the layout above
+# What a run may change when it goes on: none of these alters a step.
+MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'dataset.data_dir')
+
+
+def open_workdir(path, config) -> epath.Path:
+  """Creates the folder, or takes it up again where `config` made it; returns its path.
+
+  Raises:
+    UserError: it holds other files, was made with another config, or cannot be written.
+  """
+  workdir = epath.Path(path).expanduser()
+  try:
+    if _is_taken(workdir):
+      _refuse_another_config(workdir, config)
+    workdir.mkdir(parents=True, exist_ok=True)
+    record = {'version': VERSION, 'config': config.to_dict()}
+    # Replaced in one move, so that a run killed here leaves the old file or the new one.
+    (workdir / 'config.json.new').write_text(json.dumps(record, indent=2) + '\n')
+    (workdir / 'config.json.new').replace(workdir / 'config.json')
+  except OSError as error:
+    raise UserError(f'--workdir={path} cannot be written: {error.strerror or error}') from error
+  return workdir
+
+
+def read_config(path) -> ml_collections.ConfigDict:
+  """Returns the config that a workdir was made with; raises UserError where it is no workdir."""
+  try:
+    record = json.loads((epath.Path(path).expanduser() / 'config.json').read_text())
+    version, config = record['version'], record['config']
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise UserError(f'--workdir={path} is not the folder of a run: it has no readable config.json') from error
+  if version > VERSION:
+    raise UserError(f'--workdir={path} was made by a later version (layout {version}, this one reads up to {VERSION})')
+  return ml_collections.ConfigDict(config)
+
+
+def differences(old: dict, new: dict, prefix: str = '') -> dict[str, tuple]:
+  """Returns {field: (old value, new value)} of two nested dicts, fields as in the flags: 'dataset.name'."""
+  found = {}
+  for key in sorted(old.keys() | new.keys()):
+    a, b = old.get(key), new.get(key)
+    if isinstance(a, dict) and isinstance(b, dict):
+      found |= differences(a, b, f'{prefix}{key}.')
+    elif a != b:
+      found[prefix + key] = (a, b)
+  return found
+
+
+def _is_taken(workdir: epath.Path) -> bool:
+  """Tells whether there is anything in the folder; a first start that was killed leaves at most config.json.new."""
+  return workdir.exists() and any(child.name != 'config.json.new' for child in workdir.iterdir())
+
+
+def _refuse_another_config(workdir: epath.Path, config):
+  if not (workdir / 'config.json').exists():
+    raise UserError(f'--workdir={workdir} holds files of something else: give a new or empty folder')
+  new = json.loads(json.dumps(config.to_dict()))  # as the file has it: tuples are lists there
+  changed = {field: values for field, values in differences(read_config(workdir).to_dict(), new).items()
+             if field not in MAY_CHANGE and not _is_extension(field, values, config)}
+  if changed:
+    lines = [f'  {field}: {old!r} there, {new!r} now' for field, (old, new) in changed.items()]
+    raise UserError('\n'.join([f'--workdir={workdir} was made with another config:', *lines,
+                               'give another --workdir, or the same config to go on']))
+
+
+def _is_extension(field: str, values: tuple, config) -> bool:
+  """A finished run may be trained for longer, unless its learning rates depend on the number of steps."""
+  return field == 'num_steps' and config.optimizer.schedule == 'constant' and values[1] > values[0]

@@ -1,0 +1,49 @@
+"""Trains a GAN: python main.py --config=configs/wgan_gp.py --workdir=/tmp/run. Flags only; gans/train.py has the loop."""
+import pathlib
+import sys
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from gans.errors import UserError
+
+_CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment: a file in configs/, or FILE:VARIANT.')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Where checkpoints, samples and logs go.')
+flags.mark_flags_as_required(['config', 'workdir'])
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected arguments {argv[1:]}')
+  if not flags.FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.ERROR)  # Orbax and CLU tell much; --verbosity=0 lets them
+  import gans.train  # here, so that a mistyped flag is answered at once
+  try:
+    gans.train.train(_CONFIG.value, _WORKDIR.value)
+  except UserError as error:
+    sys.exit(f'error: {error}')
+
+
+def parse_flags(argv):
+  """Parses as absl does, but answers what is wrong with the config in a line, not with a traceback."""
+  try:
+    positional = flags.FLAGS(argv)
+    _CONFIG.value.lock()  # fails where the file was not found
+    return positional
+  except flags.Error as error:
+    sys.exit(f'error: {str(error).splitlines()[0]} {_last_line(error)}\nrun with --helpfull for all flags')
+  except AttributeError as error:
+    sys.exit(f'error: the config has no field {error}; its file and configs/base.py have them all'.replace('\\n', ' '))
+  except OSError:
+    there = ', '.join(sorted(str(path) for path in pathlib.Path('configs').glob('*.py')))
+    sys.exit(f'error: no config at the path given as --config; there are {there}')
+
+
+def _last_line(error: Exception) -> str:
+  """The line that says what happened, where a message quotes a traceback; nothing where it is one line anyway."""
+  lines = str(error).strip().splitlines()
+  return lines[-1].strip() if len(lines) > 1 else ''
+
+
+if __name__ == '__main__':
+  app.run(main, flags_parser=parse_flags)
