@@ -1,4 +1,4 @@
-"""Trains a GAN: python main.py --config=configs/wgan_gp.py --workdir=/tmp/run. Flags only; gans/train.py has the loop."""
+"""Trains a GAN: python main.py --config=configs/wgan_gp.py --workdir=/tmp/run. Flags only: see gans/train.py."""
 import pathlib
 import sys
 

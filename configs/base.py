@@ -41,7 +41,7 @@ def get_config() -> ml_collections.ConfigDict:
       # `family` is a file in gans/networks; the other fields are those of its Generator and its Critic.
       'generator': {'family': 'dcgan'},
       'critic': {'family': 'dcgan'},
-      # `name` is optax's; `schedule` 'constant', or 'linear' or 'cosine' to zero over num_steps; other fields go to optax.
+      # `name` and further fields are optax's; `schedule`: 'constant', or 'linear' or 'cosine' to zero at the end.
       'optimizer': {'name': 'adam', 'generator_learning_rate': 1e-4, 'critic_learning_rate': 1e-4,
                     'schedule': 'constant', 'b1': 0.5, 'b2': 0.9},
   })

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flax import linen as nn
-import jax
 from jax import lax
 import jax.numpy as jnp
 
@@ -41,7 +40,7 @@ def conv_transpose(x, kernel, strides: tuple[int, int] = (1, 1), padding: Paddin
 
 
 def _transpose_pads(kernel: int, stride: int, padding: str) -> tuple[int, int]:
-  """Returns the pads of the dilated input for which the output is stride times the input ('SAME') or whole ('VALID')."""
+  """Returns the pads of the dilated input: output stride times the input ('SAME'), or nothing cropped ('VALID')."""
   if padding == 'SAME':
     total = kernel + stride - 2
     low = kernel - 1 if stride > kernel - 1 else -(-total // 2)

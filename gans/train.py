@@ -1,4 +1,4 @@
-"""The loop: data -> train_steps -> metrics, images, checkpoints. The one place where a config's names become modules."""
+"""The loop: data -> train_steps -> metrics, images, checkpoints. Only here do a config's names become modules."""
 from collections.abc import Iterator
 import functools
 import importlib
@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gans import algorithms, checkpoint, data, networks, sampling, sharding, state as states, validate, workdir as workdirs
-from gans.data import dataset as datasets, order
+from gans import algorithms, checkpoint, data, networks, sampling, sharding, validate
+from gans import state as states
+from gans import workdir as workdirs
+from gans.data import dataset as datasets
+from gans.data import order
 from gans.errors import UserError
 from gans.report import Reporter
 from gans.train_step import Algorithm, make_train_step, make_train_steps

@@ -31,7 +31,7 @@ def load(config) -> Dataset:
     source = builder.as_data_source(split=config.split)
   except (ValueError, KeyError) as error:
     raise UserError(f'dataset.split={config.split!r}: {config.name} has {sorted(builder.info.splits)}') from error
-  num_classes = getattr(features.get('label'), 'num_classes', None) or 0
+  num_classes = features['label'].num_classes if 'label' in features else 0
   chunks = (source.__getitems__(list(range(i, min(i + READ, len(source))))) for i in range(0, len(source), READ))
   fitted, labels = [], []
   with tqdm.tqdm(total=len(source), desc=f'reading {config.name}', unit=' images', disable=None) as progress:
@@ -54,8 +54,8 @@ def _prepared_builder(tfds, config):
   if not builder.is_prepared():
     if not _online():
       raise UserError(
-          f'dataset.name={config.name!r} is not prepared in {builder.data_path} and there is no network to download it. '
-          f'Run `tfds build {config.name} --file_format=array_record` on a machine that has one and give the folder as '
+          f'dataset.name={config.name!r} is not prepared in {builder.data_path} and there is no network to get it: '
+          f'run `tfds build {config.name} --file_format=array_record` on a machine that has one and give the folder as '
           '--config.dataset.data_dir, or train on the digits that need no download: --config.dataset.name=mnist_5k')
     builder.download_and_prepare(file_format='array_record')
   return builder

@@ -1,0 +1,104 @@
+"""Data sets: what is in them, how they are fitted and scaled, and what is said where they are not to be had."""
+import time
+
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+
+from gans import data
+from gans.data import dataset, images
+from gans.errors import UserError
+
+
+def ask(name, **fields):
+  return ml_collections.ConfigDict({'name': name, 'data_dir': '', 'split': 'train', 'image_size': 28, **fields})
+
+
+def test_mnist_5k_has_500_of_each_digit():
+  digits = data.load(ask('mnist_5k'))
+  assert digits.images.shape == (5000, 28, 28, 1) and digits.images.dtype == np.uint8
+  assert (digits.images.min(), digits.images.max()) == (0, 255)
+  np.testing.assert_array_equal(np.bincount(digits.labels), [500] * 10)
+
+
+def test_scaling_is_exact_and_comes_back():
+  pixels = np.arange(256, dtype=np.uint8)
+  unit = dataset.to_unit(jnp.asarray(pixels))
+  assert (float(unit.min()), float(unit.max())) == (-1, 1)
+  np.testing.assert_array_equal(dataset.to_uint8(unit), pixels)
+
+
+def test_gather_makes_the_batch_of_an_index():
+  pixels, labels = np.array([[0], [255], [51]], np.uint8), np.array([7, 8, 9], np.int32)
+  batch = dataset.gather((jnp.asarray(pixels), jnp.asarray(labels)), jnp.array([[2, 1]]), None)
+  np.testing.assert_allclose(batch['image'], [[[-0.6], [1]]], rtol=1e-6)
+  np.testing.assert_array_equal(batch['label'], [[9, 8]])
+
+
+def test_fit_crops_the_centre_and_resizes():
+  image = np.zeros((10, 30, 3), np.uint8)
+  image[:, 10:20] = 200
+  assert (images.fit(image, 5) == 200).all()
+  assert images.fit(np.full((7, 4, 1), 9, np.uint8), 8).shape == (8, 8, 1)
+
+
+def test_ring_has_eight_tight_modes():
+  points = data.load(ask('ring8'))
+  assert points.images.dtype == np.float32 and points.num_classes == 8
+  centres = np.stack([points.images[points.labels == k].mean(0) for k in range(8)])
+  np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 2 / 1.414, rtol=1e-3)
+  assert points.images[points.labels == 0].std() < 2
+
+
+@pytest.fixture(scope='module')
+def tfds_dir(tmp_path_factory):
+  """A folder with a real TFDS data set in it, prepared as array_record: 23 images of differing sizes."""
+  import tensorflow_datasets as tfds
+
+  class Blobs(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    VERSION = tfds.core.Version('1.0.0')
+
+    def _info(self):
+      features = tfds.features.FeaturesDict(
+          {'image': tfds.features.Image(), 'label': tfds.features.ClassLabel(names=['dark', 'light'])})
+      return tfds.core.DatasetInfo(builder=self, features=features)
+
+    def _split_generators(self, dl_manager):
+      return {'train': self._generate_examples()}
+
+    def _generate_examples(self):
+      for i in range(23):
+        yield i, {'image': np.full((10 + i, 12, 3), 10 * i, np.uint8), 'label': int(i > 11)}
+
+  folder = tmp_path_factory.mktemp('tfds')
+  Blobs.name = 'blobs'
+  Blobs(data_dir=folder, file_format='array_record').download_and_prepare()
+  return str(folder)
+
+
+def test_tfds_data_set_is_read_and_fitted(tfds_dir):
+  blobs = data.load(ask('blobs', data_dir=tfds_dir, image_size=8))
+  assert blobs.images.shape == (23, 8, 8, 3) and blobs.num_classes == 2
+  values = blobs.images[:, 0, 0, 0].astype(int)
+  np.testing.assert_array_equal(np.sort(values), 10 * np.arange(23))
+  np.testing.assert_array_equal(blobs.labels, values > 110)
+  assert len(data.load(ask('blobs', data_dir=tfds_dir, split='train[:30%]')).images) == 7
+
+
+def test_unknown_split_is_named(tfds_dir):
+  with pytest.raises(UserError, match=r"dataset.split='valid'.*train"):
+    data.load(ask('blobs', data_dir=tfds_dir, split='valid'))
+
+
+def test_unknown_data_set_is_named():
+  with pytest.raises(UserError, match="dataset.name='mnst'.*mnist_5k"):
+    data.load(ask('mnst'))
+
+
+def test_no_network_is_said_within_seconds(tmp_path, monkeypatch):
+  monkeypatch.setattr('socket.create_connection', lambda *_: (_ for _ in ()).throw(OSError('unreachable')))
+  start = time.monotonic()
+  with pytest.raises(UserError, match=r"'mnist' is not prepared.*tfds build mnist.*mnist_5k"):
+    data.load(ask('mnist', data_dir=str(tmp_path)))
+  assert time.monotonic() - start < 10

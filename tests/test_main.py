@@ -1,0 +1,37 @@
+"""The command itself, as a user types it: exit codes and messages."""
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def run(*arguments, timeout=120):
+  return subprocess.run([sys.executable, 'main.py', *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
+                        timeout=timeout)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--config=configs/wgan_gp.py', '--config.generator.hiden=3'], 'no field'),
+    (['--config=configs/wgan_gp.py', '--config.n_critic=many'], 'config.n_critic=many'),
+    (['--config=configs/wgan_gp.py:tiny'], "no variant 'tiny'"),
+    (['--config=configs/no_such.py'], 'configs/wgan_gp.py'),
+    ([], '--config'),
+])
+def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
+  result = run(*arguments, f'--workdir={tmp_path / "run"}', timeout=20)
+  assert result.returncode == 1 and message in result.stderr
+  assert 'Traceback' not in result.stderr and len(result.stderr.splitlines()) <= 3
+  assert not (tmp_path / 'run').exists()
+
+
+def test_trains_from_the_command_line(tmp_path):
+  result = run('--config=configs/wgan_gp.py:test', f'--workdir={tmp_path / "run"}')
+  assert result.returncode == 0, result.stderr
+  assert 'critic_loss=' in result.stdout and '4/4' in result.stdout  # no terminal: the bar as plain lines
+  assert 'losses.png' in result.stdout
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine' / 'notes').write_text('')
+  refused = run('--config=configs/wgan_gp.py:test', f'--workdir={tmp_path / "mine"}')
+  assert refused.returncode == 1 and 'something else' in refused.stderr and 'Traceback' not in refused.stderr

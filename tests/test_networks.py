@@ -1,0 +1,112 @@
+"""Shapes, ranges and exact parameter counts of every config's networks."""
+import importlib
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gans import train
+from gans.data.dataset import Dataset
+from gans.errors import UserError
+from gans.networks import dcgan, mlp
+
+# (config, variant): parameters of (generator, critic), worked out by hand where they are few.
+PARAMETERS = {
+    ('wgan_gp', ''): (237_345, 42_577),
+    ('wgan_gp', 'source'): (747_841, 9_105),
+}
+EXPERIMENTS = sorted(path.stem for path in pathlib.Path('configs').glob('*.py') if path.stem != 'base')
+
+
+def count(params) -> int:
+  return sum(p.size for p in jax.tree.leaves(params))
+
+
+def init(module, x):
+  return jax.eval_shape(lambda: module.init(jax.random.key(0), x, jnp.zeros(len(x), jnp.int32), train=False))['params']
+
+
+def test_table_has_every_config():
+  assert {name for name, _ in PARAMETERS} == set(EXPERIMENTS)
+
+
+def init_and_apply(module, x, label=None):
+  """Returns (output, variables), compiled: op by op it takes seconds."""
+  return jax.jit(lambda x: module.init_with_output(jax.random.key(0), x, label, train=True))(x)
+
+
+@pytest.mark.parametrize('name, variant', PARAMETERS)
+def test_exact_parameter_counts(name, variant):
+  config = importlib.import_module(f'configs.{name}').get_config(variant)
+  image = np.zeros((2, 28, 28, 1), np.uint8)
+  experiment = train.build(config, Dataset(image, np.zeros(2, np.int32), 10))
+  counts = (count(init(experiment.generator, jnp.zeros((2, config.z_dim)))),
+            count(init(experiment.critic, jnp.zeros((2, 28, 28, 1)))))
+  assert counts == PARAMETERS[name, variant]
+
+
+def test_dcgan_counts_by_hand():
+  generator = dcgan.Generator((28, 28, 1), start=7, hidden=(8, 4))
+  assert count(init(generator, jnp.zeros((1, 6)))) == sum([
+      (6 + 1) * 7 * 7 * 8, 2 * 8,  # dense, norm
+      4 * 4 * 8 * 4 + 4, 2 * 4,  # transposed convolution, norm
+      4 * 4 * 4 * 1 + 1])
+  critic = dcgan.Critic(hidden=(4, 8))
+  assert count(init(critic, jnp.zeros((1, 28, 28, 1)))) == sum([
+      4 * 4 * 1 * 4 + 4, 2 * 4, 4 * 4 * 4 * 8 + 8, 2 * 8, 7 * 7 * 8 + 1])
+
+
+@pytest.mark.parametrize('norm', ['batch', 'layer', 'none'])
+@pytest.mark.parametrize('generator, critic, shape', [
+    (dcgan.Generator((28, 28, 1), hidden=(4, 4)), dcgan.Critic((4, 4)), (28, 28, 1)),
+    (mlp.Generator((6, 6, 3), (8,)), mlp.Critic((8,)), (6, 6, 3)),
+])
+def test_shapes_and_ranges(generator, critic, shape, norm):
+  generator, critic = generator.clone(norm=norm), critic.clone(norm=norm)
+  label = jnp.zeros(5, jnp.int32)
+  image, _ = init_and_apply(generator, 100 * jnp.ones((5, 8)), label)
+  score, _ = init_and_apply(critic, image, label)
+  assert image.shape == (5, *shape) and score.shape == (5,)
+  assert image.dtype == score.dtype == jnp.float32
+  assert jnp.abs(image).max() <= 1
+
+
+def test_points_are_not_squashed():
+  image, _ = init_and_apply(mlp.Generator((2,), output='linear'), 1e3 * jnp.ones((1, 4)))
+  assert image.shape == (1, 2) and jnp.abs(image).max() > 1
+
+
+def test_layer_norm_keeps_examples_apart_and_batch_norm_does_not():
+  x = jax.random.normal(jax.random.key(0), (4, 28, 28, 1))
+  for norm, apart in (('layer', True), ('none', True), ('batch', False)):
+    critic = dcgan.Critic((4, 4), norm=norm)
+    _, variables = init_and_apply(critic, x)
+    score = jax.jit(lambda x: critic.apply(variables, x, None, train=True, mutable=['batch_stats'])[0])
+    moved = score(x.at[1:].multiply(3.0))[0] - score(x)[0]
+    assert (abs(float(moved)) < 1e-6) == apart
+
+
+def test_initial_weights_are_normal_0_02_where_asked():
+  _, variables = init_and_apply(dcgan.Generator((28, 28, 1)), jnp.zeros((1, 64)))
+  kernel = variables['params']['ConvTranspose_0']['kernel']
+  assert float(kernel.std()) == pytest.approx(0.02, rel=0.02) and abs(float(kernel.mean())) < 1e-3
+
+
+def test_bfloat16_computes_so_but_keeps_float32_parameters_and_scores():
+  critic = dcgan.Critic((4, 4), dtype=jnp.bfloat16)
+  score, variables = init_and_apply(critic, jnp.ones((2, 28, 28, 1)))
+  assert score.dtype == jnp.float32
+  assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype('float32')}
+
+
+@pytest.mark.parametrize('module, x, message', [
+    (dcgan.Generator((30, 30, 1)), jnp.zeros((1, 8)), r'\(28, 28, 1\).*\(30, 30, 1\)'),
+    (dcgan.Generator((28, 28, 1), kernels=(4, 4, 4)), jnp.zeros((1, 8)), '3 entries for 2 layers'),
+    (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 28, 28, 1)), "head='conv'"),
+    (dcgan.Critic((4,), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
+])
+def test_settings_that_do_not_fit_are_named(module, x, message):
+  with pytest.raises(UserError, match=message):
+    init(module, x)

@@ -1,0 +1,80 @@
+"""The convolutions as dots equal XLA's, in value and in the derivatives that a gradient penalty takes."""
+from flax import linen as nn
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gans import ops
+
+CASES = [  # kernel, strides, padding, height and width of the input
+    ((4, 4), (2, 2), 'SAME', (7, 7)),
+    ((4, 4), (2, 2), 'VALID', (13, 13)),
+    ((3, 3), (2, 2), 'VALID', (6, 5)),
+    ((4, 4), (1, 1), 'VALID', (4, 4)),
+    ((5, 3), (3, 2), 'SAME', (8, 9)),
+    ((3, 3), (1, 2), ((1, 2), (0, 1)), (5, 5)),
+    ((2, 2), (3, 3), 'SAME', (7, 8)),
+    ((1, 1), (1, 1), 'SAME', (3, 3)),
+]
+PAIRS = {'conv': (ops.Conv, nn.Conv), 'conv_transpose': (ops.ConvTranspose, nn.ConvTranspose)}
+
+
+@pytest.fixture(autouse=True)
+def float64():
+  with jax.enable_x64(True):
+    yield
+
+
+def penalised(module, params, x):
+  """A loss with a gradient penalty in it: its gradient needs the convolution's second derivative."""
+  score = lambda x: jnp.sum(jnp.sin(module.apply({'params': params}, x)))
+  return score(x) + jnp.sum(jax.grad(score)(x) ** 2)
+
+
+@pytest.mark.parametrize('name', PAIRS)
+@pytest.mark.parametrize('kernel, strides, padding, size', CASES)
+def test_equals_flax_through_second_derivatives(name, kernel, strides, padding, size):
+  ours, flaxs = (module(4, kernel, strides, padding, dtype=jnp.float64) for module in PAIRS[name])
+  x = jax.random.normal(jax.random.key(0), (2, *size, 3), jnp.float64)
+  params = ours.init(jax.random.key(1), x)['params']
+  params = jax.tree.map(lambda p: jnp.asarray(np.random.default_rng(0).standard_normal(p.shape)), params)
+
+  def results(module):
+    value = module.apply({'params': params}, x)
+    return value, jax.value_and_grad(lambda p, x: penalised(module, p, x), argnums=(0, 1))(params, x)
+
+  ours, flaxs = jax.jit(lambda: results(ours))(), jax.jit(lambda: results(flaxs))()
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11), ours, flaxs)
+
+
+def test_equal_under_vmap_and_scan():
+  x = jax.random.normal(jax.random.key(0), (3, 2, 6, 6, 3), jnp.float64)
+  kernel = jax.random.normal(jax.random.key(1), (4, 4, 3, 5), jnp.float64)
+  for ours, theirs in ((ops.conv, lambda x, k, s, p: lax.conv_general_dilated(x, k, s, p, dimension_numbers=ops.NHWC)),
+                       (ops.conv_transpose, lax.conv_transpose)):
+    want = np.stack([theirs(x, kernel, (2, 2), 'SAME') for x in x])
+    apply = lambda x, op=ours: op(x, kernel, (2, 2), 'SAME')
+    np.testing.assert_allclose(jax.jit(jax.vmap(apply))(x), want, atol=1e-12)
+    np.testing.assert_allclose(lax.scan(lambda _, x: (None, apply(x)), None, x)[1], want, atol=1e-12)
+
+
+def test_bfloat16_sums_in_float32():
+  x, kernel = jnp.ones((1, 1, 1, 4096), jnp.bfloat16), jnp.full((1, 1, 4096, 1), 1 + 1 / 128, jnp.bfloat16)
+  value = ops.conv(x, kernel)  # bfloat16 sums would stop growing at 256
+  assert value.dtype == jnp.bfloat16 and float(value[0, 0, 0, 0]) == 4128
+
+
+def test_lowers_to_dots_on_a_cpu_only():
+  def text(platform):
+    traced = jax.jit(lambda x, k: ops.conv(x, k, (2, 2))).trace(jnp.ones((1, 8, 8, 3)), jnp.ones((4, 4, 3, 2)))
+    return traced.lower(lowering_platforms=(platform,)).as_text()
+
+  assert 'stablehlo.convolution' not in text('cpu')
+  assert 'stablehlo.convolution' in text('tpu') and 'stablehlo.convolution' in text('cuda')
+
+
+def test_unknown_padding_is_named():
+  with pytest.raises(ValueError, match='CIRCULAR'):
+    ops.conv_transpose(jnp.ones((1, 2, 2, 1)), jnp.ones((3, 3, 1, 1)), padding='CIRCULAR')

@@ -1,0 +1,25 @@
+"""Pictures: the layout of a grid, the smoothing of a curve, and that files come out."""
+import matplotlib.image
+import numpy as np
+
+from gans import pictures
+
+
+def test_grid_goes_row_by_row_and_pads_with_black():
+  images = np.arange(1, 6, dtype=np.uint8)[:, None, None, None] * np.ones((5, 2, 3, 1), np.uint8)
+  picture = pictures.grid(images, columns=3)
+  assert picture.shape == (4, 9, 1)
+  np.testing.assert_array_equal(picture[::2, ::3, 0], [[1, 2, 3], [4, 5, 0]])
+
+
+def test_smooth_is_a_centred_mean():
+  np.testing.assert_allclose(pictures.smooth(np.array([0.0, 3, 0, 6]), share=0.5), [1.5, 1, 3, 3])
+  np.testing.assert_allclose(pictures.smooth(np.ones(100)), 1)
+
+
+def test_files_are_pictures(tmp_path):
+  pictures.save_png(tmp_path / 'a.png', np.full((4, 5, 1), 7, np.uint8))
+  assert (np.round(255 * matplotlib.image.imread(tmp_path / 'a.png')) == 7).all()
+  pictures.plot_losses(tmp_path / 'b.png', {'critic_loss': ([1, 2, 3], [3.0, 2.0, 1.0])})
+  assert matplotlib.image.imread(tmp_path / 'b.png').shape[:2] == (540, 960)
+  assert pictures.picture(np.zeros((10, 2), np.float32)).shape == (480, 480, 3)

@@ -1,0 +1,87 @@
+"""The loop: what it calls when, what it leaves behind, and that stopping and going on changes nothing."""
+import jax
+import numpy as np
+import pytest
+
+from configs import wgan_gp
+from gans import report, train
+from gans.errors import UserError
+
+
+class Interrupted(Exception):
+  """Stands for whatever ends a run in the middle."""
+
+
+def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, config, monkeypatch):
+  config.num_steps, config.log_every, config.checkpoint_every, config.sample_every = 11, 4, 3, 5
+  whole = train.train(config, tmp_path / 'whole')
+
+  write = report.Reporter.metrics
+
+  def metrics(self, step, metrics, count):
+    write(self, step, metrics, count)
+    if step == 8:  # the last checkpoint is of step 6, the last sample grid of step 5
+      raise Interrupted
+
+  monkeypatch.setattr(report.Reporter, 'metrics', metrics)
+  with pytest.raises(Interrupted):
+    train.train(config, tmp_path / 'cut')
+  monkeypatch.undo()
+  resumed = train.train(config, tmp_path / 'cut')
+
+  jax.tree.map(np.testing.assert_array_equal, whole, resumed)
+  for grid in (tmp_path / 'whole' / 'samples').iterdir():
+    assert grid.read_bytes() == (tmp_path / 'cut' / 'samples' / grid.name).read_bytes()
+  steps, values = report.read_scalars(tmp_path / 'cut' / 'events', ['critic_loss'])['critic_loss']
+  assert steps == (3, 4, 5, 6, 8, 9, 10, 11) and np.isfinite(values).all()
+
+
+def test_a_finished_run_says_so_and_changes_nothing(tmp_path, config, capsys):
+  first = train.train(config, tmp_path)
+  before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.parent.name == 'samples'}
+  again = train.train(config, tmp_path)
+  assert 'already finished' in capsys.readouterr().out
+  jax.tree.map(np.testing.assert_array_equal, first, again)
+  assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_calls_end_where_something_is_due(config):
+  config.num_steps, config.log_every, config.sample_every, config.checkpoint_every = 23, 10, 6, 15
+  assert [stop for _, stop in train.calls(0, config)] == [6, 10, 12, 15, 18, 20, 23]
+  assert list(train.calls(20, config)) == [(20, 23)]
+  assert list(train.calls(23, config)) == []
+
+
+@pytest.mark.parametrize('field, value, message', [
+    ('n_critic', 0, 'n_critic=0: expected'),
+    ('gp_weight', -1.0, 'gp_weight=-1.0: expected'),
+    ('gp_weight', float('nan'), 'gp_weight=nan: expected'),
+    ('batch_size', 5001, 'batch_size=5001: expected at most 5000, the size of mnist_5k'),
+    ('num_steps', 0, 'num_steps=0'),
+    ('log_every', 0, 'log_every=0'),
+    ('ema_decay', 1.0, 'ema_decay=1.0'),
+    ('dtype', 'float16', "dtype='float16': expected 'float32' or 'bfloat16'"),
+    ('algorithm', 'wgan-gp', r"algorithm='wgan-gp': expected one of \[.*'wgan_gp'"),
+    ('generator.family', 'resnet', r"generator.family='resnet': expected one of"),
+    ('critic', {'family': 'mlp', 'width': 3}, "critic of family 'mlp'.*'width'"),
+    ('optimizer.name', 'adamm', "optimizer.name='adamm'"),
+    ('optimizer.schedule', 'step', "optimizer.schedule='step': expected one of"),
+])
+def test_bad_input_is_named_before_anything_is_written(tmp_path, config, field, value, message):
+  with config.unlocked():
+    *parents, name = field.split('.')
+    target = config
+    for parent in parents:
+      target = target[parent]
+    target[name] = value
+  with pytest.raises(UserError, match=message):
+    train.train(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_an_image_size_that_the_network_cannot_make_is_named(tmp_path):
+  config = wgan_gp.get_config('test')
+  config.dataset.image_size = 30
+  with pytest.raises(UserError, match=r'images of \(28, 28, 1\), the data have \(30, 30, 1\): change dataset.image_size'):
+    train.train(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()

@@ -1,0 +1,67 @@
+"""A workdir is taken up only by the config that made it, and nothing else in the world is touched."""
+import os
+import stat
+
+import pytest
+
+from gans import workdir
+from gans.errors import UserError
+
+
+def test_config_comes_back_as_it_was(tmp_path, config):
+  made = workdir.open_workdir(tmp_path / 'new' / 'run', config)
+  assert workdir.differences(workdir.read_config(made).to_dict(), {**config.to_dict()}).keys() == {
+      'critic.hidden', 'generator.hidden'}  # tuples come back as lists, which linen takes as well
+  workdir.open_workdir(made, config)  # the same again is welcome
+
+
+def test_another_config_is_refused_and_the_difference_printed(tmp_path, config):
+  made = workdir.open_workdir(tmp_path, config)
+  before = (made / 'config.json').read_text()
+  config.batch_size, config.generator.norm = 4, 'none'
+  with pytest.raises(UserError, match=r"batch_size: 8 there, 4 now\n.*generator.norm: 'batch' there, 'none' now"):
+    workdir.open_workdir(tmp_path, config)
+  assert (made / 'config.json').read_text() == before
+
+
+def test_a_longer_run_is_welcome_unless_its_learning_rates_change(tmp_path, config):
+  config.optimizer.schedule = 'constant'
+  workdir.open_workdir(tmp_path / 'constant', config)
+  config.num_steps *= 2
+  workdir.open_workdir(tmp_path / 'constant', config)
+  config.optimizer.schedule = 'linear'
+  workdir.open_workdir(tmp_path / 'linear', config)
+  config.num_steps *= 2
+  with pytest.raises(UserError, match='num_steps'):
+    workdir.open_workdir(tmp_path / 'linear', config)
+
+
+def test_somebody_elses_files_are_left_alone(tmp_path, config):
+  (tmp_path / 'thesis.tex').write_text('years of work')
+  with pytest.raises(UserError, match='something else'):
+    workdir.open_workdir(tmp_path, config)
+  assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, config):
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(UserError, match='file/run cannot be written'):
+    workdir.open_workdir(tmp_path / 'file' / 'run', config)
+  if os.geteuid():  # root may write everywhere
+    tmp_path.chmod(stat.S_IREAD | stat.S_IEXEC)
+    with pytest.raises(UserError, match='cannot be written'):
+      workdir.open_workdir(tmp_path / 'run', config)
+
+
+@pytest.mark.parametrize('text', [None, '', '{}', '[1]', '{"version": 1}'])
+def test_what_is_no_workdir_is_said_to_be_none(tmp_path, text):
+  if text is not None:
+    (tmp_path / 'config.json').write_text(text)
+  with pytest.raises(UserError, match='not the folder of a run'):
+    workdir.read_config(tmp_path)
+
+
+def test_a_later_layout_is_named(tmp_path):
+  (tmp_path / 'config.json').write_text('{"version": 99, "config": {}}')
+  with pytest.raises(UserError, match='layout 99'):
+    workdir.read_config(tmp_path)
