@@ -26,17 +26,24 @@ def get_config() -> ml_collections.ConfigDict:
       # Steps between points in TensorBoard, and at most in one call of the compiled program.
       'log_every': 50,
       # Steps between sample grids.
-      'sample_every': 250,
+      'sample_every': 100,
       # Steps between checkpoints.
-      'checkpoint_every': 1000,
+      'checkpoint_every': 500,
       'dataset': {
-          # 'mnist_5k' needs no network; 'ring8' is 2-D; any image data set of TFDS goes by its name.
+          # 'mnist_5k' needs no network; 'folder' is your own images; 'ring8', 'grid25' and 'swiss_roll' are 2-D;
+          # 'stacked_mnist' and 'stacked_mnist_5k' have 1,000 modes; any image data set of TFDS goes by its name.
           'name': 'mnist_5k',
+          # The folder of 'folder'.
+          'path': '',
           # Where TFDS finds or puts its data sets; '': ~/tensorflow_datasets.
           'data_dir': '',
           'split': 'train',
           # Height and width in pixels: a centre crop, resized.
           'image_size': 28,
+          # A TFDS feature that holds a bounding box to crop to, such as 'head_bbox'; '': none.
+          'crop': '',
+          # Whether every second image is mirrored, at random.
+          'flip': False,
       },
       # `family` is a file in gans/networks; the other fields are those of its Generator and its Critic.
       'generator': {'family': 'dcgan'},

@@ -9,7 +9,7 @@ def get_config(variant: str = ''):
                       'padding': 'SAME', 'norm': 'batch', 'init_stddev': 0.02}
   config.critic = {'family': 'dcgan', 'hidden': (16, 32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
                    'norm': 'layer', 'head': 'dense', 'init_stddev': 0.02}
-  config.num_steps = 3000
+  config.num_steps = 3600
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 5e-4
   return base.variant_of(config, variant, source=source, test=test)
 

@@ -23,3 +23,11 @@ def gradient_norms(score, x):
 def gradient_penalty(score, real, fake, rng):
   """E[(||grad D(x_hat)|| - 1)^2], x_hat between real and fake (Gulrajani et al. 2017, eq. 3, without the weight)."""
   return jnp.mean((gradient_norms(score, interpolate(real, fake, rng)) - 1) ** 2)
+
+
+def weighted(weight: float, score, real, fake, rng):
+  """Returns (weight * gradient_penalty, its metrics), or (0, {}) without computing anything for weight 0."""
+  if weight == 0:
+    return 0.0, {}
+  penalty = gradient_penalty(score, real, fake, rng)
+  return weight * penalty, {'gradient_penalty': penalty}

@@ -7,8 +7,8 @@ from PIL import Image
 
 
 def picture(samples: np.ndarray) -> np.ndarray:
-  """Makes one picture [H,W,C] uint8 of samples: a square grid of [N,H,W,C] uint8, or a plot of points [N,2]."""
-  return grid(samples, columns=int(np.ceil(len(samples) ** 0.5))) if samples.ndim == 4 else scatter(samples)
+  """Makes one picture [H,W,C] uint8: a grid of images [N,H,W,C] uint8, eight in a row, or a plot of points [N,2]."""
+  return grid(samples, columns=8) if samples.ndim == 4 else scatter(samples)
 
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:

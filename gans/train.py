@@ -20,7 +20,7 @@ from gans.errors import UserError
 from gans.report import Reporter
 from gans.train_step import Algorithm, make_train_step, make_train_steps
 
-GRID = 64  # images in a sample grid
+GRID, GRID_COLUMNS, GRID_CLASSES = 64, 8, 16  # images in a sample grid; of labelled models a row per class
 
 
 class Experiment(NamedTuple):
@@ -64,10 +64,12 @@ def train(config, path) -> states.GANState:
 def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> states.GANState:
   """Takes the steps that are left, reporting and saving at the config's intervals and at the end."""
   train_steps = make_train_steps(
-      make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay), datasets.gather,
+      make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay),
+      datasets.gather_flipped if config.dataset.flip else datasets.gather,
       out_shardings=sharding.replicated(mesh))
   sample = sampling.make_sampler(experiment.generator)
-  z, label = sampling.fixed_noise(config.seed, GRID, config.z_dim), jnp.zeros(GRID, jnp.int32)
+  label = grid_labels(config, dataset.num_classes)
+  z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
   for step, stop in calls(int(state.step), config):
     indices = jax.device_put(step_indices(config, step, len(dataset.images)), sharding.over_batch(mesh, 2))
@@ -79,6 +81,13 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> st
       checkpoint.save(manager, stop, state)
       reporter.plot_losses()
   return state
+
+
+def grid_labels(config, num_classes: int) -> np.ndarray:
+  """Labels of a sample grid [N] int32: GRID zeros, or a row of GRID_COLUMNS for each of the first GRID_CLASSES."""
+  if not config.generator.get('label_dim'):
+    return np.zeros(GRID, np.int32)
+  return np.repeat(np.arange(min(num_classes, GRID_CLASSES), dtype=np.int32), GRID_COLUMNS)
 
 
 def calls(step: int, config) -> Iterator[tuple[int, int]]:
@@ -105,8 +114,9 @@ def step_indices(config, step: int, num_examples: int) -> np.ndarray:
 def build(config, dataset: data.Dataset) -> Experiment:
   """Resolves the names in a config: networks, optimizers and algorithm. Raises UserError for those there are not."""
   image_shape = dataset.images.shape[1:]
-  generator = build_network('Generator', config.generator, image_shape=image_shape, dtype=jnp.dtype(config.dtype))
-  critic = build_network('Critic', config.critic, dtype=jnp.dtype(config.dtype))
+  fields = {'num_classes': dataset.num_classes, 'dtype': jnp.dtype(config.dtype)}
+  generator = build_network('Generator', config.generator, image_shape=image_shape, **fields)
+  critic = build_network('Critic', config.critic, **fields)
   optimizers = (build_optimizer(config, 'generator', 1), build_optimizer(config, 'critic', config.n_critic))
   algorithm = _module(algorithms, 'algorithm', config.algorithm).make_algorithm(config, generator, critic)
   return Experiment(generator, critic, optimizers, algorithm)

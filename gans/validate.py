@@ -1,4 +1,5 @@
 """Refusing a config that cannot work, before any work is done."""
+from gans import losses
 from gans.errors import UserError
 
 
@@ -10,6 +11,8 @@ def check_config(config):
   _expect(config, 'seed', config.seed >= 0, 'a whole number of at least 0')
   _expect(config, 'gp_weight', 0 <= config.gp_weight < float('inf'), 'a number of at least 0')
   _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
+  if 'loss' in config:
+    _expect(config, 'loss', config.loss in losses.BY_NAME, f'one of {sorted(losses.BY_NAME)}')
   _expect(config, 'dtype', config.dtype in ('float32', 'bfloat16'), "'float32' or 'bfloat16'")
 
 
@@ -17,6 +20,8 @@ def check_data(config, dataset):
   """Raises UserError where the data set is too small for the config."""
   size = len(dataset.images)
   _expect(config, 'batch_size', config.batch_size <= size, f'at most {size}, the size of {config.dataset.name}')
+  if config.dataset.flip and dataset.images.ndim != 4:
+    raise UserError(f'dataset.flip=True: {config.dataset.name} has points, not images; expected False')
 
 
 def _expect(config, field: str, holds: bool, expected: str):

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 @pytest.fixture
 def config():
-  """The test-size WGAN-GP config, on fully connected networks, which compile sooner; a test changes what it is about."""
+  """The test-size WGAN-GP config on fully connected networks, which compile sooner; a test changes what it is about."""
   config = wgan_gp.get_config('test')
   config.generator = {'family': 'mlp', 'hidden': (8,), 'norm': 'batch'}
   config.critic = {'family': 'mlp', 'hidden': (8,), 'norm': 'layer'}

@@ -82,6 +82,6 @@ def test_bad_input_is_named_before_anything_is_written(tmp_path, config, field, 
 def test_an_image_size_that_the_network_cannot_make_is_named(tmp_path):
   config = wgan_gp.get_config('test')
   config.dataset.image_size = 30
-  with pytest.raises(UserError, match=r'images of \(28, 28, 1\), the data have \(30, 30, 1\): change dataset.image_size'):
+  with pytest.raises(UserError, match=r'of \(28, 28, 1\), the data have \(30, 30, 1\): change dataset.image_size'):
     train.train(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()

@@ -2,6 +2,7 @@
 import jax
 
 from gans import losses, penalties
+from gans.algorithms import adversarial
 from gans.game import Game
 from gans.train_step import Algorithm
 
@@ -14,14 +15,9 @@ def make_algorithm(config, generator, critic) -> Algorithm:
     turn_rng, eps_rng = jax.random.split(rng)
     turn = game.critic_turn(critic_params, state, batch, turn_rng)
     gp = penalties.gradient_penalty(turn.score, batch['image'], turn.x_tilde, eps_rng)
-    wasserstein_loss = losses.wasserstein_critic(turn.real, turn.fake)
-    loss = wasserstein_loss + config.gp_weight * gp
-    metrics = {'critic_loss': loss, 'gradient_penalty': gp, 'wasserstein_estimate': -wasserstein_loss}
+    estimate = -losses.wasserstein_critic(turn.real, turn.fake)
+    loss = -estimate + config.gp_weight * gp
+    metrics = {'critic_loss': loss, 'gradient_penalty': gp, 'wasserstein_estimate': estimate}
     return loss, (turn.model_states, metrics)
 
-  def generator_loss(generator_params, state, batch, rng):  # lines 11 and 12
-    turn = game.generator_turn(generator_params, state, batch, rng)
-    loss = losses.wasserstein_generator(turn.real, turn.fake)
-    return loss, (turn.model_states, {'generator_loss': loss})
-
-  return Algorithm(critic_loss, generator_loss)
+  return Algorithm(critic_loss, adversarial.generator_loss(game, losses.wasserstein))  # lines 11 and 12

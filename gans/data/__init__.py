@@ -1,11 +1,14 @@
 """Data sets as arrays, by name."""
 import functools
 
-from gans.data import digits, mixtures, tfds_images
+from gans.data import digits, folder, mixtures, tfds_images
 from gans.data.dataset import Dataset
 
 SOURCES = {
     'mnist_5k': digits.load,
+    'folder': folder.load,
+    'stacked_mnist': digits.load_stacked,
+    'stacked_mnist_5k': digits.load_stacked,
     **{name: functools.partial(mixtures.load, name) for name in mixtures.SAMPLERS},
 }
 
@@ -14,7 +17,7 @@ def load(config) -> Dataset:
   """Loads `config.name`: one of SOURCES, else an image data set of TFDS.
 
   Args:
-    config: the config's `dataset`: name, data_dir, split, image_size.
+    config: the config's `dataset`: name, path, data_dir, split, image_size, crop.
 
   Raises:
     UserError: no such data set, or it is neither prepared nor to be had.

@@ -1,6 +1,7 @@
 """What a data set is here, and how a batch is made of it on the device."""
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,3 +28,10 @@ def gather(data: tuple, index, rng):
   del rng
   images, labels = data
   return {'image': to_unit(images[index]), 'label': labels[index]}
+
+
+def gather_flipped(data: tuple, index, rng):
+  """As `gather`, with every second image, by a fair coin of its own, mirrored left to right."""
+  batch = gather(data, index, rng)
+  coin = jax.random.bernoulli(rng, shape=index.shape)[..., None, None, None]
+  return batch | {'image': jnp.where(coin, jnp.flip(batch['image'], -2), batch['image'])}

@@ -16,8 +16,9 @@ READ = 1000  # examples a request; the source reads lists of them at three times
 def load(config) -> Dataset:
   """Reads config.split of the TFDS data set config.name, prepared under config.data_dir ('' for TFDS's own place).
 
-  Images become [N,S,S,C] uint8, S = config.image_size, centre crop; a 'label' feature becomes the labels. A data set
-  that is not prepared yet is downloaded, where there is a network.
+  Images become [N,S,S,C] uint8, S = config.image_size: the centre of the image, or of its bounding box in the feature
+  config.crop ('' for none). A 'label' feature becomes the labels. A data set that is not prepared yet is downloaded,
+  where there is a network.
 
   Raises:
     UserError: unknown name or split, no images in it, or not prepared and no network.
@@ -32,14 +33,32 @@ def load(config) -> Dataset:
   except (ValueError, KeyError) as error:
     raise UserError(f'dataset.split={config.split!r}: {config.name} has {sorted(builder.info.splits)}') from error
   num_classes = features['label'].num_classes if 'label' in features else 0
+  crop = _cropper(config.crop, features)
   chunks = (source.__getitems__(list(range(i, min(i + READ, len(source))))) for i in range(0, len(source), READ))
   fitted, labels = [], []
   with tqdm.tqdm(total=len(source), desc=f'reading {config.name}', unit=' images', disable=None) as progress:
     for chunk in chunks:
-      fitted += [images.fit(example['image'], config.image_size) for example in chunk]
+      fitted += [images.fit(crop(example), config.image_size) for example in chunk]
       labels += [example['label'] if num_classes else 0 for example in chunk]
       progress.update(len(chunk))
   return Dataset(np.stack(fitted), np.asarray(labels, np.int32), num_classes)
+
+
+def _cropper(feature: str, features):
+  """Returns a function of an example that cuts its image to the bounding box in `feature`, or takes it whole."""
+  if not feature:
+    return lambda example: example['image']
+  if feature not in features:
+    raise UserError(f'dataset.crop={feature!r} is no feature of the data set; it has {sorted(features)}')
+
+  def crop(example):
+    height, width = example['image'].shape[:2]
+    top, left, bottom, right = example[feature]  # shares of the height and width
+    rows = slice(int(top * height), max(int(bottom * height), int(top * height) + 1))
+    columns = slice(int(left * width), max(int(right * width), int(left * width) + 1))
+    return example['image'][rows, columns]
+
+  return crop
 
 
 def _prepared_builder(tfds, config):

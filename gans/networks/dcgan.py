@@ -6,6 +6,7 @@ configs, and the ones of the papers, are settings of the same two modules.
 from typing import Any
 
 from flax import linen as nn
+import jax
 import jax.numpy as jnp
 
 from gans import ops
@@ -16,65 +17,98 @@ from gans.networks import layers
 class Generator(nn.Module):
   """z [B,Z] -> images [B,H,W,C] in [-1, 1]: transposed convolutions with norm and ReLU, tanh at the end.
 
-  With `start` s a dense layer first makes a map of s x s x hidden[0]; with 1 the noise itself is the first map, of
-  1x1xZ. Raises UserError when the layers do not lead to `image_shape`.
+  Dense layers of widths `dense`, if any, come first. With `start` s one more makes a map of s x s x hidden[0]; with 1
+  the features themselves are the first map, 1x1. `upsample` 'nearest' or 'bilinear' enlarges the map by the stride and
+  convolves, instead of 'transposed'. Raises UserError when the layers do not lead to `image_shape`.
   """
   image_shape: tuple[int, int, int]
+  num_classes: int = 0
+  dense: tuple[int, ...] = ()
   start: int = 7
   hidden: tuple[int, ...] = (64, 32)
   kernels: int | tuple[int, ...] = 4
   strides: int | tuple[int, ...] = 2
   padding: str | tuple[str, ...] = 'SAME'
+  upsample: str = 'transposed'
   norm: str = 'batch'
+  label_dim: int = 0
   init_stddev: float = 0.02
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, z, label, *, train):
     init = layers.kernel_init(self.init_stddev)
-    x, features = z[:, None, None, :], (*self.hidden, self.image_shape[-1])
+    activate = lambda x: nn.relu(layers.normalize(x, self.norm, train, self.dtype))
+    x, features = layers.join_label(z, label, self.num_classes, self.label_dim), (*self.hidden, self.image_shape[-1])
+    for width in self.dense:
+      x = activate(nn.Dense(width, kernel_init=init, dtype=self.dtype)(x))
     if self.start > 1:
-      x = nn.Dense(self.start ** 2 * features[0], kernel_init=init, dtype=self.dtype)(z)
-      x = x.reshape(-1, self.start, self.start, features[0])
-      x = nn.relu(layers.normalize(x, self.norm, train, self.dtype))
+      x = nn.Dense(self.start ** 2 * features[0], kernel_init=init, dtype=self.dtype)(x)
+      x = activate(x.reshape(-1, self.start, self.start, features[0]))
       features = features[1:]
+    else:
+      x = x[:, None, None, :]
     settings = zip(features, *(layers.per_layer(v, len(features)) for v in (self.kernels, self.strides, self.padding)))
     for i, (width, kernel, stride, padding) in enumerate(settings):
-      x = ops.ConvTranspose(width, (kernel, kernel), (stride, stride), padding, kernel_init=init, dtype=self.dtype)(x)
-      if i < len(features) - 1:
-        x = nn.relu(layers.normalize(x, self.norm, train, self.dtype))
+      x = self._enlarge(x, width, kernel, stride, padding)
+      x = activate(x) if i < len(features) - 1 else x
     if x.shape[1:] != tuple(self.image_shape):
       raise UserError(f'the generator makes images of {x.shape[1:]}, the data have {tuple(self.image_shape)}: change '
                       'dataset.image_size, or generator.start, kernels, strides and padding')
     return jnp.tanh(x.astype(jnp.float32))
 
+  def _enlarge(self, x, width: int, kernel: int, stride: int, padding: str):
+    fields = {'kernel_init': layers.kernel_init(self.init_stddev), 'dtype': self.dtype}
+    if self.upsample == 'transposed':
+      return ops.ConvTranspose(width, (kernel, kernel), (stride, stride), padding, **fields)(x)
+    if self.upsample not in ('nearest', 'bilinear'):
+      raise UserError(f"generator.upsample={self.upsample!r}: expected 'transposed', 'nearest' or 'bilinear'")
+    n, h, w, c = x.shape
+    x = jax.image.resize(x, (n, h * stride, w * stride, c), self.upsample)
+    return ops.Conv(width, (kernel, kernel), padding=padding, **fields)(x)
+
 
 class Critic(nn.Module):
-  """images [B,H,W,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2.
+  """images [B,H,W,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2; with `classify` (scores, class logits).
 
-  `head` 'dense' scores all of the last map; 'conv' is one more convolution, to one channel, and must leave 1x1.
+  `head` 'dense' scores all of the last map, after dense layers of widths `dense` with `dropout`, if any; 'conv' is one
+  more convolution, to one channel, and must leave 1x1.
   """
+  num_classes: int = 0
   hidden: tuple[int, ...] = (16, 32, 64)
   kernels: int | tuple[int, ...] = 4
   strides: int | tuple[int, ...] = 2
   padding: str | tuple[str, ...] = 'SAME'
-  norm: str | tuple[str, ...] = 'layer'
+  norm: str = 'layer'
   head: str = 'dense'
+  dense: tuple[int, ...] = ()
+  dropout: float = 0.
+  label_dim: int = 0
+  classify: bool = False
   init_stddev: float = 0.02
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, image, label, *, train):
     init = layers.kernel_init(self.init_stddev)
-    x, features = image, (*self.hidden, 1) if self.head == 'conv' else self.hidden
-    norms = layers.per_layer(self.norm, len(self.hidden))
+    x = layers.join_label(image, label, self.num_classes, self.label_dim)
+    features = (*self.hidden, 1) if self.head == 'conv' else self.hidden
     settings = zip(features, *(layers.per_layer(v, len(features)) for v in (self.kernels, self.strides, self.padding)))
     for i, (width, kernel, stride, padding) in enumerate(settings):
       x = ops.Conv(width, (kernel, kernel), (stride, stride), padding, kernel_init=init, dtype=self.dtype)(x)
       if i < len(self.hidden):
-        x = nn.leaky_relu(layers.normalize(x, norms[i], train, self.dtype), 0.2)
-    if self.head == 'conv' and x.shape[1:3] != (1, 1):
-      raise UserError(f"the critic's last map is {x.shape[1:3]}, which critic.head='conv' needs to be (1, 1): change "
-                      "critic.kernels, strides and padding, or take head='dense'")
-    x = x.reshape(x.shape[0], -1)
-    return layers.scores(x if self.head == 'conv' else nn.Dense(1, kernel_init=init, dtype=self.dtype)(x))
+        x = nn.leaky_relu(layers.normalize(x, self.norm, train, self.dtype), 0.2)
+    if self.head == 'conv':
+      return self._squeeze(x)
+    x = nn.Dropout(self.dropout, deterministic=not train)(x.reshape(x.shape[0], -1))
+    for width in self.dense:
+      x = nn.leaky_relu(nn.Dense(width, kernel_init=init, dtype=self.dtype)(x), 0.2)
+      x = nn.Dropout(self.dropout, deterministic=not train)(x)
+    return layers.judge(x, self.num_classes * self.classify, self.init_stddev, self.dtype)
+
+  def _squeeze(self, x):
+    """[B,1,1,1] -> [B] float32."""
+    if x.shape[1:] != (1, 1, 1) or self.classify or self.dense:
+      raise UserError(f"the critic's last map is {x.shape[1:3]}; critic.head='conv' needs (1, 1), no critic.dense, no "
+                      "critic.classify: change critic.kernels, strides and padding, or take head='dense'")
+    return x[:, 0, 0, 0].astype(jnp.float32)

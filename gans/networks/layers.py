@@ -1,4 +1,4 @@
-"""Layers that the families share."""
+"""Layers that the families share; call them inside a compact module."""
 from collections.abc import Sequence
 
 from flax import linen as nn
@@ -10,7 +10,7 @@ NORMS = ('batch', 'layer', 'none')
 
 
 def normalize(x, norm: str, train: bool, dtype):
-  """Normalises features x [B,...,C], with a learnt scale and shift per channel; call it inside a compact module.
+  """Normalises features x [B,...,C], with a learnt scale and shift per channel.
 
   'batch': over the batch and all positions, with running averages when not training (Ioffe & Szegedy 2015).
   'layer': over all of an example's positions and channels, so that examples stay independent, as a gradient
@@ -25,6 +25,30 @@ def normalize(x, norm: str, train: bool, dtype):
   raise UserError(f'norm={norm!r}: expected one of {NORMS}')
 
 
+def join_label(x, label, num_classes: int, label_dim: int):
+  """Joins an embedding of label [B] to noise [B,Z] or image [B,H,W,C], as label_dim more features or channels.
+
+  Each pixel has an embedding of its own (Mirza & Osindero 2014, with a learnt table for the dense layer on one-hot
+  labels). label_dim 0 ignores the label.
+  """
+  if not label_dim:
+    return x
+  if not num_classes:
+    raise UserError(f'label_dim={label_dim}: the data set has no labels; expected 0')
+  places = x.shape[1:-1]
+  features = label_dim
+  for length in places:
+    features *= length
+  embedding = nn.Embed(num_classes, features)(label).reshape(-1, *places, label_dim)
+  return jnp.concatenate([x, embedding], axis=-1)
+
+
+def judge(x, num_classes: int, stddev: float, dtype):
+  """Scores features x [B,F]: scores [B], or (scores [B], class logits [B,K]) for num_classes K > 0; float32."""
+  x = nn.Dense(1 + num_classes, kernel_init=kernel_init(stddev), dtype=dtype)(x).astype(jnp.float32)
+  return (x[:, 0], x[:, 1:]) if num_classes else x[:, 0]
+
+
 def kernel_init(stddev: float):
   """N(0, stddev^2) as DCGAN has it (0.02); 0 stands for LeCun's initialisation, which follows the fan-in."""
   return nn.initializers.normal(stddev) if stddev else nn.initializers.lecun_normal()
@@ -36,8 +60,3 @@ def per_layer(value, count: int) -> tuple:
   if len(values) != count:
     raise UserError(f'{value!r} has {len(values)} entries for {count} layers: give one value, or one a layer')
   return values
-
-
-def scores(x):
-  """Drops the last axis, of size one: [B, 1] -> [B], in float32 whatever the compute dtype."""
-  return jnp.squeeze(x, -1).astype(jnp.float32)

@@ -11,15 +11,17 @@ from gans.networks import layers
 class Generator(nn.Module):
   """z [B,Z] -> images [B, *image_shape]: dense layers with ReLU, then tanh, or nothing where `output` is 'linear'."""
   image_shape: tuple[int, ...]
+  num_classes: int = 0
   hidden: tuple[int, ...] = (256,)
   norm: str = 'none'
   output: str = 'tanh'
+  label_dim: int = 0
   init_stddev: float = 0.
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, z, label, *, train):
-    x = z
+    x = layers.join_label(z, label, self.num_classes, self.label_dim)
     for features in self.hidden:
       x = nn.Dense(features, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
       x = nn.relu(layers.normalize(x, self.norm, train, self.dtype))
@@ -29,17 +31,23 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-  """images [B,...] -> scores [B]: dense layers with leaky ReLU."""
+  """images [B,...] -> scores [B]: dense layers with leaky ReLU and dropout; with `classify` (scores, class logits)."""
+  num_classes: int = 0
   hidden: tuple[int, ...] = (128,)
   norm: str = 'none'
   leak: float = 0.2
+  dropout: float = 0.
+  label_dim: int = 0
+  classify: bool = False
   init_stddev: float = 0.
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, image, label, *, train):
-    x = image.reshape(image.shape[0], -1)
+    x = layers.join_label(image, label, self.num_classes, self.label_dim)
+    x = x.reshape(x.shape[0], -1)
     for features in self.hidden:
       x = nn.Dense(features, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
       x = nn.leaky_relu(layers.normalize(x, self.norm, train, self.dtype), self.leak)
-    return layers.scores(nn.Dense(1, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x))
+      x = nn.Dropout(self.dropout, deterministic=not train)(x)
+    return layers.judge(x, self.num_classes * self.classify, self.init_stddev, self.dtype)
