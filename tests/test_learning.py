@@ -2,7 +2,7 @@
 import jax
 import numpy as np
 
-from configs import base
+from configs import wgan_gp_toy
 from gans import data, sampling, sharding, train
 from gans.data import dataset as datasets
 from gans.data import mixtures
@@ -11,11 +11,9 @@ from gans.train_step import make_train_step, make_train_steps
 
 def test_all_eight_modes_are_found():
   """The published toy (Gulrajani et al. 2017, gan_toy), with narrower networks and for 3 % of its length."""
-  config = base.get_config()
-  config.update({'num_steps': 3000, 'batch_size': 128, 'log_every': 3000, 'gp_weight': 1.0, 'z_dim': 2})
-  config.dataset.name = 'ring8'
-  config.generator = {'family': 'mlp', 'hidden': (64, 64, 64), 'output': 'linear'}
-  config.critic = {'family': 'mlp', 'hidden': (64, 64, 64), 'leak': 0.0}
+  config = wgan_gp_toy.get_config()
+  config.update({'num_steps': 3000, 'batch_size': 128, 'log_every': 3000, 'gp_weight': 1.0})
+  config.generator.hidden = config.critic.hidden = (64, 64, 64)
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3
   ring = data.load(config.dataset)
   experiment = train.build(config, ring)

@@ -16,6 +16,15 @@ from gans.networks import dcgan, mlp
 PARAMETERS = {
     ('wgan_gp', ''): (237_345, 42_577),
     ('wgan_gp', 'source'): (747_841, 9_105),
+    ('gan', ''): (127 * 256 + 257 * 784, 785 * 128 + 129),
+    ('dcgan', ''): (0, 0),
+    ('wgan', ''): (0, 0),
+    ('wgan_gp_celeba', ''): (0, 0),
+    ('wgan_gp_pokemon', ''): (0, 0),
+    ('wgan_gp_animals', ''): (0, 0),
+    ('wgan_gp_toy', ''): (2 * 512 + 512 + 2 * (512 * 513) + 513 * 2, 2 * 512 + 512 + 2 * (512 * 513) + 513),
+    ('cgan', ''): (0, 0),
+    ('acgan', ''): (0, 0),
 }
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('configs').glob('*.py') if path.stem != 'base')
 
@@ -40,10 +49,11 @@ def init_and_apply(module, x, label=None):
 @pytest.mark.parametrize('name, variant', PARAMETERS)
 def test_exact_parameter_counts(name, variant):
   config = importlib.import_module(f'configs.{name}').get_config(variant)
-  image = np.zeros((2, 28, 28, 1), np.uint8)
+  size = config.dataset.image_size
+  image = np.zeros((2, 2), np.float32) if 'toy' in name else np.zeros((2, size, size, 1 if size == 28 else 3), np.uint8)
   experiment = train.build(config, Dataset(image, np.zeros(2, np.int32), 10))
   counts = (count(init(experiment.generator, jnp.zeros((2, config.z_dim)))),
-            count(init(experiment.critic, jnp.zeros((2, 28, 28, 1)))))
+            count(init(experiment.critic, jnp.zeros(image.shape))))
   assert counts == PARAMETERS[name, variant]
 
 
@@ -101,7 +111,38 @@ def test_bfloat16_computes_so_but_keeps_float32_parameters_and_scores():
   assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype('float32')}
 
 
+@pytest.mark.parametrize('upsample', ['nearest', 'bilinear'])
+def test_enlarging_then_convolving_makes_the_same_sizes(upsample):
+  generator = dcgan.Generator((16, 16, 3), start=4, hidden=(4, 4), kernels=3, upsample=upsample)
+  image, variables = init_and_apply(generator, jnp.ones((2, 8)))
+  assert image.shape == (2, 16, 16, 3) and variables['params']['Conv_0']['kernel'].shape == (3, 3, 4, 4)
+
+
+@pytest.mark.parametrize('generator, critic', [
+    (dcgan.Generator((28, 28, 1), num_classes=3, hidden=(4, 4), label_dim=5),
+     dcgan.Critic(num_classes=3, hidden=(4, 4), label_dim=1)),
+    (mlp.Generator((28, 28, 1), num_classes=3, hidden=(8,), label_dim=5),
+     mlp.Critic(num_classes=3, hidden=(8,), label_dim=1)),
+])
+def test_labels_matter_where_asked_for(generator, critic):
+  z, image = jnp.ones((2, 6)), jnp.ones((2, 28, 28, 1))
+  for module, x in ((generator.clone(norm='none'), z), (critic, image)):
+    out, _ = init_and_apply(module, x, jnp.array([0, 2]))
+    assert jnp.abs(out[0] - out[1]).max() > 0
+    out, _ = init_and_apply(module.clone(label_dim=0), x, jnp.array([0, 2]))
+    assert jnp.abs(out[0] - out[1]).max() == 0
+
+
+def test_classifying_critic_returns_scores_and_logits():
+  for critic in (dcgan.Critic(num_classes=7, hidden=(4, 4), classify=True),
+                 mlp.Critic(num_classes=7, hidden=(4,), classify=True)):
+    (score, logits), _ = init_and_apply(critic, jnp.ones((2, 28, 28, 1)))
+    assert score.shape == (2,) and logits.shape == (2, 7)
+
+
 @pytest.mark.parametrize('module, x, message', [
+    (dcgan.Generator((28, 28, 1), label_dim=4), jnp.zeros((1, 8)), 'label_dim=4: the data set has no labels'),
+    (dcgan.Generator((28, 28, 1), upsample='cubic'), jnp.zeros((1, 8)), "generator.upsample='cubic'"),
     (dcgan.Generator((30, 30, 1)), jnp.zeros((1, 8)), r'\(28, 28, 1\).*\(30, 30, 1\)'),
     (dcgan.Generator((28, 28, 1), kernels=(4, 4, 4)), jnp.zeros((1, 8)), '3 entries for 2 layers'),
     (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 28, 28, 1)), "head='conv'"),

@@ -38,7 +38,7 @@ def test_one_device_equals_eight(tmp_path):
   results = []
   for count in (1, 8):
     path = tmp_path / f'{count}.npz'
-    flags = f'--xla_force_host_platform_device_count={count}'
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
     subprocess.run([sys.executable, __file__, path], check=True, timeout=300,
                    env={**os.environ, 'XLA_FLAGS': flags, 'PYTHONPATH': os.getcwd(), 'JAX_PLATFORMS': 'cpu'})
     results.append(np.load(path))

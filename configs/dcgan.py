@@ -1,0 +1,28 @@
+"""DCGAN (Radford et al. 2016) with binary cross-entropy on handwritten digits, 28x28.
+
+    python main.py --config=configs/dcgan.py --workdir=/tmp/dcgan
+
+Hardware: two CPU cores. Time: TIME. Expect: EXPECT
+"""
+from configs import base
+
+
+def get_config(variant: str = ''):
+  """Returns the experiment; `configs/dcgan.py:test` is tiny."""
+  config = base.get_config()
+  config.algorithm = 'adversarial'
+  # 'non_saturating' is -log D for the generator; 'saturating' is log(1 - D), which the source has.
+  config.loss = 'non_saturating'
+  config.gp_weight = 0.0
+  config.n_critic = 1
+  config.num_steps = 5000
+  config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch')
+  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
+  config.optimizer.b2 = 0.999
+  return base.variant_of(config, variant, test=test)
+
+
+def test(config):
+  """A run of seconds."""
+  config.generator.hidden, config.critic.hidden = (8, 4), (4, 8)
+  return base.test_size(config)

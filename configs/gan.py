@@ -1,0 +1,32 @@
+"""The fully connected GAN (Goodfellow et al. 2014) on handwritten digits, 28x28.
+
+    python main.py --config=configs/gan.py --workdir=/tmp/gan
+
+Hardware: two CPU cores. Time: TIME. Expect: EXPECT
+"""
+from configs import base
+
+
+def get_config(variant: str = ''):
+  """Returns the experiment; `configs/gan.py:test` is tiny."""
+  config = base.get_config()
+  config.algorithm = 'adversarial'
+  # A name in gans/losses.py.
+  config.loss = 'non_saturating'
+  config.gp_weight = 0.0
+  config.n_critic = 1
+  config.batch_size = 32
+  # 200 epochs of 156 steps, a grid after every fifth.
+  config.num_steps, config.sample_every, config.checkpoint_every, config.log_every = 31_200, 780, 7_800, 156
+  config.z_dim = 126
+  config.generator = base.mlp_generator(hidden=(256,))
+  config.critic = base.mlp_critic(hidden=(128,), leak=0.01)
+  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 3e-4
+  config.optimizer.update({'b1': 0.9, 'b2': 0.999})
+  return base.variant_of(config, variant, test=test)
+
+
+def test(config):
+  """A run of seconds."""
+  config.generator.hidden = config.critic.hidden = (8,)
+  return base.test_size(config)

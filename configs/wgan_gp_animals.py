@@ -1,0 +1,25 @@
+"""WGAN-GP on animal faces, 32x32: cats and dogs of the Oxford-IIIT pet data set, cropped to their heads.
+
+    python main.py --config=configs/wgan_gp_animals.py --workdir=/tmp/animals
+
+Hardware: two CPU cores. Time: TIME. Expect: EXPECT
+"""
+from configs import base
+
+
+def get_config(variant: str = ''):
+  """Returns the experiment; `configs/wgan_gp_animals.py:test` is tiny."""
+  config = base.get_config()
+  config.dataset.update({'name': 'oxford_iiit_pet', 'image_size': 32, 'crop': 'head_bbox', 'flip': True})
+  config.z_dim = 128
+  config.num_steps = 20_000
+  config.generator = base.dcgan_generator(start=4, hidden=(128, 64, 32))
+  config.critic = base.dcgan_critic(hidden=(32, 64, 128))
+  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
+  return base.variant_of(config, variant, test=test)
+
+
+def test(config):
+  """A run of seconds."""
+  config.generator.hidden, config.critic.hidden = (8, 8, 4), (4, 4, 8)
+  return base.test_size(config)

@@ -1,0 +1,30 @@
+"""WGAN-GP on CelebA faces, 64x64.
+
+    python main.py --config=configs/wgan_gp_celeba.py --workdir=/tmp/celeba
+    python main.py --config=configs/wgan_gp_celeba.py --workdir=/tmp/faces \
+        --config.dataset.name=folder --config.dataset.path=DIR  # your own faces
+
+Hardware: a GPU or TPU; two CPU cores for a first look. Time: TIME. Expect: EXPECT
+"""
+from configs import base
+
+
+def get_config(variant: str = ''):
+  """Returns the experiment; `configs/wgan_gp_celeba.py:test` is tiny."""
+  config = base.get_config()
+  config.dataset.update({'name': 'celeb_a', 'image_size': 64, 'flip': True})
+  config.z_dim = 100
+  config.num_steps = 50_000
+  config.generator = base.dcgan_generator(
+      start=1, hidden=(256, 128, 64, 32), strides=(1, 2, 2, 2, 2), padding=('VALID', 'SAME', 'SAME', 'SAME', 'SAME'))
+  config.critic = base.dcgan_critic(
+      hidden=(16, 32, 64, 128), strides=(2, 2, 2, 2, 1), padding=('SAME', 'SAME', 'SAME', 'SAME', 'VALID'),
+      head='conv')
+  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
+  return base.variant_of(config, variant, test=test)
+
+
+def test(config):
+  """A run of seconds."""
+  config.generator.hidden, config.critic.hidden = (8, 8, 8, 8), (4, 4, 4, 4)
+  return base.test_size(config)
