@@ -1,6 +1,7 @@
 """Data sets: what is in them, how they are fitted and scaled, and what is said where they are not to be had."""
 import time
 
+import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
@@ -12,7 +13,8 @@ from gans.errors import UserError
 
 
 def ask(name, **fields):
-  return ml_collections.ConfigDict({'name': name, 'data_dir': '', 'split': 'train', 'image_size': 28, **fields})
+  return ml_collections.ConfigDict(
+      {'name': name, 'data_dir': '', 'split': 'train', 'image_size': 28, 'crop': '', **fields})
 
 
 def test_mnist_5k_has_500_of_each_digit():
@@ -43,6 +45,30 @@ def test_fit_crops_the_centre_and_resizes():
   assert images.fit(np.full((7, 4, 1), 9, np.uint8), 8).shape == (8, 8, 1)
 
 
+def test_flips_are_fair_and_the_rest_stays():
+  data_ = jnp.arange(2, dtype=jnp.uint8).reshape(1, 1, 2, 1), jnp.array([3])
+  batch = dataset.gather_flipped(data_, jnp.zeros((5, 40), jnp.int32), jax.random.key(0))
+  plain = dataset.gather(data_, jnp.zeros((5, 40), jnp.int32), None)
+  mirrored = np.asarray(batch['image'][..., 0, 0, 0] > batch['image'][..., 0, 1, 0])
+  assert 70 < mirrored.sum() < 130 and (batch['label'] == 3).all()
+  np.testing.assert_array_equal(batch['image'].sum(-2), plain['image'].sum(-2))
+
+
+@pytest.mark.parametrize('name, modes', [('ring8', 8), ('grid25', 25), ('swiss_roll', 0)])
+def test_planes_have_about_unit_spread(name, modes):
+  points = data.load(ask(name))
+  assert points.images.shape == (100_000, 2) and points.images.dtype == np.float32
+  assert points.num_classes == modes and 0.5 < points.images.std() < 1.5
+
+
+def test_stacked_digits_are_labelled_by_their_three_digits():
+  stacked, digits = data.load(ask('stacked_mnist_5k')), data.load(ask('mnist_5k'))
+  assert stacked.images.shape == (128_000, 28, 28, 3) and stacked.num_classes == 1000
+  known = {digit.tobytes(): label for digit, label in zip(digits.images[..., 0], digits.labels)}
+  for image, label in zip(stacked.images[:20], stacked.labels):
+    assert ''.join(str(known[image[..., c].tobytes()]) for c in range(3)) == f'{label:03d}'
+
+
 def test_ring_has_eight_tight_modes():
   points = data.load(ask('ring8'))
   assert points.images.dtype == np.float32 and points.num_classes == 8
@@ -60,8 +86,9 @@ def tfds_dir(tmp_path_factory):
     VERSION = tfds.core.Version('1.0.0')
 
     def _info(self):
-      features = tfds.features.FeaturesDict(
-          {'image': tfds.features.Image(), 'label': tfds.features.ClassLabel(names=['dark', 'light'])})
+      features = tfds.features.FeaturesDict({
+          'image': tfds.features.Image(), 'label': tfds.features.ClassLabel(names=['dark', 'light']),
+          'head': tfds.features.BBoxFeature()})
       return tfds.core.DatasetInfo(builder=self, features=features)
 
     def _split_generators(self, dl_manager):
@@ -69,7 +96,10 @@ def tfds_dir(tmp_path_factory):
 
     def _generate_examples(self):
       for i in range(23):
-        yield i, {'image': np.full((10 + i, 12, 3), 10 * i, np.uint8), 'label': int(i > 11)}
+        image = np.full((10 + i, 12, 3), 10 * i, np.uint8)
+        image[:5, :6] = 255
+        head = tfds.features.BBox(ymin=0.0, xmin=0.0, ymax=5 / (10 + i), xmax=0.5)
+        yield i, {'image': image, 'label': int(i > 11), 'head': head}
 
   folder = tmp_path_factory.mktemp('tfds')
   Blobs.name = 'blobs'
@@ -80,10 +110,16 @@ def tfds_dir(tmp_path_factory):
 def test_tfds_data_set_is_read_and_fitted(tfds_dir):
   blobs = data.load(ask('blobs', data_dir=tfds_dir, image_size=8))
   assert blobs.images.shape == (23, 8, 8, 3) and blobs.num_classes == 2
-  values = blobs.images[:, 0, 0, 0].astype(int)
+  values = blobs.images[:, -1, -1, 0].astype(int)
   np.testing.assert_array_equal(np.sort(values), 10 * np.arange(23))
   np.testing.assert_array_equal(blobs.labels, values > 110)
   assert len(data.load(ask('blobs', data_dir=tfds_dir, split='train[:30%]')).images) == 7
+
+
+def test_tfds_images_are_cropped_to_a_bounding_box(tfds_dir):
+  assert (data.load(ask('blobs', data_dir=tfds_dir, image_size=4, crop='head')).images == 255).all()
+  with pytest.raises(UserError, match="dataset.crop='tail'.*'head'"):
+    data.load(ask('blobs', data_dir=tfds_dir, crop='tail'))
 
 
 def test_unknown_split_is_named(tfds_dir):

@@ -29,7 +29,7 @@ def fill(path, count, mode='RGB', start=0):
 def save_formats(path):
   """One file per format and mode; returns the colour that the middle of each must have."""
   red = np.zeros((16, 24, 3), np.uint8)
-  red[..., 0] = 200
+  red[..., 0] = 204  # a colour of the palette that GIF and mode P fall back to
   image = Image.fromarray(red)
   image.save(path / 'a.jpg', quality=95)
   image.save(path / 'b.webp', lossless=True)
@@ -40,7 +40,7 @@ def save_formats(path):
   Image.new('L', (9, 9), 77).save(path / 'g.bmp')
   Image.new('1', (9, 9), 1).save(path / 'h.tiff')
   Image.new('LA', (9, 9), (0, 0)).save(path / 'i.png')
-  return [(200, 0, 0)] * 4 + [(255,) * 3, (0x80,) * 3, (77,) * 3, (255,) * 3, (255,) * 3]
+  return [(204, 0, 0)] * 4 + [(255,) * 3, (0x80,) * 3, (77,) * 3, (255,) * 3, (255,) * 3]
 
 
 def test_every_format_and_mode(tmp_path):

@@ -17,14 +17,14 @@ PARAMETERS = {
     ('wgan_gp', ''): (237_345, 42_577),
     ('wgan_gp', 'source'): (747_841, 9_105),
     ('gan', ''): (127 * 256 + 257 * 784, 785 * 128 + 129),
-    ('dcgan', ''): (0, 0),
-    ('wgan', ''): (0, 0),
-    ('wgan_gp_celeba', ''): (0, 0),
-    ('wgan_gp_pokemon', ''): (0, 0),
-    ('wgan_gp_animals', ''): (0, 0),
+    ('dcgan', ''): (237_345, 36_705),
+    ('wgan', ''): (237_345, 36_705),
+    ('wgan_gp_celeba', ''): (1_100_707, 175_569),
+    ('wgan_gp_pokemon', ''): (2_305_107, 2_271_185),
+    ('wgan_gp_animals', ''): (430_115, 168_097),
     ('wgan_gp_toy', ''): (2 * 512 + 512 + 2 * (512 * 513) + 513 * 2, 2 * 512 + 512 + 2 * (512 * 513) + 513),
-    ('cgan', ''): (0, 0),
-    ('acgan', ''): (0, 0),
+    ('cgan', ''): (1_492_596, 2_270_881),
+    ('acgan', ''): (268_805, 68_075),
 }
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('configs').glob('*.py') if path.stem != 'base')
 

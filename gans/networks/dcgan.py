@@ -22,16 +22,16 @@ class Generator(nn.Module):
   convolves, instead of 'transposed'. Raises UserError when the layers do not lead to `image_shape`.
   """
   image_shape: tuple[int, int, int]
-  num_classes: int = 0
+  hidden: tuple[int, ...] = (64, 32)
   dense: tuple[int, ...] = ()
   start: int = 7
-  hidden: tuple[int, ...] = (64, 32)
   kernels: int | tuple[int, ...] = 4
   strides: int | tuple[int, ...] = 2
   padding: str | tuple[str, ...] = 'SAME'
   upsample: str = 'transposed'
   norm: str = 'batch'
   label_dim: int = 0
+  num_classes: int = 0
   init_stddev: float = 0.02
   dtype: Any = jnp.float32
 
@@ -74,7 +74,6 @@ class Critic(nn.Module):
   `head` 'dense' scores all of the last map, after dense layers of widths `dense` with `dropout`, if any; 'conv' is one
   more convolution, to one channel, and must leave 1x1.
   """
-  num_classes: int = 0
   hidden: tuple[int, ...] = (16, 32, 64)
   kernels: int | tuple[int, ...] = 4
   strides: int | tuple[int, ...] = 2
@@ -84,6 +83,7 @@ class Critic(nn.Module):
   dense: tuple[int, ...] = ()
   dropout: float = 0.
   label_dim: int = 0
+  num_classes: int = 0
   classify: bool = False
   init_stddev: float = 0.02
   dtype: Any = jnp.float32

@@ -11,11 +11,11 @@ from gans.networks import layers
 class Generator(nn.Module):
   """z [B,Z] -> images [B, *image_shape]: dense layers with ReLU, then tanh, or nothing where `output` is 'linear'."""
   image_shape: tuple[int, ...]
-  num_classes: int = 0
   hidden: tuple[int, ...] = (256,)
   norm: str = 'none'
   output: str = 'tanh'
   label_dim: int = 0
+  num_classes: int = 0
   init_stddev: float = 0.
   dtype: Any = jnp.float32
 
@@ -32,12 +32,12 @@ class Generator(nn.Module):
 
 class Critic(nn.Module):
   """images [B,...] -> scores [B]: dense layers with leaky ReLU and dropout; with `classify` (scores, class logits)."""
-  num_classes: int = 0
   hidden: tuple[int, ...] = (128,)
   norm: str = 'none'
   leak: float = 0.2
   dropout: float = 0.
   label_dim: int = 0
+  num_classes: int = 0
   classify: bool = False
   init_stddev: float = 0.
   dtype: Any = jnp.float32
