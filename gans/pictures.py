@@ -34,11 +34,12 @@ def save_png(path: epath.Path, image: np.ndarray):
   path.write_bytes(buffer.getvalue())
 
 
-def plot_losses(path: epath.Path, scalars: dict[str, tuple]):
-  """Plots {name: (steps, values)} over the steps, smoothed, each pale behind its smooth line."""
+def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]]):
+  """Plots {name: {step: value}} over the steps, smoothed, with the raw values pale behind."""
   figure, axes = _figure(figsize=(8, 4.5))
-  for name, (steps, values) in scalars.items():
-    line, = axes.plot(steps, smooth(np.asarray(values)), label=name)
+  for name, by_step in scalars.items():
+    steps, values = np.array(sorted(by_step.items())).T
+    line, = axes.plot(steps, smooth(values), label=name)
     axes.plot(steps, values, color=line.get_color(), alpha=0.25, linewidth=0.8)
   axes.set(xlabel='step', ylabel='smoothed over the steps')
   axes.grid(alpha=0.3)

@@ -2,7 +2,7 @@
 import sys
 import time
 
-from clu import metric_writers, parameter_overview, periodic_actions
+from clu import parameter_overview
 from etils import epath
 import jax
 import numpy as np
@@ -21,11 +21,11 @@ class Reporter:
   """
 
   def __init__(self, workdir: epath.Path, num_steps: int, start: int):
-    self.workdir, self.started = workdir, time.monotonic()
+    self.workdir, self.last_metrics = workdir, time.monotonic()
     self.first = jax.process_index() == 0
     (workdir / 'samples').mkdir(parents=True, exist_ok=True)
-    self.writer = metric_writers.create_default_writer(workdir / 'events', just_logging=not self.first)
-    self.speed = periodic_actions.ReportProgress(num_train_steps=num_steps, every_secs=10, writer=self.writer)
+    self.history = read_scalars(workdir / 'events', PLOTTED, start) if start else {}
+    self.writer = open_writer(workdir / 'events', self.first)
     terminal = sys.stderr.isatty()
     self.bar = tqdm.tqdm(
         total=num_steps, initial=start, unit=' steps', disable=not self.first, file=None if terminal else PlainLines(),
@@ -48,8 +48,11 @@ class Reporter:
   def metrics(self, step: int, metrics: dict, count: int):
     """Writes the means of the last `count` steps' metrics, {name: [T]}, and moves the bar to `step`."""
     means = {name: float(np.mean(np.asarray(values)[:count])) for name, values in metrics.items()}
-    self.writer.write_scalars(step, {f'train/{name}': value for name, value in means.items()})
-    self.speed(step)
+    now = time.monotonic()
+    speed, self.last_metrics = count / (now - self.last_metrics), now
+    self.writer.write_scalars(step, {'steps_per_second': speed} | {f'train/{name}': m for name, m in means.items()})
+    for name in means.keys() & set(PLOTTED):
+      self.history.setdefault(name, {})[step] = means[name]
     self.bar.set_postfix({name: f'{means[name]:.3g}' for name in ('critic_loss', 'generator_loss')}, refresh=False)
     self.bar.update(step - self.bar.n)
 
@@ -61,15 +64,23 @@ class Reporter:
       pictures.save_png(self.workdir / 'samples' / f'{name}.png', image)
 
   def plot_losses(self):
-    """Draws losses.png from what TensorBoard has of the run, earlier starts included."""
-    self.writer.flush()
+    """Draws losses.png of the whole run, earlier starts included."""
     if self.first:
-      pictures.plot_losses(self.workdir / 'losses.png', read_scalars(self.workdir / 'events', PLOTTED))
+      pictures.plot_losses(self.workdir / 'losses.png', {name: self.history[name] for name in PLOTTED
+                                                         if name in self.history})
 
   def say(self, message: str):
     """Prints a line above the progress bar."""
     if self.first:
       self.bar.write(message, file=sys.stdout)
+
+
+def open_writer(events: epath.Path, first: bool):
+  """Opens CLU's writer of TensorBoard's files, on the first process; others only log."""
+  import tensorflow as tf  # here, as it takes seconds, that nobody should wait for whose input is bad
+  tf.config.set_visible_devices([], 'GPU')  # the accelerators are JAX's
+  from clu import metric_writers
+  return metric_writers.create_default_writer(events, just_logging=not first)
 
 
 class PlainLines:
@@ -83,17 +94,14 @@ class PlainLines:
     sys.stdout.flush()
 
 
-def read_scalars(events: epath.Path, names) -> dict[str, tuple[list, list]]:
-  """Reads {name: (steps, values)} of the scalars train/NAME from TensorBoard's files, those there are."""
+def read_scalars(events: epath.Path, names, last_step: int) -> dict[str, dict[int, float]]:
+  """Reads {name: {step: value}} of the scalars train/NAME up to a step from TensorBoard's files, those there are."""
   from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+  from tensorboard.util.tensor_util import make_ndarray
   accumulator = EventAccumulator(str(events), size_guidance={'tensors': 0, 'images': 1}).Reload()
-  found = {}
-  for name in set(names) & {tag.removeprefix('train/') for tag in accumulator.Tags()['tensors']}:
-    by_step = {event.step: float(event.tensor_proto.float_val[0] if event.tensor_proto.float_val
-                                 else np.frombuffer(event.tensor_proto.tensor_content, np.float32)[0])
-               for event in accumulator.Tensors(f'train/{name}')}
-    found[name] = tuple(zip(*sorted(by_step.items())))
-  return {name: found[name] for name in names if name in found}
+  return {name: {event.step: float(make_ndarray(event.tensor_proto))
+                 for event in accumulator.Tensors(f'train/{name}') if event.step <= last_step}
+          for name in names if f'train/{name}' in accumulator.Tags()['tensors']}
 
 
 def flatten(tree: dict, prefix: str = '') -> dict:

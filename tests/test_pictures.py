@@ -20,6 +20,6 @@ def test_smooth_is_a_centred_mean():
 def test_files_are_pictures(tmp_path):
   pictures.save_png(tmp_path / 'a.png', np.full((4, 5, 1), 7, np.uint8))
   assert (np.round(255 * matplotlib.image.imread(tmp_path / 'a.png')) == 7).all()
-  pictures.plot_losses(tmp_path / 'b.png', {'critic_loss': ([1, 2, 3], [3.0, 2.0, 1.0])})
+  pictures.plot_losses(tmp_path / 'b.png', {'critic_loss': {1: 3.0, 2: 2.0, 3: 1.0}})
   assert matplotlib.image.imread(tmp_path / 'b.png').shape[:2] == (540, 960)
   assert pictures.picture(np.zeros((10, 2), np.float32)).shape == (480, 480, 3)

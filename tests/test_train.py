@@ -32,8 +32,8 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, config, monkeypatch)
   jax.tree.map(np.testing.assert_array_equal, whole, resumed)
   for grid in (tmp_path / 'whole' / 'samples').iterdir():
     assert grid.read_bytes() == (tmp_path / 'cut' / 'samples' / grid.name).read_bytes()
-  steps, values = report.read_scalars(tmp_path / 'cut' / 'events', ['critic_loss'])['critic_loss']
-  assert steps == (3, 4, 5, 6, 8, 9, 10, 11) and np.isfinite(values).all()
+  losses = report.read_scalars(tmp_path / 'cut' / 'events', ['critic_loss'], last_step=10)['critic_loss']
+  assert sorted(losses) == [3, 4, 5, 6, 8, 9, 10] and np.isfinite(list(losses.values())).all()
 
 
 def test_a_finished_run_says_so_and_changes_nothing(tmp_path, config, capsys):

