@@ -2,7 +2,8 @@
 
     python main.py --config=configs/cgan.py --workdir=/tmp/cgan
 
-Hardware: two CPU cores. Time: TIME. Expect: EXPECT
+Hardware: two CPU cores. Time: 4 minutes for the first 4,000 steps, beside another run. Expect: a row
+per class; by then most digits are right, some broken.
 """
 from configs import base
 

@@ -2,7 +2,8 @@
 
     python main.py --config=configs/dcgan.py --workdir=/tmp/dcgan
 
-Hardware: two CPU cores. Time: TIME. Expect: EXPECT
+Hardware: two CPU cores. Time: 6 minutes for the first 3,000 steps, beside another run. Expect: sharp
+strokes from step 1,000 on, most of them digits by 3,000, some classes far too rare.
 """
 from configs import base
 

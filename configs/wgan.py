@@ -2,7 +2,8 @@
 
     python main.py --config=configs/wgan.py --workdir=/tmp/wgan
 
-Hardware: two CPU cores. Time: TIME. Expect: EXPECT
+Hardware: two CPU cores. Time: not measured yet. Expect: not known yet: no full
+run was made. At this learning rate WGAN is slow; 10,000 steps and more are usual.
 """
 from configs import base, dcgan
 

@@ -2,7 +2,8 @@
 
     python main.py --config=configs/wgan_gp_animals.py --workdir=/tmp/animals
 
-Hardware: two CPU cores. Time: TIME. Expect: EXPECT
+Hardware: a GPU or TPU. Time: not measured yet. Expect: not known yet: no full run
+was made.
 """
 from configs import base
 

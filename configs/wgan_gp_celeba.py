@@ -1,10 +1,11 @@
-"""WGAN-GP on CelebA faces, 64x64.
+r"""WGAN-GP on CelebA faces, 64x64.
 
     python main.py --config=configs/wgan_gp_celeba.py --workdir=/tmp/celeba
     python main.py --config=configs/wgan_gp_celeba.py --workdir=/tmp/faces \
         --config.dataset.name=folder --config.dataset.path=DIR  # your own faces
 
-Hardware: a GPU or TPU; two CPU cores for a first look. Time: TIME. Expect: EXPECT
+Hardware: a GPU or TPU. Time: not measured yet. Expect: not known yet: no full run
+was made.
 """
 from configs import base
 

@@ -2,7 +2,8 @@
 
     python main.py --config=configs/wgan_gp_pokemon.py --workdir=/tmp/pokemon --config.dataset.path=DIR
 
-Hardware: a GPU or TPU; two CPU cores for a first look. Time: TIME. Expect: EXPECT
+Hardware: a GPU or TPU. Time: not measured yet. Expect: not known yet: no full run
+was made.
 """
 from configs import base
 
