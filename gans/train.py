@@ -1,6 +1,5 @@
 """The loop: data -> train_steps -> metrics, images, checkpoints. Only here do a config's names become modules."""
 from collections.abc import Iterator
-import functools
 import importlib
 import pkgutil
 from typing import NamedTuple
@@ -38,6 +37,7 @@ def train(config, path) -> states.GANState:
     UserError: the config, the data set or the folder is not what it should be; nothing is written then.
   """
   validate.check_config(config)
+  workdirs.check_workdir(path, config)
   mesh = sharding.make_mesh(config.batch_size)
   dataset = data.load(config.dataset)
   validate.check_data(config, dataset)
@@ -138,18 +138,15 @@ def build_optimizer(config, player: str, updates_per_step: int) -> optax.Gradien
   settings = config.optimizer.to_dict()
   rates = {name: settings.pop(f'{name}_learning_rate') for name in ('generator', 'critic')}
   name, schedule = settings.pop('name'), settings.pop('schedule')
-  schedules = {'constant': lambda rate, _: rate,
-               'linear': functools.partial(optax.linear_schedule, end_value=0.0),
-               'cosine': optax.cosine_decay_schedule}
+  rate, num_updates = rates[player], config.num_steps * updates_per_step
+  schedules = {'constant': rate, 'linear': optax.linear_schedule(rate, 0.0, num_updates),
+               'cosine': optax.cosine_decay_schedule(rate, num_updates)}
   if schedule not in schedules:
     raise UserError(f'optimizer.schedule={schedule!r}: expected one of {sorted(schedules)}')
-  num_updates = config.num_steps * updates_per_step
-  rate = (schedules[schedule](rates[player], transition_steps=num_updates) if schedule == 'linear'
-          else schedules[schedule](rates[player], num_updates))
   if not hasattr(optax, name):
     raise UserError(f'optimizer.name={name!r}: optax has no such optimizer; common ones are adam and rmsprop')
   try:
-    return getattr(optax, name)(rate, **settings)
+    return getattr(optax, name)(schedules[schedule], **settings)
   except TypeError as error:
     raise UserError(f'optimizer {name!r}: {error}') from error
 

@@ -20,10 +20,8 @@ def open_workdir(path, config) -> epath.Path:
   Raises:
     UserError: it holds other files, was made with another config, or cannot be written.
   """
-  workdir = epath.Path(path).expanduser()
+  workdir = check_workdir(path, config)
   try:
-    if _is_taken(workdir):
-      _refuse_another_config(workdir, config)
     workdir.mkdir(parents=True, exist_ok=True)
     record = {'version': VERSION, 'config': config.to_dict()}
     # Replaced in one move, so that a run killed here leaves the old file or the new one.
@@ -31,6 +29,17 @@ def open_workdir(path, config) -> epath.Path:
     (workdir / 'config.json.new').replace(workdir / 'config.json')
   except OSError as error:
     raise UserError(f'--workdir={path} cannot be written: {error.strerror or error}') from error
+  return workdir
+
+
+def check_workdir(path, config) -> epath.Path:
+  """Returns the folder's path, which `config` may take: new, empty, or made by it. Raises UserError otherwise."""
+  workdir = epath.Path(path).expanduser()
+  try:
+    if _is_taken(workdir):
+      _refuse_another_config(workdir, config)
+  except OSError as error:
+    raise UserError(f'--workdir={path} cannot be read: {error.strerror or error}') from error
   return workdir
 
 

@@ -1,0 +1,1 @@
+"""Measurements: each file prints the figures that the documents quote, and says how to run it."""
