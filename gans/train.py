@@ -167,7 +167,7 @@ def print_results(workdir):
   print(f'finished. In {workdir}:\n'
         '  samples/      grids of the same noise over the steps, and real images\n'
         '  losses.png    the losses over the steps\n'
-        '  checkpoints/  the last states; the same command with more steps goes on from there\n'
+        '  checkpoints/  the last states, whole\n'
         f'  events/       scalars and images: tensorboard --logdir={workdir}')
 
 
