@@ -6,7 +6,7 @@ Trains a small classifier on MNIST's training set (TFDS, prepared; some minutes 
 on the test set, the share of the test set that it is over 0.9 sure of, and of 10,000 samples of the run's last
 checkpoint the same share and how they fall into the classes.
 """
-from absl import app, flags
+from absl import app, flags, logging
 from etils import epath
 from flax import linen as nn
 import jax
@@ -88,6 +88,7 @@ def sample_last(path: str, num: int) -> tuple[int, np.ndarray]:
 
 def main(argv):
   del argv
+  logging.set_verbosity(logging.ERROR)
   mnist = {'name': 'mnist', 'data_dir': DATA_DIR.value, 'image_size': 28, 'crop': ''}
   train_set, test_set = (data.load(ml_collections.ConfigDict({**mnist, 'split': s})) for s in ('train', 'test'))
   variables = fit(train_set, EPOCHS.value)
