@@ -53,6 +53,17 @@ def get_config() -> ml_collections.ConfigDict:
   })
 
 
+def get_adversarial_config() -> ml_collections.ConfigDict:
+  """Returns the defaults of the game without a penalty: one critic update a step, and a `loss` to choose."""
+  config = get_config()
+  config.algorithm = 'adversarial'
+  # A name in gans/losses.py; for the generator 'non_saturating' is -log D, 'saturating' log(1 - D) as the sources have.
+  config.loss = 'non_saturating'
+  config.gp_weight = 0.0
+  config.n_critic = 1
+  return config
+
+
 # The networks' fields: `family` is a file in gans/networks, the others are the fields of its Generator and its Critic.
 # Common to all: `norm` 'batch', 'layer' or 'none'; `label_dim` the size of the label's embedding, 0 for unconditional
 # (a critic of images wants 1: a channel); `init_stddev` of the first weights, 0 for LeCun's; `classify` for AC-GAN.

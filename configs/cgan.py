@@ -10,12 +10,7 @@ from configs import base
 
 def get_config(variant: str = ''):
   """Returns the experiment; `configs/cgan.py:test` is tiny."""
-  config = base.get_config()
-  config.algorithm = 'adversarial'
-  # A name in gans/losses.py.
-  config.loss = 'non_saturating'
-  config.gp_weight = 0.0
-  config.n_critic = 1
+  config = base.get_adversarial_config()
   config.z_dim = 100
   config.num_steps, config.sample_every, config.checkpoint_every, config.log_every = 20_000, 1000, 5000, 100
   config.generator = base.mlp_generator(hidden=(256, 512, 1024), norm='batch', label_dim=10)

@@ -10,12 +10,7 @@ from configs import base
 
 def get_config(variant: str = ''):
   """Returns the experiment; `configs/dcgan.py:test` is tiny."""
-  config = base.get_config()
-  config.algorithm = 'adversarial'
-  # 'non_saturating' is -log D for the generator; 'saturating' is log(1 - D), which the source has.
-  config.loss = 'non_saturating'
-  config.gp_weight = 0.0
-  config.n_critic = 1
+  config = base.get_adversarial_config()
   config.num_steps = 5000
   config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch')
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4

@@ -10,12 +10,7 @@ from configs import base
 
 def get_config(variant: str = ''):
   """Returns the experiment; `configs/gan.py:test` is tiny."""
-  config = base.get_config()
-  config.algorithm = 'adversarial'
-  # A name in gans/losses.py.
-  config.loss = 'non_saturating'
-  config.gp_weight = 0.0
-  config.n_critic = 1
+  config = base.get_adversarial_config()
   config.batch_size = 32
   # 200 epochs of 156 steps, a grid after every fifth.
   config.num_steps, config.sample_every, config.checkpoint_every, config.log_every = 31_200, 780, 7_800, 156

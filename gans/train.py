@@ -63,10 +63,7 @@ def train(config, path) -> states.GANState:
 
 def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> states.GANState:
   """Takes the steps that are left, reporting and saving at the config's intervals and at the end."""
-  train_steps = make_train_steps(
-      make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay),
-      datasets.gather_flipped if config.dataset.flip else datasets.gather,
-      out_shardings=sharding.replicated(mesh))
+  train_steps = build_train_steps(config, experiment, mesh)
   sample = sampling.make_sampler(experiment.generator)
   label = grid_labels(config, dataset.num_classes)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
@@ -149,6 +146,14 @@ def build_optimizer(config, player: str, updates_per_step: int) -> optax.Gradien
     return getattr(optax, name)(schedules[schedule], **settings)
   except TypeError as error:
     raise UserError(f'optimizer {name!r}: {error}') from error
+
+
+def build_train_steps(config, experiment: Experiment, mesh):
+  """Makes the compiled train_steps(state, (images, labels), indices, num_steps) of an experiment on a mesh."""
+  return make_train_steps(
+      make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay),
+      datasets.gather_flipped if config.dataset.flip else datasets.gather,
+      out_shardings=sharding.replicated(mesh))
 
 
 def create_state(config, experiment: Experiment, dataset: data.Dataset, mesh) -> states.GANState:

@@ -4,9 +4,7 @@ import numpy as np
 
 from configs import wgan_gp_toy
 from gans import data, sampling, sharding, train
-from gans.data import dataset as datasets
 from gans.data import mixtures
-from gans.train_step import make_train_step, make_train_steps
 
 
 def test_all_eight_modes_are_found():
@@ -18,8 +16,7 @@ def test_all_eight_modes_are_found():
   ring = data.load(config.dataset)
   experiment = train.build(config, ring)
   mesh = sharding.make_mesh(config.batch_size)
-  train_steps = make_train_steps(
-      make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay), datasets.gather)
+  train_steps = train.build_train_steps(config, experiment, mesh)
   state = train.create_state(config, experiment, ring, mesh)
   state, _ = train_steps(
       state, (ring.images, ring.labels), train.step_indices(config, 0, len(ring.images)), config.num_steps)

@@ -13,8 +13,6 @@ def run_steps(path: str):
 
   from configs import wgan_gp
   from gans import data, sharding, train
-  from gans.data import dataset as datasets
-  from gans.train_step import make_train_step, make_train_steps
 
   config = wgan_gp.get_config('test')
   config.batch_size, config.log_every = 16, 5
@@ -24,9 +22,7 @@ def run_steps(path: str):
   mesh = sharding.make_mesh(config.batch_size)
   experiment = train.build(config, dataset)
   state = train.create_state(config, experiment, dataset, mesh)
-  train_steps = make_train_steps(
-      make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay), datasets.gather,
-      sharding.replicated(mesh))
+  train_steps = train.build_train_steps(config, experiment, mesh)
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
   indices = jax.device_put(train.step_indices(config, 0, 5000), sharding.over_batch(mesh, 2))
   state, metrics = train_steps(state, arrays, indices, 5)
