@@ -70,16 +70,16 @@ def get_adversarial_config() -> ml_collections.ConfigDict:
 
 
 def dcgan_generator(**fields) -> dict:
-  """Convolutional; `kernels`, `strides` and `padding` are one value for all layers or a tuple, one entry a layer."""
+  """Convolutional after layers of widths `dense`; `kernels`, `strides` and `padding` are one value or one a layer."""
   return {'family': 'dcgan', 'dense': (), 'start': 7, 'hidden': (64, 32), 'kernels': 4, 'strides': 2,
           'padding': 'SAME', 'upsample': 'transposed', 'norm': 'batch', 'label_dim': 0, 'init_stddev': 0.02, **fields}
 
 
 def dcgan_critic(**fields) -> dict:
-  """Convolutional; 'layer' norm, as a gradient penalty wants no batch norm."""
+  """Convolutional; 'layer' norm, as a gradient penalty wants no batch norm, after all layers but the first."""
   return {'family': 'dcgan', 'hidden': (16, 32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME', 'norm': 'layer',
-          'head': 'dense', 'dense': (), 'dropout': 0.0, 'label_dim': 0, 'classify': False, 'init_stddev': 0.02,
-          **fields}
+          'norm_first': False, 'head': 'dense', 'dense': (), 'dropout': 0.0, 'label_dim': 0, 'classify': False,
+          'init_stddev': 0.02, **fields}
 
 
 def mlp_generator(**fields) -> dict:

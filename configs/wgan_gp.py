@@ -12,8 +12,8 @@ from configs import base
 def get_config(variant: str = ''):
   """Returns the experiment; `configs/wgan_gp.py:VARIANT` selects 'source' (as the source has it) or 'test' (tiny)."""
   config = base.get_config()
-  config.num_steps = 4000
-  config.generator = base.dcgan_generator(start=7, hidden=(64, 32))
+  config.num_steps = 3500
+  config.generator = base.dcgan_generator(dense=(512,), start=7, hidden=(64, 32))
   config.critic = base.dcgan_critic(hidden=(16, 32, 64))
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-3
   config.optimizer.schedule = 'linear'
@@ -25,7 +25,7 @@ def source(config):
   config.batch_size = 128
   config.generator = base.dcgan_generator(
       start=1, hidden=(256, 128, 64), kernels=(3, 4, 3, 4), strides=(2, 1, 2, 2), padding='VALID')
-  config.critic = base.dcgan_critic(hidden=(16, 32), padding='VALID', norm='batch', head='conv')
+  config.critic = base.dcgan_critic(hidden=(16, 32), padding='VALID', norm='batch', norm_first=True, head='conv')
   config.optimizer.update({'generator_learning_rate': 2e-4, 'critic_learning_rate': 2e-4, 'b2': 0.999,
                            'schedule': 'constant'})
   return config
@@ -33,5 +33,5 @@ def source(config):
 
 def test(config):
   """A run of seconds."""
-  config.generator.hidden, config.critic.hidden = (8, 4), (4, 8)
+  config.generator.dense, config.generator.hidden, config.critic.hidden = (8,), (8, 4), (4, 8)
   return base.test_size(config)

@@ -16,7 +16,8 @@ def get_config(variant: str = ''):
   config.num_steps = 20_000
   config.generator = base.dcgan_generator(start=4, hidden=(128, 64, 32))
   config.critic = base.dcgan_critic(hidden=(32, 64, 128))
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
+  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3
+  config.optimizer.schedule = 'linear'
   return base.variant_of(config, variant, test=test)
 
 

@@ -21,7 +21,8 @@ def get_config(variant: str = ''):
   config.critic = base.dcgan_critic(
       hidden=(16, 32, 64, 128), strides=(2, 2, 2, 2, 1), padding=('SAME', 'SAME', 'SAME', 'SAME', 'VALID'),
       head='conv')
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
+  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3
+  config.optimizer.schedule = 'linear'
   return base.variant_of(config, variant, test=test)
 
 

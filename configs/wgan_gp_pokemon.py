@@ -17,7 +17,8 @@ def get_config(variant: str = ''):
   config.num_steps = 20_000
   config.generator = base.dcgan_generator(dense=(256,), start=8, hidden=(128, 64, 32, 16))
   config.critic = base.dcgan_critic(hidden=(16, 32, 64, 128), dense=(256,), dropout=0.5)
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
+  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3
+  config.optimizer.schedule = 'linear'
   return base.variant_of(config, variant, test=test)
 
 

@@ -56,12 +56,16 @@ class Reporter:
     self.bar.set_postfix({name: f'{means[name]:.3g}' for name in ('critic_loss', 'generator_loss')}, refresh=False)
     self.bar.update(step - self.bar.n)
 
-  def samples(self, step: int, name: str, samples: np.ndarray):
-    """Writes samples (see `pictures.picture`) as samples/NAME.png and to TensorBoard."""
-    image = pictures.picture(np.asarray(samples))
-    self.writer.write_images(step, {f"samples/{name.split('_')[0]}": image[None]})
-    if self.first:
-      pictures.save_png(self.workdir / 'samples' / f'{name}.png', image)
+  def real(self, images: np.ndarray):
+    """Writes real images (see `pictures.picture`) as samples/real.png and keeps them, to show beside the fake ones."""
+    self.real_picture = pictures.picture(images)
+    self._save('real', self.real_picture)
+
+  def fake(self, step: int, samples: np.ndarray):
+    """Writes samples as samples/fake_STEP.png, and fake and real ones to TensorBoard."""
+    picture = pictures.picture(np.asarray(samples))
+    self.writer.write_images(step, {'samples/fake': picture[None], 'samples/real': self.real_picture[None]})
+    self._save(f'fake_{step:07d}', picture)
 
   def plot_losses(self):
     """Draws losses.png of the whole run, earlier starts included."""
@@ -73,6 +77,10 @@ class Reporter:
     """Prints a line above the progress bar."""
     if self.first:
       self.bar.write(message, file=sys.stdout)
+
+  def _save(self, name: str, picture: np.ndarray):
+    if self.first:
+      pictures.save_png(self.workdir / 'samples' / f'{name}.png', picture)
 
 
 def open_writer(events: epath.Path, first: bool):

@@ -55,7 +55,7 @@ def train(config, path) -> states.GANState:
         reporter.say(f'going on at step {start} of {config.num_steps}')
       else:
         reporter.describe(config, state)
-        reporter.samples(0, 'real', dataset.images[:GRID])
+      reporter.real(dataset.images[:GRID])
       state = run_steps(config, experiment, dataset, mesh, state, manager, reporter)
   print_results(workdir)
   return state
@@ -73,7 +73,7 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> st
     state, metrics = train_steps(state, arrays, indices, stop - step)
     reporter.metrics(stop, metrics, stop - step)
     if is_due(stop, config.sample_every, config):
-      reporter.samples(stop, f'fake_{stop:07d}', sample(state.ema, z, label))
+      reporter.fake(stop, sample(state.ema, z, label))
     if is_due(stop, config.checkpoint_every, config):
       checkpoint.save(manager, stop, state)
       reporter.plot_losses()

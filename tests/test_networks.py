@@ -65,7 +65,9 @@ def test_dcgan_counts_by_hand():
       4 * 4 * 4 * 1 + 1])
   critic = dcgan.Critic(hidden=(4, 8))
   assert count(init(critic, jnp.zeros((1, 28, 28, 1)))) == sum([
-      4 * 4 * 1 * 4 + 4, 2 * 4, 4 * 4 * 4 * 8 + 8, 2 * 8, 7 * 7 * 8 + 1])
+      4 * 4 * 1 * 4 + 4, 4 * 4 * 4 * 8 + 8, 2 * 8, 7 * 7 * 8 + 1])
+  assert count(init(critic.clone(norm_first=True), jnp.zeros((1, 28, 28, 1)))) - count(
+      init(critic, jnp.zeros((1, 28, 28, 1)))) == 2 * 4
 
 
 @pytest.mark.parametrize('norm', ['batch', 'layer', 'none'])
@@ -146,7 +148,7 @@ def test_classifying_critic_returns_scores_and_logits():
     (dcgan.Generator((30, 30, 1)), jnp.zeros((1, 8)), r'\(28, 28, 1\).*\(30, 30, 1\)'),
     (dcgan.Generator((28, 28, 1), kernels=(4, 4, 4)), jnp.zeros((1, 8)), '3 entries for 2 layers'),
     (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 28, 28, 1)), "head='conv'"),
-    (dcgan.Critic((4,), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
+    (dcgan.Critic((4, 4), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
 ])
 def test_settings_that_do_not_fit_are_named(module, x, message):
   with pytest.raises(UserError, match=message):

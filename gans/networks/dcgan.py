@@ -71,14 +71,16 @@ class Generator(nn.Module):
 class Critic(nn.Module):
   """images [B,H,W,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2; with `classify` (scores, class logits).
 
-  `head` 'dense' scores all of the last map, after dense layers of widths `dense` with `dropout`, if any; 'conv' is one
-  more convolution, to one channel, and must leave 1x1.
+  The first convolution has no norm, as in DCGAN, unless `norm_first` is set. `head` 'dense' scores all of the last map,
+  after dense layers of widths `dense` with `dropout`, if any; 'conv' is one more convolution, to one channel, and must
+  leave 1x1.
   """
   hidden: tuple[int, ...] = (16, 32, 64)
   kernels: int | tuple[int, ...] = 4
   strides: int | tuple[int, ...] = 2
   padding: str | tuple[str, ...] = 'SAME'
   norm: str = 'layer'
+  norm_first: bool = False
   head: str = 'dense'
   dense: tuple[int, ...] = ()
   dropout: float = 0.
@@ -97,7 +99,8 @@ class Critic(nn.Module):
     for i, (width, kernel, stride, padding) in enumerate(settings):
       x = ops.Conv(width, (kernel, kernel), (stride, stride), padding, kernel_init=init, dtype=self.dtype)(x)
       if i < len(self.hidden):
-        x = nn.leaky_relu(layers.normalize(x, self.norm, train, self.dtype), 0.2)
+        norm = self.norm if i or self.norm_first else 'none'
+        x = nn.leaky_relu(layers.normalize(x, norm, train, self.dtype), 0.2)
     if self.head == 'conv':
       return self._squeeze(x)
     x = nn.Dropout(self.dropout, deterministic=not train)(x.reshape(x.shape[0], -1))
