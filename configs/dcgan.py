@@ -11,8 +11,7 @@ from configs import base
 def get_config(variant: str = ''):
   """Returns the experiment; `configs/dcgan.py:test` is tiny."""
   config = base.get_adversarial_config()
-  config.num_steps = 5000
-  config.generator = base.dcgan_generator(dense=(512,))
+  config.num_steps = 8000
   config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch')
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
   config.optimizer.b2 = 0.999
@@ -21,5 +20,5 @@ def get_config(variant: str = ''):
 
 def test(config):
   """A run of seconds."""
-  config.generator.dense, config.generator.hidden, config.critic.hidden = (8,), (8, 4), (4, 8)
+  config.generator.hidden, config.critic.hidden = (8, 4), (4, 8)
   return base.test_size(config)

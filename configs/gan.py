@@ -18,7 +18,7 @@ def get_config(variant: str = ''):
   config.generator = base.mlp_generator(hidden=(256,))
   config.critic = base.mlp_critic(hidden=(128,), leak=0.01)
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 3e-4
-  config.optimizer.update({'b1': 0.9, 'b2': 0.999})
+  config.optimizer.b2 = 0.999
   return base.variant_of(config, variant, test=test)
 
 

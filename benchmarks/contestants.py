@@ -1,0 +1,95 @@
+"""One contestant in a process of its own, so that memory, threads and compilers do not meet.
+
+    python -m benchmarks.contestants --case=wgan_gp_28 --contestant='torch eager'
+
+Takes one step, which compiles, and says how long that took; then for every number of steps that it reads it says how
+long those took; at the end of its input, how much memory it had. All as JSON lines.
+"""
+import json
+import pathlib
+import re
+import resource
+import sys
+import time
+
+from absl import app, flags
+import numpy as np
+
+from benchmarks import cases
+
+CASE = flags.DEFINE_string('case', None, 'A name in benchmarks/cases.py.', required=True)
+CONTESTANT = flags.DEFINE_string('contestant', 'gans', "'gans', or 'torch NAME' of benchmarks/torch_gans.py.")
+DTYPE = flags.DEFINE_string('dtype', 'float32', "This project's config.dtype.")
+FIELDS = flags.DEFINE_string('fields', '{}', 'Further config fields, as JSON.')
+
+
+def make_gans(config, images):
+  """Returns run(n), which takes n steps of this project's own compiled train_steps and waits for them."""
+  import jax
+
+  from gans import data, sharding, train
+  dataset = data.Dataset(images, np.zeros(len(images), np.int32), 0)
+  mesh = sharding.make_mesh(config.batch_size)
+  experiment = train.build(config, dataset)
+  train_steps = train.build_train_steps(config, experiment, mesh)
+  arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
+  state = train.create_state(config, experiment, dataset, mesh)
+
+  def run(n: int):
+    nonlocal state
+    while n > 0:
+      count = min(n, config.log_every)
+      indices = jax.device_put(train.step_indices(config, int(state.step), len(images)), sharding.over_batch(mesh, 2))
+      state, metrics = train_steps(state, arrays, indices, count)
+      jax.block_until_ready(metrics)
+      n -= count
+
+  return run, lambda: (jax.devices()[0].memory_stats() or {}).get('peak_bytes_in_use')
+
+
+def make_torch(config, images, name: str):
+  """Returns run(n) of PyTorch's contestant `name`."""
+  import torch
+
+  from benchmarks import torch_gans
+  device = 'cuda' if torch.cuda.is_available() else 'cpu'
+  contestants = {**torch_gans.CPU, **torch_gans.CPU_BFLOAT16} if device == 'cpu' else {
+      **torch_gans.CUDA, **torch_gans.CUDA_BFLOAT16}
+  game = torch_gans.Game(config, images.shape[1:], device, contestants[name])
+  step = game.make_step(torch.tensor(images if images.ndim == 2 else np.moveaxis(images, -1, 1).copy(), device=device))
+
+  def run(n: int):
+    for _ in range(n):
+      step()
+    if device == 'cuda':
+      torch.cuda.synchronize()
+
+  return run, lambda: torch.cuda.max_memory_allocated() if device == 'cuda' else None
+
+
+def main(argv):
+  del argv
+  config = cases.make_config(CASE.value, {**json.loads(FIELDS.value), 'dtype': DTYPE.value})
+  images = cases.make_images(config)
+  start = time.perf_counter()
+  kind, _, name = CONTESTANT.value.partition(' ')
+  run, device_memory = make_gans(config, images) if kind == 'gans' else make_torch(config, images, name)
+  run(1)
+  print(json.dumps({'first_step': time.perf_counter() - start}), flush=True)
+  for line in sys.stdin:
+    start = time.perf_counter()
+    run(int(line))
+    print(json.dumps({'seconds': time.perf_counter() - start}), flush=True)
+  print(json.dumps({'memory': device_memory() or peak_memory()}), flush=True)
+
+
+def peak_memory() -> int:
+  """Bytes that this process had at most; getrusage would count what its parent had before it started this one."""
+  status = pathlib.Path('/proc/self/status')
+  if not status.exists():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  return int(re.search(r'VmHWM:\s+(\d+) kB', status.read_text())[1]) * 1024
+
+
+if __name__ == '__main__':
+  app.run(main)

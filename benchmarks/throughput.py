@@ -1,0 +1,222 @@
+"""This project against PyTorch: the same GANs, on the same machine, turn by turn.
+
+    pip install torch && python -m benchmarks.throughput            # --cases=gan,toy --rounds=5 --dtype=bfloat16
+
+For every case both sides are first shown equal on the same weights (benchmarks/equality.py). Then each contestant, in a
+process of its own (benchmarks/contestants.py), takes steps in turn with the others, round after round: a neighbour who
+slows the machine slows all. Writes docs/performance.md and its plot, with --write.
+"""
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+from absl import app, flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+
+from benchmarks import cases, equality, torch_gans
+from gans import data, sharding, train
+from gans.data.dataset import to_unit
+
+CASES = flags.DEFINE_list('cases', list(cases.CASES), 'Names in benchmarks/cases.py.')
+ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns of each contestant.')
+SECONDS = flags.DEFINE_float('seconds', 3.0, 'Length of a turn, about.')
+DTYPE = flags.DEFINE_enum('dtype', 'float32', ['float32', 'bfloat16'], 'What networks compute in.')
+SCALING = flags.DEFINE_bool('scaling', True, 'Also vary the batch and the width of wgan_gp_28.')
+WRITE = flags.DEFINE_string('write', '', 'Folder for performance.md and its plot, such as docs; empty: print only.')
+
+# PyTorch's threads wait for work without spinning, or the compiled code is many times slower (DESIGN: 40).
+TORCH_ENVIRONMENT = {'OMP_WAIT_POLICY': 'PASSIVE', 'TORCHINDUCTOR_COMPILE_THREADS': '1'}
+
+
+class Result(NamedTuple):
+  """One contestant in one case."""
+  case: str
+  contestant: str
+  batch: int  # real images in a critic update
+  n_critic: int
+  first_step: float  # seconds, compilation included
+  times: list[float]  # seconds a step, one a round
+  memory: float  # bytes at the peak
+  flops: float  # operations of a step
+
+  @property
+  def step(self) -> float:
+    return statistics.median(self.times)
+
+  @property
+  def spread(self) -> float:
+    """Half the distance between the quartiles, over the median."""
+    return float(np.subtract(*np.percentile(self.times, [75, 25])) / 2 / self.step)
+
+
+class Contestant:
+  """The process of a contestant."""
+
+  def __init__(self, case: str, name: str, fields: dict):
+    environment = os.environ | (TORCH_ENVIRONMENT if name != 'gans' else {})
+    dtype = DTYPE.value if name == 'gans' else 'float32'
+    self.process = subprocess.Popen(
+        [sys.executable, '-m', 'benchmarks.contestants', f'--case={case}', f'--contestant={name}', f'--dtype={dtype}',
+         f'--fields={json.dumps(fields)}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    self.first_step = self._read('first_step')
+
+  def run(self, steps: int) -> float:
+    """Takes steps; returns seconds a step."""
+    print(steps, file=self.process.stdin, flush=True)
+    return self._read('seconds') / steps
+
+  def close(self) -> float:
+    """Ends the process; returns its peak memory in bytes."""
+    self.process.stdin.close()
+    return self._read('memory')
+
+  def _read(self, key: str) -> float:
+    line = self.process.stdout.readline()
+    if not line:
+      raise RuntimeError(f'{self.process.args} ended')
+    return json.loads(line)[key]
+
+
+def race(case: str, names: list[str], fields: dict) -> list[Result]:
+  """Times contestants in turn."""
+  config = cases.make_config(case, fields)
+  contestants = {name: Contestant(case, name, fields) for name in names}
+  steps = {name: max(1, round(SECONDS.value / c.run(max(1, round(0.3 / c.run(1)))))) for name, c in contestants.items()}
+  times = {name: [] for name in names}
+  for _ in range(ROUNDS.value):
+    for name, contestant in contestants.items():
+      times[name].append(contestant.run(steps[name]))
+  flops = count_flops(config)
+  return [Result(label(case, fields), name, config.batch_size, config.n_critic, c.first_step, times[name], c.close(),
+                 flops) for name, c in contestants.items()]
+
+
+def label(case: str, fields: dict) -> str:
+  """Names a case with the fields that scaling changed."""
+  return ', '.join([case, *(f'{name}={value}' for name, value in fields.items())])
+
+
+def count_flops(config) -> float:
+  """Floating-point operations of a step's losses and gradients, counted in this project's unoptimized program."""
+  dataset = data.Dataset(cases.make_images(config, config.batch_size), np.zeros(config.batch_size, np.int32), 0)
+  experiment = train.build(config, dataset)
+  state = train.create_state(config, experiment, dataset, sharding.make_mesh(config.batch_size))
+  batch, rng = {'image': to_unit(jnp.asarray(dataset.images)), 'label': jnp.asarray(dataset.labels)}, jax.random.key(0)
+
+  def count(loss, params):
+    return jax.jit(jax.grad(loss, has_aux=True)).lower(params, state, batch, rng).cost_analysis()['flops']
+
+  algorithm = experiment.algorithm
+  return (config.n_critic * count(algorithm.critic_loss, state.critic.params)
+          + count(algorithm.generator_loss, state.generator.params))
+
+
+def matmul_peak(size: int = 3072) -> float:
+  """FLOP/s of a large float32 matmul, the better of both libraries, on the device that they run on."""
+  x = np.random.default_rng(0).standard_normal((size, size), np.float32)
+  ours, matmul = jnp.asarray(x), jax.jit(jnp.matmul)
+  theirs = torch.tensor(x, device='cuda' if torch.cuda.is_available() else 'cpu')
+
+  def seconds(multiply):
+    times = []
+    for _ in range(6):
+      start = time.perf_counter()
+      multiply()
+      times.append(time.perf_counter() - start)
+    return min(times)
+
+  return 2 * size ** 3 / min(seconds(lambda: matmul(ours, ours).block_until_ready()),
+                             seconds(lambda: (theirs @ theirs)[0, 0].item()))
+
+
+def opponents(case: str) -> dict[str, torch_gans.Contestant]:
+  """The ways to run PyTorch that suit a case: an order of channels is nothing to dense layers."""
+  single, half = ((torch_gans.CUDA, torch_gans.CUDA_BFLOAT16) if torch.cuda.is_available()
+                  else (torch_gans.CPU, torch_gans.CPU_BFLOAT16))
+  convolutional = cases.make_config(case, {}).generator.family == 'dcgan'
+  return {name: contestant for name, contestant in (single if DTYPE.value == 'float32' else half).items()
+          if convolutional or not contestant.channels_last}
+
+
+def scaling() -> list[tuple[str, dict]]:
+  """wgan_gp_28 at other batches and widths."""
+  width = lambda w: {'generator.hidden': [64 * w // 2, 32 * w // 2], 'critic.hidden': [8 * w, 16 * w, 32 * w]}
+  return [('wgan_gp_28', {'batch_size': b}) for b in (16, 32, 128, 256)] + [('wgan_gp_28', width(w)) for w in (1, 4)]
+
+
+def table(results: list[Result], peak: float) -> str:
+  """A Markdown table, a row a contestant; the ratio is to the best opponent of the case."""
+  columns = ('case', 'contestant', 'ms/step', 'spread', 'steps/s', 'images/s', 'ratio', 'GFLOP/s', 'of peak',
+             'first step', 'memory')
+  rows = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
+  for r in results:
+    others = [o.step for o in results if o.case == r.case and o.contestant != 'gans']
+    ratio = f'**{min(others) / r.step:.2f}**' if r.contestant == 'gans' and others else ''
+    rate = r.flops / r.step
+    rows.append(f'| {r.case} | {r.contestant} | {r.step * 1e3:.3g} | {r.spread:.0%} | {1 / r.step:.3g} | '
+                f'{r.batch * r.n_critic / r.step:.0f} | {ratio} | {rate / 1e9:.0f} | {rate / peak:.0%} | '
+                f'{r.first_step:.1f} s | {r.memory / 2**20:.0f} MiB |')
+  return '\n'.join(rows)
+
+
+def plot(results: list[Result], path: pathlib.Path):
+  """Steps per second of every contestant, a group of bars a case, over this project's."""
+  from matplotlib.figure import Figure
+  figure = Figure((10, 4.5), dpi=120, layout='constrained')
+  axes = figure.add_subplot()
+  names = list(dict.fromkeys(r.contestant for r in results))
+  groups = list(dict.fromkeys(r.case for r in results))
+  ours = {r.case: r.step for r in results if r.contestant == 'gans'}
+  for i, name in enumerate(names):
+    mine = [r for r in results if r.contestant == name]
+    axes.bar([groups.index(r.case) + 0.8 * i / len(names) for r in mine], [ours[r.case] / r.step for r in mine],
+             0.8 / len(names), label=name)
+  axes.set_xticks(np.arange(len(groups)) + 0.4 - 0.4 / len(names), groups, rotation=20, ha='right')
+  axes.set(ylabel='speed, gans = 1')
+  axes.grid(axis='y', alpha=0.3)
+  axes.legend()
+  figure.savefig(path)
+
+
+def machine() -> str:
+  """The machine and the libraries, in a line."""
+  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines() if pathlib.Path('/proc/cpuinfo').exists() else []
+  name = next((line.split(':')[1].strip() for line in lines if line.startswith('model name')), platform.machine())
+  device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'{os.cpu_count()} cores of {name}'
+  return f'{device}; jax {jax.__version__}, torch {torch.__version__}, {DTYPE.value}'
+
+
+def main(argv):
+  del argv
+  results, peak = [], matmul_peak()
+  print(f'{machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s', flush=True)
+  for case in CASES.value:
+    names = opponents(case)
+    for name, contestant in (names if DTYPE.value == 'float32' else {}).items():
+      print(f'{case}: losses and gradients equal to torch {name} within '
+            f'{equality.largest_difference(case, contestant._replace(graph=False)):.1e}', flush=True)
+    results += race(case, ['gans', *(f'torch {name}' for name in names)], {})
+    print(table([r for r in results if r.case == case], peak), flush=True)
+  sizes = [result for case, fields in (scaling() if SCALING.value else [])
+           for result in race(case, ['gans', 'torch eager'], fields)]
+  print(table(sizes, peak) if sizes else '', flush=True)
+  if WRITE.value:
+    folder = pathlib.Path(WRITE.value)
+    plot(results, folder / 'images' / 'performance.png')
+    (folder / 'performance.md').write_text('\n\n'.join([
+        '# Performance', f'`python -m benchmarks.throughput --write={WRITE.value}` on {machine()}; matmul peak '
+        f'{peak / 1e9:.0f} GFLOP/s.', table(results, peak), '![Speed](images/performance.png)',
+        '## Batch and width', table(sizes, peak)]) + '\n')
+
+
+if __name__ == '__main__':
+  app.run(main)
