@@ -17,9 +17,10 @@ def main(argv):
     raise app.UsageError(f'unexpected arguments {argv[1:]}')
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)  # Orbax and CLU tell much; --verbosity=0 lets them
-  import gans.train  # here, so that a mistyped flag is answered at once
+  from gans import cache, train  # here, so that a mistyped flag is answered at once
+  cache.keep_compilations()
   try:
-    gans.train.train(_CONFIG.value, _WORKDIR.value)
+    train.train(_CONFIG.value, _WORKDIR.value)
   except UserError as error:
     sys.exit(f'error: {error}')
 

@@ -7,6 +7,13 @@ import pytest
 from tests.conftest import ROOT
 
 
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path_factory, monkeypatch):
+  home = tmp_path_factory.mktemp('cache')
+  monkeypatch.setenv('XDG_CACHE_HOME', str(home))
+  return home
+
+
 def run(*arguments, timeout=120):
   return subprocess.run([sys.executable, 'main.py', *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
                         timeout=timeout)
@@ -26,11 +33,12 @@ def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   assert not (tmp_path / 'run').exists()
 
 
-def test_trains_from_the_command_line(tmp_path):
+def test_trains_from_the_command_line(tmp_path, cache_home):
   result = run('--config=configs/wgan_gp.py:test', f'--workdir={tmp_path / "run"}')
   assert result.returncode == 0, result.stderr
   assert 'critic_loss=' in result.stdout and '4/4' in result.stdout  # no terminal: the bar as plain lines
   assert 'losses.png' in result.stdout
+  assert list((cache_home / 'gans' / 'compiled').glob('jit_train_steps*'))  # the next start need not compile
   (tmp_path / 'mine').mkdir()
   (tmp_path / 'mine' / 'notes').write_text('')
   refused = run('--config=configs/wgan_gp.py:test', f'--workdir={tmp_path / "mine"}')

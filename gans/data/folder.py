@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 import tqdm
 
+from gans import cache
 from gans.data import images
 from gans.data.dataset import Dataset
 from gans.errors import UserError
@@ -33,10 +34,10 @@ def load(config) -> Dataset:
   paths = find_images(root)
   if len(paths) < 2:
     raise UserError(f'dataset.path={config.path!r} holds {len(paths)} images ({", ".join(SUFFIXES)}): expected 2')
-  cache = cache_path(root, paths, config.image_size)
-  if not cache.exists():
-    _decode_all(root, paths, config.image_size, cache)
-  with np.load(cache, allow_pickle=False) as arrays:
+  decoded = cache_path(root, paths, config.image_size)
+  if not decoded.exists():
+    _decode_all(root, paths, config.image_size, decoded)
+  with np.load(decoded, allow_pickle=False) as arrays:
     labels, classes = arrays['labels'], arrays['num_classes']
     return Dataset(arrays['images'], labels, int(classes))
 
@@ -53,12 +54,11 @@ def cache_path(root: pathlib.Path, paths: list[pathlib.Path], size: int) -> path
   """Names the cache of these files as they are now: another size, or a file changed, gives another name."""
   stats = [(str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
   key = hashlib.sha256(repr((str(root.resolve()), size, stats)).encode()).hexdigest()[:24]
-  home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path('~/.cache').expanduser()
-  return pathlib.Path(home) / 'gans' / f'{root.resolve().name}-{size}-{key}.npz'
+  return cache.home() / f'{root.resolve().name}-{size}-{key}.npz'
 
 
-def _decode_all(root, paths, size: int, cache: pathlib.Path):
-  """Decodes the files with all cores and writes the cache in one move."""
+def _decode_all(root, paths, size: int, target: pathlib.Path):
+  """Decodes the files with all cores and writes them to the cache in one move."""
   with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes outside the interpreter's lock
     results = list(tqdm.tqdm(pool.map(lambda path: decode(path, size), paths), total=len(paths), disable=None,
                              desc=f'reading {root.name}', unit=' images'))
@@ -69,11 +69,11 @@ def _decode_all(root, paths, size: int, cache: pathlib.Path):
   if (pixels == pixels[..., :1]).all():
     pixels = pixels[..., :1]
   labels, num_classes = folder_labels(root, good)
-  cache.parent.mkdir(parents=True, exist_ok=True)
-  part = cache.with_suffix(f'.{os.getpid()}.part')
+  target.parent.mkdir(parents=True, exist_ok=True)
+  part = target.with_suffix(f'.{os.getpid()}.part')
   with part.open('wb') as file:
     np.savez(file, images=pixels, labels=labels, num_classes=num_classes)
-  part.replace(cache)
+  part.replace(target)
 
 
 def decode(path: pathlib.Path, size: int) -> np.ndarray | str:
