@@ -1,4 +1,5 @@
 """What a person sees of a run: the progress bar, TensorBoard, sample grids and the loss plot."""
+import functools
 import sys
 import time
 
@@ -25,7 +26,6 @@ class Reporter:
     self.first = jax.process_index() == 0
     (workdir / 'samples').mkdir(parents=True, exist_ok=True)
     self.history = read_scalars(workdir / 'events', PLOTTED, start) if start else {}
-    self.writer = open_writer(workdir / 'events', self.first)
     terminal = sys.stderr.isatty()
     self.bar = tqdm.tqdm(
         total=num_steps, initial=start, unit=' steps', disable=not self.first, file=None if terminal else PlainLines(),
@@ -37,6 +37,11 @@ class Reporter:
   def __exit__(self, *_):
     self.bar.close()
     self.writer.close()
+
+  @functools.cached_property
+  def writer(self):
+    """CLU's writer of TensorBoard's files; opened at the first use, as that takes seconds."""
+    return open_writer(self.workdir / 'events', self.first)
 
   def describe(self, config, state):
     """Writes the hyperparameters and tables of both players' parameters."""

@@ -53,8 +53,6 @@ def train(config, path) -> states.GANState:
     with Reporter(workdir, config.num_steps, start) as reporter:
       if start:
         reporter.say(f'going on at step {start} of {config.num_steps}')
-      else:
-        reporter.describe(config, state)
       reporter.real(dataset.images[:GRID])
       state = run_steps(config, experiment, dataset, mesh, state, manager, reporter)
   print_results(workdir)
@@ -71,6 +69,8 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> st
   for step, stop in calls(int(state.step), config):
     indices = jax.device_put(step_indices(config, step, len(dataset.images)), sharding.over_batch(mesh, 2))
     state, metrics = train_steps(state, arrays, indices, stop - step)
+    if step == 0:
+      reporter.describe(config, state)  # while the first steps run
     reporter.metrics(stop, metrics, stop - step)
     if is_due(stop, config.sample_every, config):
       reporter.fake(stop, sample(state.ema, z, label))
