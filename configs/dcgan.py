@@ -2,8 +2,8 @@
 
     python main.py --config=configs/dcgan.py --workdir=/tmp/dcgan
 
-Hardware: two CPU cores. Time: 6 minutes for the first 3,000 steps, beside another run. Expect: sharp
-strokes from step 1,000 on, most of them digits by 3,000, some classes far too rare.
+Hardware: two CPU cores (AMD EPYC, AVX2). Time: 15 minutes, beside another run. Expect: sharp strokes, two thirds
+of them digits by the end; all classes, but unevenly, 5 to 18 % each.
 """
 from configs import base
 

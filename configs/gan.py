@@ -2,8 +2,8 @@
 
     python main.py --config=configs/gan.py --workdir=/tmp/gan
 
-Hardware: two CPU cores. Time: two minutes, beside another run. Expect: digits, speckled to the end, as
-this network makes them, and half of them of one class.
+Hardware: two CPU cores (AMD EPYC, AVX2). Time: two and a half minutes, beside another run. Expect: speckled
+digits, as this network makes them; all classes, but unevenly, 3 to 19 % each.
 """
 from configs import base
 
