@@ -29,6 +29,8 @@ def get_config() -> ml_collections.ConfigDict:
       'sample_every': 100,
       # Steps between checkpoints.
       'checkpoint_every': 500,
+      # Whether the second call of the compiled program is traced, for TensorBoard's profiler and Perfetto.
+      'profile': False,
       'dataset': {
           # 'mnist_5k' needs no network; 'folder' is your own images; 'ring8', 'grid25' and 'swiss_roll' are 2-D;
           # 'stacked_mnist' and 'stacked_mnist_5k' have 1,000 modes; any image data set of TFDS goes by its name.

@@ -1,4 +1,5 @@
 """What a person sees of a run: the progress bar, TensorBoard, sample grids and the loss plot."""
+import contextlib
 import functools
 import sys
 import time
@@ -77,6 +78,10 @@ class Reporter:
     if self.first:
       pictures.plot_losses(self.workdir / 'losses.png', {name: self.history[name] for name in PLOTTED
                                                          if name in self.history})
+
+  def trace(self, on: bool):
+    """Returns a context that records what runs inside it in events/, where it is `on`."""
+    return jax.profiler.trace(str(self.workdir / 'events')) if on and self.first else contextlib.nullcontext()
 
   def say(self, message: str):
     """Prints a line above the progress bar."""

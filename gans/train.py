@@ -66,17 +66,18 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> st
   label = grid_labels(config, dataset.num_classes)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
-  for step, stop in calls(int(state.step), config):
-    indices = jax.device_put(step_indices(config, step, len(dataset.images)), sharding.over_batch(mesh, 2))
-    state, metrics = train_steps(state, arrays, indices, stop - step)
-    if step == 0:
-      reporter.describe(config, state)  # while the first steps run
-    reporter.metrics(stop, metrics, stop - step)
-    if is_due(stop, config.sample_every, config):
-      reporter.fake(stop, sample(state.ema, z, label))
-    if is_due(stop, config.checkpoint_every, config):
-      checkpoint.save(manager, stop, state)
-      reporter.plot_losses()
+  for number, (step, stop) in enumerate(calls(int(state.step), config)):
+    with reporter.trace(config.profile and number == 1):  # the first call compiles
+      indices = jax.device_put(step_indices(config, step, len(dataset.images)), sharding.over_batch(mesh, 2))
+      state, metrics = train_steps(state, arrays, indices, stop - step)
+      if step == 0:
+        reporter.describe(config, state)  # while the first steps run
+      reporter.metrics(stop, metrics, stop - step)
+      if is_due(stop, config.sample_every, config):
+        reporter.fake(stop, sample(state.ema, z, label))
+      if is_due(stop, config.checkpoint_every, config):
+        checkpoint.save(manager, stop, state)
+        reporter.plot_losses()
   return state
 
 

@@ -45,6 +45,14 @@ def test_a_finished_run_says_so_and_changes_nothing(tmp_path, config, capsys):
   assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def test_a_profile_is_written_where_asked_for(tmp_path, config):
+  config.num_steps, config.log_every, config.profile = 4, 2, True
+  train.train(config, tmp_path)
+  trace, = (tmp_path / 'events' / 'plugins' / 'profile').glob('*/*.xplane.pb')
+  events = jax.profiler.ProfileData.from_file(str(trace)).planes
+  assert any('train_steps' in event.name for plane in events for line in plane.lines for event in line.events)
+
+
 def test_calls_end_where_something_is_due(config):
   config.num_steps, config.log_every, config.sample_every, config.checkpoint_every = 23, 10, 6, 15
   assert [stop for _, stop in train.calls(0, config)] == [6, 10, 12, 15, 18, 20, 23]
