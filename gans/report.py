@@ -8,6 +8,7 @@ from clu import parameter_overview
 from etils import epath
 import jax
 import numpy as np
+import psutil
 import tqdm
 
 from gans import pictures
@@ -44,8 +45,9 @@ class Reporter:
     """CLU's writer of TensorBoard's files; opened at the first use, as that takes seconds."""
     return open_writer(self.workdir / 'events', self.first)
 
-  def describe(self, config, state):
-    """Writes the hyperparameters and tables of both players' parameters."""
+  def started(self, config, state):
+    """Says how long the start took; writes the hyperparameters and tables of both players' parameters."""
+    self.say(f'first step {time.time() - psutil.Process().create_time():.1f} s after the command')
     self.writer.write_hparams(flatten(config.to_dict()))
     self.writer.write_texts(0, {
         f'parameters/{name}': parameter_overview.get_parameter_overview(player.params, include_stats=False)

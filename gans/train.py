@@ -70,8 +70,8 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> st
     with reporter.trace(config.profile and number == 1):  # the first call compiles
       indices = jax.device_put(step_indices(config, step, len(dataset.images)), sharding.over_batch(mesh, 2))
       state, metrics = train_steps(state, arrays, indices, stop - step)
-      if step == 0:
-        reporter.describe(config, state)  # while the first steps run
+      if number == 0:  # compiled; the steps run on while this is written
+        reporter.started(config, state)
       reporter.metrics(stop, metrics, stop - step)
       if is_due(stop, config.sample_every, config):
         reporter.fake(stop, sample(state.ema, z, label))

@@ -1,4 +1,5 @@
 """The command itself, as a user types it: exit codes and messages."""
+import re
 import subprocess
 import sys
 
@@ -37,7 +38,7 @@ def test_trains_from_the_command_line(tmp_path, cache_home):
   result = run('--config=configs/wgan_gp.py:test', f'--workdir={tmp_path / "run"}')
   assert result.returncode == 0, result.stderr
   assert 'critic_loss=' in result.stdout and '4/4' in result.stdout  # no terminal: the bar as plain lines
-  assert 'losses.png' in result.stdout
+  assert 'losses.png' in result.stdout and re.search(r'first step \d+\.\d s after the command', result.stdout)
   assert list((cache_home / 'gans' / 'compiled').glob('jit_train_steps*'))  # the next start need not compile
   (tmp_path / 'mine').mkdir()
   (tmp_path / 'mine' / 'notes').write_text('')
