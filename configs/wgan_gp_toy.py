@@ -2,8 +2,9 @@
 
     python main.py --config=configs/wgan_gp_toy.py --workdir=/tmp/toy  # or --config.dataset.name=grid25, swiss_roll
 
-Hardware: two CPU cores. Time: not measured yet. Expect: all modes of ring8 and
-grid25; tests/test_learning.py shows it for ring8 with narrower networks.
+Hardware: two CPU cores (AMD EPYC, AVX2). Time: 6 minutes for 1,500 steps, beside another run. Expect: all modes of
+ring8 by then, at a learning rate of 1e-3 that falls to zero; the paper's 100,000 steps take hours. With narrower
+networks tests/test_learning.py shows the same in seconds.
 """
 from configs import base
 
