@@ -2,7 +2,7 @@
 
     python main.py --config=configs/wgan_gp_animals.py --workdir=/tmp/animals
 
-Hardware: a GPU or TPU, where it was not measured yet; on two CPU cores (AMD EPYC, AVX2) 600 steps on CIFAR-10
+Hardware: a GPU or TPU. Time: not measured there yet; on two CPU cores (AMD EPYC, AVX2) 600 steps on CIFAR-10
 (--config.dataset.name=cifar10 --config.dataset.crop=) take 13 minutes beside another run. Expect: colours and shapes
 of scenes by then; on the pets' faces no run was made.
 """

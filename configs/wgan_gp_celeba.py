@@ -4,7 +4,7 @@ r"""WGAN-GP on CelebA faces, 64x64.
     python main.py --config=configs/wgan_gp_celeba.py --workdir=/tmp/faces \
         --config.dataset.name=folder --config.dataset.path=DIR  # your own faces
 
-Hardware: a GPU or TPU, where it was not measured yet; on two CPU cores (AMD EPYC, AVX2) 600 steps of batch 32 take 17
+Hardware: a GPU or TPU. Time: not measured there yet; on two CPU cores (AMD EPYC, AVX2) 600 steps of batch 32 take 17
 minutes beside another run. Expect: faces that one recognises from step 300 on, blurred and grained that early.
 """
 from configs import base
