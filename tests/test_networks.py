@@ -148,7 +148,7 @@ def test_classifying_critic_returns_scores_and_logits():
     (dcgan.Generator((30, 30, 1)), jnp.zeros((1, 8)), r'\(28, 28, 1\).*\(30, 30, 1\)'),
     (dcgan.Generator((28, 28, 1), kernels=(4, 4, 4)), jnp.zeros((1, 8)), '3 entries for 2 layers'),
     (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 28, 28, 1)), "head='conv'"),
-    (dcgan.Critic((4, 4), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
+    (dcgan.Critic((4,), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
 ])
 def test_settings_that_do_not_fit_are_named(module, x, message):
   with pytest.raises(UserError, match=message):

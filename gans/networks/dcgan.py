@@ -92,6 +92,7 @@ class Critic(nn.Module):
 
   @nn.compact
   def __call__(self, image, label, *, train):
+    layers.check_norm(self.norm)
     init = layers.kernel_init(self.init_stddev)
     x = layers.join_label(image, label, self.num_classes, self.label_dim)
     features = (*self.hidden, 1) if self.head == 'conv' else self.hidden

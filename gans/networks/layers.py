@@ -16,13 +16,18 @@ def normalize(x, norm: str, train: bool, dtype):
   'layer': over all of an example's positions and channels, so that examples stay independent, as a gradient
   penalty needs (Ba et al. 2016, as in Gulrajani et al. 2017). 'none': x as it is.
   """
+  check_norm(norm)
   if norm == 'batch':
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype)(x)
   if norm == 'layer':
     return nn.LayerNorm(reduction_axes=range(1, x.ndim), feature_axes=-1, epsilon=1e-5, dtype=dtype)(x)
-  if norm == 'none':
-    return x
-  raise UserError(f'norm={norm!r}: expected one of {NORMS}')
+  return x
+
+
+def check_norm(norm: str):
+  """Raises UserError for a name that is no norm, also where no layer comes to use it."""
+  if norm not in NORMS:
+    raise UserError(f'norm={norm!r}: expected one of {NORMS}')
 
 
 def join_label(x, label, num_classes: int, label_dim: int):
