@@ -19,7 +19,6 @@ from benchmarks import cases
 
 CASE = flags.DEFINE_string('case', None, 'A name in benchmarks/cases.py.', required=True)
 CONTESTANT = flags.DEFINE_string('contestant', 'gans', "'gans', or 'torch NAME' of benchmarks/torch_gans.py.")
-DTYPE = flags.DEFINE_string('dtype', 'float32', "This project's config.dtype.")
 FIELDS = flags.DEFINE_string('fields', '{}', 'Further config fields, as JSON.')
 
 
@@ -27,13 +26,11 @@ def make_gans(config, images):
   """Returns run(n), which takes n steps of this project's own compiled train_steps and waits for them."""
   import jax
 
-  from gans import data, sharding, train
-  dataset = data.Dataset(images, np.zeros(len(images), np.int32), 0)
-  mesh = sharding.make_mesh(config.batch_size)
-  experiment = train.build(config, dataset)
+  from benchmarks import ours
+  from gans import sharding, train
+  dataset, mesh, experiment, state = ours.start(config, images)
   train_steps = train.build_train_steps(config, experiment, mesh)
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
-  state = train.create_state(config, experiment, dataset, mesh)
 
   def run(n: int):
     nonlocal state
@@ -69,7 +66,7 @@ def make_torch(config, images, name: str):
 
 def main(argv):
   del argv
-  config = cases.make_config(CASE.value, {**json.loads(FIELDS.value), 'dtype': DTYPE.value})
+  config = cases.make_config(CASE.value, json.loads(FIELDS.value))
   images = cases.make_images(config)
   start = time.perf_counter()
   kind, _, name = CONTESTANT.value.partition(' ')

@@ -1,15 +1,12 @@
 """Shows that both sides compute the same: losses and gradients on the same weights, images and noise."""
 import jax
-import jax.numpy as jnp
 import numpy as np
 import torch
 
-from benchmarks import cases, torch_gans
-from gans import data, sharding, train
-from gans.data.dataset import to_unit
+from benchmarks import cases, ours, torch_gans
 
 
-def largest_difference(case: str, contestant: torch_gans.Contestant) -> float:
+def largest_difference(case: str, mode: torch_gans.Mode) -> float:
   """Largest difference of a loss or of a gradient's entry, relative to the largest entry of its array.
 
   In float32, without dropout, whose noise no two libraries share; covers both players of a case.
@@ -17,11 +14,9 @@ def largest_difference(case: str, contestant: torch_gans.Contestant) -> float:
   config = cases.make_config(case, {'batch_size': 16})
   config.critic.dropout = 0.0
   images = cases.make_images(config, 16)
-  dataset = data.Dataset(images, np.zeros(len(images), np.int32), 0)
-  experiment = train.build(config, dataset)
-  state = train.create_state(config, experiment, dataset, sharding.make_mesh(config.batch_size))
-  batch = {'image': to_unit(jnp.asarray(images)), 'label': jnp.asarray(dataset.labels)}
-  game = torch_gans.Game(config, images.shape[1:], 'cpu', contestant)
+  dataset, _, experiment, state = ours.start(config, images)
+  batch = ours.whole_batch(dataset)
+  game = torch_gans.Game(config, images.shape[1:], 'cpu', mode)
   game.load(state.generator.params, state.critic.params)
   rng = jax.random.key(1)
   z, eps = drawn_noise(rng, batch['image'].ndim, config)

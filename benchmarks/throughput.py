@@ -22,9 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from benchmarks import cases, equality, torch_gans
-from gans import data, sharding, train
-from gans.data.dataset import to_unit
+from benchmarks import cases, equality, ours, torch_gans
 
 CASES = flags.DEFINE_list('cases', list(cases.CASES), 'Names in benchmarks/cases.py.')
 ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns of each contestant.')
@@ -63,10 +61,10 @@ class Contestant:
 
   def __init__(self, case: str, name: str, fields: dict):
     environment = os.environ | (TORCH_ENVIRONMENT if name != 'gans' else {})
-    dtype = DTYPE.value if name == 'gans' else 'float32'
+    fields = json.dumps({**fields, 'dtype': DTYPE.value})
     self.process = subprocess.Popen(
-        [sys.executable, '-m', 'benchmarks.contestants', f'--case={case}', f'--contestant={name}', f'--dtype={dtype}',
-         f'--fields={json.dumps(fields)}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        [sys.executable, '-m', 'benchmarks.contestants', f'--case={case}', f'--contestant={name}',
+         f'--fields={fields}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     self.first_step = self._read('first_step')
 
   def run(self, steps: int) -> float:
@@ -107,10 +105,8 @@ def label(case: str, fields: dict) -> str:
 
 def count_flops(config) -> float:
   """Floating-point operations of a step's losses and gradients, counted in this project's unoptimized program."""
-  dataset = data.Dataset(cases.make_images(config, config.batch_size), np.zeros(config.batch_size, np.int32), 0)
-  experiment = train.build(config, dataset)
-  state = train.create_state(config, experiment, dataset, sharding.make_mesh(config.batch_size))
-  batch, rng = {'image': to_unit(jnp.asarray(dataset.images)), 'label': jnp.asarray(dataset.labels)}, jax.random.key(0)
+  dataset, _, experiment, state = ours.start(config, cases.make_images(config, config.batch_size))
+  batch, rng = ours.whole_batch(dataset), jax.random.key(0)
 
   def count(loss, params):
     return jax.jit(jax.grad(loss, has_aux=True)).lower(params, state, batch, rng).cost_analysis()['flops']
@@ -138,13 +134,13 @@ def matmul_peak(size: int = 3072) -> float:
                              seconds(lambda: (theirs @ theirs)[0, 0].item()))
 
 
-def opponents(case: str) -> dict[str, torch_gans.Contestant]:
+def opponents(case: str) -> dict[str, torch_gans.Mode]:
   """The ways to run PyTorch that suit a case: an order of channels is nothing to dense layers."""
   single, half = ((torch_gans.CUDA, torch_gans.CUDA_BFLOAT16) if torch.cuda.is_available()
                   else (torch_gans.CPU, torch_gans.CPU_BFLOAT16))
   convolutional = cases.make_config(case, {}).generator.family == 'dcgan'
-  return {name: contestant for name, contestant in (single if DTYPE.value == 'float32' else half).items()
-          if convolutional or not contestant.channels_last}
+  return {name: mode for name, mode in (single if DTYPE.value == 'float32' else half).items()
+          if convolutional or not mode.channels_last}
 
 
 def scaling() -> list[tuple[str, dict]]:
@@ -201,9 +197,9 @@ def main(argv):
   print(f'{machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s', flush=True)
   for case in CASES.value:
     names = opponents(case)
-    for name, contestant in (names if DTYPE.value == 'float32' else {}).items():
+    for name, mode in (names if DTYPE.value == 'float32' else {}).items():
       print(f'{case}: losses and gradients equal to torch {name} within '
-            f'{equality.largest_difference(case, contestant._replace(graph=False)):.1e}', flush=True)
+            f'{equality.largest_difference(case, mode._replace(graph=False)):.1e}', flush=True)
     results += race(case, ['gans', *(f'torch {name}' for name in names)], {})
     print(table([r for r in results if r.case == case], peak), flush=True)
   sizes = [result for case, fields in (scaling() if SCALING.value else [])

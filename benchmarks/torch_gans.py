@@ -1,6 +1,6 @@
 """The opponent: the same GANs from the same configs, as a good PyTorch user writes them.
 
-`Game(config, image_shape, device, contestant)` holds networks, fused Adam and an average of the generator;
+`Game(config, image_shape, device, mode)` holds networks, fused Adam and an average of the generator;
 `make_step` gives one training step. `load` copies this project's weights, so that both sides can be shown equal before
 they are timed. Images are [B,C,H,W] here. Batch norm keeps no running averages, which spares PyTorch that work.
 """
@@ -17,7 +17,7 @@ LINEN = {nn.Linear: 'Dense', nn.Conv2d: 'Conv', nn.ConvTranspose2d: 'ConvTranspo
          nn.BatchNorm2d: 'BatchNorm', nn.GroupNorm: 'LayerNorm'}
 
 
-class Contestant(NamedTuple):
+class Mode(NamedTuple):
   """How PyTorch is run."""
   channels_last: bool = False
   compile: bool = False  # torch.compile of torch.func's gradients: it refuses double backward otherwise
@@ -26,15 +26,15 @@ class Contestant(NamedTuple):
   graph: bool = False  # the whole step as one CUDA graph
 
 
-CPU = {'eager': Contestant(), 'channels_last': Contestant(channels_last=True), 'compile': Contestant(compile=True)}
-CPU_BFLOAT16 = {f'{name} autocast': contestant._replace(autocast=True) for name, contestant in CPU.items()}
-CUDA = {'eager': Contestant(), 'eager tf32': Contestant(tf32=True),
-        'channels_last tf32': Contestant(channels_last=True, tf32=True),
-        'compile tf32': Contestant(compile=True, tf32=True),
-        'cuda graph tf32': Contestant(tf32=True, graph=True)}
-CUDA_BFLOAT16 = {'channels_last autocast': Contestant(channels_last=True, autocast=True),
-                 'compile autocast': Contestant(compile=True, autocast=True),
-                 'cuda graph autocast': Contestant(autocast=True, graph=True)}
+CPU = {'eager': Mode(), 'channels_last': Mode(channels_last=True), 'compile': Mode(compile=True)}
+CPU_BFLOAT16 = {f'{name} autocast': mode._replace(autocast=True) for name, mode in CPU.items()}
+CUDA = {'eager': Mode(), 'eager tf32': Mode(tf32=True),
+        'channels_last tf32': Mode(channels_last=True, tf32=True),
+        'compile tf32': Mode(compile=True, tf32=True),
+        'cuda graph tf32': Mode(tf32=True, graph=True)}
+CUDA_BFLOAT16 = {'channels_last autocast': Mode(channels_last=True, autocast=True),
+                 'compile autocast': Mode(compile=True, autocast=True),
+                 'cuda graph autocast': Mode(autocast=True, graph=True)}
 
 
 def make_generator(config, z_dim: int, image_shape) -> nn.Sequential:
@@ -187,34 +187,27 @@ def generator_loss(score, generate, gp_weight: float, gradient_of, z):
 class Game:
   """Both players in training."""
 
-  def __init__(self, config, image_shape, device: str, contestant: Contestant):
-    self.config, self.device, self.contestant = config, device, contestant
+  def __init__(self, config, image_shape, device: str, mode: Mode):
+    self.config, self.device, self.mode = config, device, mode
     self.generator = make_generator(config.generator, config.z_dim, image_shape).to(device)
     self.critic = make_critic(config.critic, image_shape).to(device)
-    if contestant.channels_last:
+    if mode.channels_last:
       self.generator, self.critic = (p.to(memory_format=torch.channels_last) for p in (self.generator, self.critic))
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = contestant.tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = mode.tf32
     torch.backends.cudnn.benchmark = True
     o = config.optimizer
     self.optimizers = {
         name: torch.optim.Adam(player.parameters(), o[f'{name}_learning_rate'], (o.b1, o.b2), fused=True,
-                               capturable=contestant.graph)
+                               capturable=mode.graph)
         for name, player in (('generator', self.generator), ('critic', self.critic))}
     self.average = [p.detach().clone() for p in self.generator.parameters()]
-    self.gradients = {name: self._make_gradient(name) for name in self.optimizers}
+    # (real, z, eps) or (z) -> loss; each leaves the gradients in its player's parameters.
+    self.critic_gradient, self.generator_gradient = self._make_gradient('critic'), self._make_gradient('generator')
 
   def load(self, generator_params, critic_params):
     """Takes over this project's weights."""
     load(self.generator, generator_params)
     load(self.critic, critic_params)
-
-  def critic_gradient(self, real, z, eps):
-    """Leaves the gradients in the critic's parameters; returns the loss."""
-    return self.gradients['critic'](real, z, eps)
-
-  def generator_gradient(self, z):
-    """Leaves the gradients in the generator's parameters; returns the loss."""
-    return self.gradients['generator'](z)
 
   def make_step(self, images):
     """Returns step() on uint8 images [N,C,H,W], or float points [N,2], that lie on the device."""
@@ -224,7 +217,7 @@ class Game:
       for _ in range(self.config.n_critic):
         real = images[torch.randint(len(images), (batch,), device=self.device)]
         real = real.float() / 127.5 - 1 if real.dtype == torch.uint8 else real
-        real = real.contiguous(memory_format=torch.channels_last) if self.contestant.channels_last else real
+        real = real.contiguous(memory_format=torch.channels_last) if self.mode.channels_last else real
         self.critic_gradient(real, torch.randn(batch, z_dim, device=self.device),
                              torch.rand(batch, device=self.device).view(shape))
         self.optimizers['critic'].step()
@@ -233,7 +226,7 @@ class Game:
       with torch.no_grad():
         torch._foreach_lerp_(self.average, list(self.generator.parameters()), 1 - self.config.ema_decay)
 
-    return self._as_graph(step) if self.contestant.graph else step
+    return self._as_graph(step) if self.mode.graph else step
 
   def _as_graph(self, step):
     side = torch.cuda.Stream()
@@ -252,12 +245,12 @@ class Game:
     pair = lambda mine, theirs: (mine, theirs) if name == 'critic' else (theirs, mine)
 
     def precision():
-      return torch.autocast(self.device, torch.bfloat16) if self.contestant.autocast else contextlib.nullcontext()
+      return torch.autocast(self.device, torch.bfloat16) if self.mode.autocast else contextlib.nullcontext()
 
     def eager(*inputs):
       other.requires_grad_(False)
       player.requires_grad_(True)
-      player.zero_grad(set_to_none=not self.contestant.graph)
+      player.zero_grad(set_to_none=not self.mode.graph)
       with precision():
         loss = loss_of(*pair(player, other), gp_weight, autograd_gradient, *inputs)
       loss.backward()
@@ -277,4 +270,4 @@ class Game:
         parameter.grad = gradients[name]
       return loss
 
-    return compiled if self.contestant.compile else eager
+    return compiled if self.mode.compile else eager
