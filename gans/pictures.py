@@ -22,7 +22,7 @@ def grid(images: np.ndarray, columns: int) -> np.ndarray:
 def scatter(points: np.ndarray) -> np.ndarray:
   """Plots points [N,2] in a square frame: [H,W,3] uint8."""
   figure, axes = _figure(figsize=(4, 4))
-  axes.scatter(*points.T, s=2)
+  axes.scatter(*points.T, s=2, alpha=0.5)
   axes.set_aspect('equal', 'datalim')
   return np.asarray(Image.open(io.BytesIO(_png(figure))).convert('RGB'))
 

@@ -20,6 +20,7 @@ from gans.report import Reporter
 from gans.train_step import Algorithm, make_train_step, make_train_steps
 
 GRID, GRID_COLUMNS, GRID_CLASSES = 64, 8, 16  # images in a sample grid; of labelled models a row per class
+POINTS = 2000  # 2-D samples in a plot
 
 
 class Experiment(NamedTuple):
@@ -53,7 +54,7 @@ def train(config, path) -> states.GANState:
     with Reporter(workdir, config.num_steps, start) as reporter:
       if start:
         reporter.say(f'going on at step {start} of {config.num_steps}')
-      reporter.real(dataset.images[:GRID])
+      reporter.real(dataset.images[:len(grid_labels(config, dataset))])
       state = run_steps(config, experiment, dataset, mesh, state, manager, reporter)
   print_results(workdir)
   return state
@@ -63,7 +64,7 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> st
   """Takes the steps that are left, reporting and saving at the config's intervals and at the end."""
   train_steps = build_train_steps(config, experiment, mesh)
   sample = sampling.make_sampler(experiment.generator)
-  label = grid_labels(config, dataset.num_classes)
+  label = grid_labels(config, dataset)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
   for number, (step, stop) in enumerate(calls(int(state.step), config)):
@@ -81,11 +82,16 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> st
   return state
 
 
-def grid_labels(config, num_classes: int) -> np.ndarray:
-  """Labels of a sample grid [N] int32: GRID zeros, or a row of GRID_COLUMNS for each of the first GRID_CLASSES."""
+def grid_labels(config, dataset: data.Dataset) -> np.ndarray:
+  """Labels of the samples shown [N] int32: GRID images or POINTS zeros; of labelled models as many of each class.
+
+  Images come in a row of GRID_COLUMNS for each of the first GRID_CLASSES classes.
+  """
+  images = dataset.images.ndim == 4
   if not config.generator.get('label_dim'):
-    return np.zeros(GRID, np.int32)
-  return np.repeat(np.arange(min(num_classes, GRID_CLASSES), dtype=np.int32), GRID_COLUMNS)
+    return np.zeros(GRID if images else POINTS, np.int32)
+  classes = min(dataset.num_classes, GRID_CLASSES) if images else dataset.num_classes
+  return np.repeat(np.arange(classes, dtype=np.int32), GRID_COLUMNS if images else POINTS // classes)
 
 
 def calls(step: int, config) -> Iterator[tuple[int, int]]:

@@ -4,10 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import acgan, cgan, dcgan, wgan, wgan_gp
+from configs import acgan, cgan, dcgan, wgan, wgan_gp, wgan_gp_toy
 from gans import sharding, train
 from gans.algorithms import acgan as acgan_algorithm
 from gans.data import dataset as datasets
+from gans.data import mixtures
 from gans.data.digits import load
 from gans.train_step import make_train_step
 
@@ -64,7 +65,7 @@ def test_parts_go_together_from_config_fields_alone(combination):
   experiment, state, metrics = steps(config)
   assert expected <= metrics.keys() and np.isfinite(list(metrics.values())).all()
   assert 'gradient_penalty' in expected or 'gradient_penalty' not in metrics
-  label = train.grid_labels(config, 10)
+  label = train.grid_labels(config, load(config.dataset))
   draw = jax.jit(lambda z, label: experiment.generator.apply(state.ema, z, label, train=False))
   images = draw(jnp.ones((len(label), config.z_dim)), label)
   if config.generator.label_dim:  # a row of eight per class; the same noise, so a row is one picture
@@ -72,6 +73,13 @@ def test_parts_go_together_from_config_fields_alone(combination):
     assert (images[0] == images[7]).all() and (images[0] != images[8]).any()
   else:
     assert images.shape == (64, 28, 28, 1)
+
+
+def test_points_are_plotted_in_thousands_and_evenly_over_their_classes():
+  points = mixtures.load('ring8', None)
+  assert train.grid_labels(wgan_gp_toy.get_config(), points).tolist() == [0] * 2000
+  conditional = train.grid_labels(cgan.get_config(), points)
+  np.testing.assert_array_equal(np.bincount(conditional), [250] * 8)
 
 
 def test_labels_where_there_are_none_are_refused():
