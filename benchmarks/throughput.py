@@ -9,7 +9,6 @@ slows the machine slows all. Writes docs/performance.md and its plot, with --wri
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from benchmarks import cases, equality, ours, torch_gans
+from benchmarks import cases, equality, ours, page, torch_gans
 
 CASES = flags.DEFINE_list('cases', list(cases.CASES), 'Names in benchmarks/cases.py.')
 ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns of each contestant.')
@@ -183,18 +182,10 @@ def plot(results: list[Result], path: pathlib.Path):
   figure.savefig(path)
 
 
-def machine() -> str:
-  """The machine and the libraries, in a line."""
-  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines() if pathlib.Path('/proc/cpuinfo').exists() else []
-  name = next((line.split(':')[1].strip() for line in lines if line.startswith('model name')), platform.machine())
-  device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'{os.cpu_count()} cores of {name}'
-  return f'{device}; jax {jax.__version__}, torch {torch.__version__}, {DTYPE.value}'
-
-
 def main(argv):
   del argv
   results, peak = [], matmul_peak()
-  print(f'{machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s', flush=True)
+  print(f'{page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s', flush=True)
   for case in CASES.value:
     names = opponents(case)
     for name, mode in (names if DTYPE.value == 'float32' else {}).items():
@@ -206,12 +197,14 @@ def main(argv):
            for result in race(case, ['gans', 'torch eager'], fields)]
   print(table(sizes, peak) if sizes else '', flush=True)
   if WRITE.value:
-    folder = pathlib.Path(WRITE.value)
-    plot(results, folder / 'images' / 'performance.png')
-    (folder / 'performance.md').write_text('\n\n'.join([
-        '# Performance', f'`python -m benchmarks.throughput --write={WRITE.value}` on {machine()}; matmul peak '
-        f'{peak / 1e9:.0f} GFLOP/s.', table(results, peak), '![Speed](images/performance.png)',
-        '## Batch and width', table(sizes, peak)]) + '\n')
+    folder, title = pathlib.Path(WRITE.value), f'Training steps, {DTYPE.value}'
+    picture = f'images/performance_{DTYPE.value}.png'
+    plot(results, folder / picture)
+    page.write_section(folder / 'performance.md', title, '\n\n'.join([
+        f'`python -m benchmarks.throughput --dtype={DTYPE.value}` on {page.machine()}; matmul peak '
+        f'{peak / 1e9:.0f} GFLOP/s in float32.', table(results, peak), f'![Speed]({picture})']))
+    if sizes:
+      page.write_section(folder / 'performance.md', f'Batch, width and resolution, {DTYPE.value}', table(sizes, peak))
 
 
 if __name__ == '__main__':

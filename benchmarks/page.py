@@ -1,0 +1,25 @@
+"""docs/performance.md: each benchmark writes sections of its own there; what a person wrote stays."""
+import os
+import pathlib
+import platform
+import re
+
+import jax
+import torch
+
+
+def write_section(path: pathlib.Path, title: str, text: str):
+  """Puts text under the heading `## title`, in place of what stood there, or at the end."""
+  page = path.read_text() if path.exists() else '# Performance\n'
+  section = f'## {title}\n\n{text.strip()}\n'
+  old = re.compile(rf'^## {re.escape(title)}\n.*?(?=^## |\Z)', re.MULTILINE | re.DOTALL)
+  page = old.sub(lambda _: section + '\n', page) if old.search(page) else f'{page.rstrip()}\n\n{section}'
+  path.write_text(page.rstrip() + '\n')
+
+
+def machine() -> str:
+  """The machine and the libraries, in a line."""
+  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines() if pathlib.Path('/proc/cpuinfo').exists() else []
+  name = next((line.split(':')[1].strip() for line in lines if line.startswith('model name')), platform.machine())
+  device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'{os.cpu_count()} cores of {name}'
+  return f'{device}; jax {jax.__version__}, torch {torch.__version__}'

@@ -1,0 +1,1 @@
+"""How good samples are: features of images, and distances between them."""
