@@ -1,17 +1,21 @@
 """Convolution and transposed convolution, at full speed on every platform.
 
-XLA's gradients of convolutions run at a few GFLOP/s on a CPU. Written as pads, strided slices and one dot, the
-forward and every derivative (a gradient penalty needs the second) are again pads, slices and dots. Elsewhere the
-same functions lower to XLA's own convolutions; the choice falls when the platform is known, at lowering.
+XLA's gradients of convolutions run at a few GFLOP/s on a CPU. Written as patches and one dot, the forward and every
+derivative (a gradient penalty needs the second) are again patches, their sums and dots. Elsewhere the same functions
+lower to XLA's own convolutions; the choice falls when the platform is known, at lowering.
 
 Images are NHWC, kernels HWIO, and `padding` is what flax takes: 'SAME', 'VALID' or one (low, high) per axis. The
 modules keep the parameter names, shapes and results of `flax.linen.Conv` and `flax.linen.ConvTranspose`.
 """
 from collections.abc import Callable, Sequence
+import functools
 from typing import Any
 
 from flax import linen as nn
+import jax
 from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 import jax.numpy as jnp
 
 Padding = str | Sequence[tuple[int, int]]
@@ -51,48 +55,108 @@ def _transpose_pads(kernel: int, stride: int, padding: str) -> tuple[int, int]:
   return low, total - low
 
 
-def _dot(x, matrix):
-  """Multiplies x [..., K] by matrix [K, M]; float32 sums for bfloat16 operands, rounded once at the end."""
-  sums = jnp.promote_types(x.dtype, jnp.float32)
-  return jnp.dot(x, matrix, preferred_element_type=sums).astype(x.dtype)
-
-
 def _conv_as_dot(x, kernel, strides, padding):
-  kh, kw, c, features = kernel.shape
   x = lax.optimization_barrier(x)  # or XLA computes what made x again for each of the patches that share it
-  x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((lo, hi, 0) for lo, hi in padding), (0, 0, 0)])
-  (n, h, w, _), (sh, sw) = x.shape, strides
-  h, w = (h - kh) // sh + 1, (w - kw) // sw + 1
-  patches = [lax.slice(x, (0, i, j, 0), (n, i + sh * (h - 1) + 1, j + sw * (w - 1) + 1, c), (1, sh, sw, 1))
-             for i in range(kh) for j in range(kw)]
-  return _dot(jnp.concatenate(patches, axis=-1), kernel.reshape(kh * kw * c, features))
+  blocks = _blocks(kernel, strides)
+  (qh, qw), features, (n, *size, _) = blocks.shape[:2], kernel.shape[-1], x.shape
+  h, w = ((length + lo + hi - k) // s + 1
+            for length, (lo, hi), k, s in zip(size, padding, kernel.shape, strides))
+  edges = [(lo, q * s - lo - length, 0)  # as many rows and columns as whole blocks need
+           for (lo, _), q, s, length in zip(padding, (h + qh - 1, w + qw - 1), strides, size)]
+  x = _space_to_depth(lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *edges, (0, 0, 0)]), strides)
+  patches = _patches.bind(x, taps=(qh, qw)).reshape(n * h * w, -1)
+  return _matmul.bind(patches, blocks.reshape(-1, features)).reshape(n, h, w, features)
 
 
 def _conv_transpose_as_dot(x, kernel, strides, padding):
-  kh, kw, c, features = kernel.shape
-  n, h, w, _ = x.shape
-  (sh, sw), (qh, qw) = strides, (-(-kh // strides[0]), -(-kw // strides[1]))  # q: kernel taps per output phase
-  kernel = jnp.flip(kernel, (0, 1)).transpose(2, 0, 1, 3)
-  kernel = jnp.pad(kernel, ((0, 0), (0, qh * sh - kh), (0, qw * sw - kw), (0, 0)))
-  y = _dot(x, kernel.reshape(c, -1)).reshape(n, h, w, qh, sh, qw, sw, features)
-  y = _overlap_add(y, axis=1, taps=3)  # [n, h + qh - 1, w, sh, qw, sw, features]
-  y = _overlap_add(y, axis=2, taps=4)  # [n, h + qh - 1, w + qw - 1, sh, sw, features]
-  y = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, (h + qh - 1) * sh, (w + qw - 1) * sw, features)
+  blocks = _blocks(jnp.flip(kernel, (0, 1)), strides)
+  (qh, qw), (n, h, w, c) = blocks.shape[:2], x.shape
+  y = _matmul.bind(x.reshape(-1, c), jnp.moveaxis(blocks, 4, 0).reshape(c, -1))
+  y = _overlap_add.bind(y.reshape(n, h, w, -1), taps=(qh, qw))
+  y = _depth_to_space(y, strides)  # [n, (h + qh - 1) * sh, (w + qw - 1) * sw, features]
   # Tap i of input m lands on output m * stride + i; the pads of the dilated input say what to crop of that.
   crops = [(lo - (k - 1), (size - 1) * s + hi + 1 - out, 0)
-           for (lo, hi), k, s, size, out in zip(padding, (kh, kw), strides, (h, w), y.shape[1:3])]
+           for (lo, hi), k, s, size, out in zip(padding, kernel.shape, strides, (h, w), y.shape[1:3])]
   return lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *crops, (0, 0, 0)])
 
 
-def _overlap_add(y, axis: int, taps: int):
-  """Sums over axis `taps`, tap q shifted by q along `axis`, which grows by the number of taps less one."""
-  count = y.shape[taps]
-  shifted = []
-  for q in range(count):
-    pads = [(0, 0)] * (y.ndim - 1)
-    pads[axis] = (q, count - 1 - q)
-    shifted.append(jnp.pad(lax.index_in_dim(y, q, taps, keepdims=False), pads))
-  return sum(shifted)
+def _blocks(kernel, strides):
+  """Cuts a kernel [kh,kw,C,F] into q taps of one stride each: [qh,qw,sh,sw,C,F], zeros at the end where it must."""
+  (kh, kw, c, features), (sh, sw) = kernel.shape, strides
+  kernel = jnp.pad(kernel, ((0, -kh % sh), (0, -kw % sw), (0, 0), (0, 0)))
+  return kernel.reshape(-(-kh // sh), sh, -(-kw // sw), sw, c, features).transpose(0, 2, 1, 3, 4, 5)
+
+
+def _space_to_depth(x, strides):
+  """[N,H,W,C] -> [N,H/sh,W/sw,sh*sw*C]: a convolution with strides becomes one without."""
+  (n, h, w, c), (sh, sw) = x.shape, strides
+  x = x.reshape(n, h // sh, sh, w // sw, sw, c).transpose(0, 1, 3, 2, 4, 5)
+  return x.reshape(n, h // sh, w // sw, sh * sw * c)
+
+
+def _depth_to_space(x, strides):
+  """[N,H,W,sh*sw*C] -> [N,H*sh,W*sw,C]."""
+  (n, h, w, _), (sh, sw) = x.shape, strides
+  return x.reshape(n, h, w, sh, sw, -1).transpose(0, 1, 3, 2, 4, 5).reshape(n, h * sh, w * sw, -1)
+
+
+# The four operations below are closed under differentiation: each is linear in each of its operands, and what pulls a
+# cotangent back through one is another. XLA's own transposes of their parts are up to twice as slow on a CPU.
+
+
+def _operation(name: str, function: Callable) -> Primitive:
+  """Makes one operation of a function of arrays, keeping its shapes' rules, batching and lowering."""
+  def abstract(*arrays, **settings):
+    out = jax.eval_shape(functools.partial(function, **settings), *arrays)
+    return jax.core.ShapedArray(out.shape, out.dtype)
+
+  def batch(arrays, axes, **settings):
+    return jax.vmap(functools.partial(function, **settings), axes)(*arrays), 0
+
+  operation = Primitive(name)
+  operation.def_impl(function)
+  operation.def_abstract_eval(abstract)
+  batching.primitive_batchers[operation] = batch
+  mlir.register_lowering(operation, mlir.lower_fun(function, multiple_results=False))
+  return operation
+
+
+def _gather_patches(x, taps):
+  (qh, qw), (_, h, w, _) = taps, x.shape
+  return jnp.concatenate([x[:, a:h - qh + 1 + a, b:w - qw + 1 + b] for a in range(qh) for b in range(qw)], axis=-1)
+
+
+def _add_patches(y, taps):
+  (qh, qw), (n, h, w, _) = taps, y.shape
+  y = y.reshape(n, h, w, qh, qw, -1)
+  return sum(jnp.pad(y[:, :, :, a, b], ((0, 0), (a, qh - 1 - a), (b, qw - 1 - b), (0, 0)))
+             for a in range(qh) for b in range(qw))
+
+
+def _sum_products(x, y, axes):
+  sums = jnp.promote_types(x.dtype, jnp.float32)  # float32 sums for bfloat16 operands, rounded once at the end
+  return lax.dot_general(x, y, (axes, ((), ())), preferred_element_type=sums).astype(x.dtype)
+
+
+def _multiply(x, weight):
+  return _sum_products(x, weight, ((1,), (0,)))
+
+
+def _correlate(x, y):
+  # The narrower one first, as that is what gets transposed; the barrier keeps XLA from turning it round again.
+  product = lambda x, y: lax.optimization_barrier(_sum_products(x, y, ((0,), (0,))))
+  return product(x, y) if x.shape[1] < y.shape[1] else product(y, x).T
+
+
+_patches = _operation('patches', _gather_patches)  # [N,H,W,C] -> [N,H-qh+1,W-qw+1,qh*qw*C]
+_overlap_add = _operation('overlap_add', _add_patches)  # [N,H,W,qh*qw*C] -> [N,H+qh-1,W+qw-1,C]
+_matmul = _operation('matmul', _multiply)  # [M,K], [K,N] -> [M,N]
+_weight_gradient = _operation('weight_gradient', _correlate)  # [M,K], [M,N] -> [K,N]
+ad.deflinear2(_patches, lambda ct, x, taps: [_overlap_add.bind(ct, taps=taps)])
+ad.deflinear2(_overlap_add, lambda ct, y, taps: [_patches.bind(ct, taps=taps)])
+ad.defbilinear(_matmul, lambda ct, x, weight: _matmul.bind(ct, weight.T),
+               lambda ct, x, weight: _weight_gradient.bind(x, ct))
+ad.defbilinear(_weight_gradient, lambda ct, x, y: _matmul.bind(y, ct.T), lambda ct, x, y: _matmul.bind(x, ct))
 
 
 class _Convolution(nn.Module):

@@ -60,6 +60,24 @@ def test_equal_under_vmap_and_scan():
     np.testing.assert_allclose(lax.scan(lambda _, x: (None, apply(x)), None, x)[1], want, atol=1e-12)
 
 
+def test_derivatives_under_vmap_and_forwards():
+  x = jax.random.normal(jax.random.key(0), (3, 1, 6, 6, 2), jnp.float64)
+  kernels = [jax.random.normal(jax.random.key(1), (3, 3, *shape), jnp.float64) for shape in ((2, 3), (3, 2))]
+  tangent = jax.random.normal(jax.random.key(2), x.shape, jnp.float64)
+
+  def results(conv, transpose):
+    score = lambda kernels, x: jnp.sum(jnp.sin(transpose(jnp.tanh(conv(x, kernels[0])), kernels[1])))
+    of_each = jax.vmap(jax.grad(score), (None, 0))(kernels, x)
+    hessian = jax.vmap(lambda x, t: jax.jvp(jax.grad(score, argnums=1), (kernels, x), ([0 * k for k in kernels], t))[1])
+    return of_each, hessian(x, tangent)
+
+  ours = jax.jit(lambda: results(lambda x, k: ops.conv(x, k, (2, 2)), lambda x, k: ops.conv_transpose(x, k, (2, 2))))
+  theirs = jax.jit(lambda: results(
+      lambda x, k: lax.conv_general_dilated(x, k, (2, 2), 'SAME', dimension_numbers=ops.NHWC),
+      lambda x, k: lax.conv_transpose(x, k, (2, 2), 'SAME')))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11), ours(), theirs())
+
+
 def test_bfloat16_sums_in_float32():
   x, kernel = jnp.ones((1, 1, 1, 4096), jnp.bfloat16), jnp.full((1, 1, 4096, 1), 1 + 1 / 128, jnp.bfloat16)
   value = ops.conv(x, kernel)  # bfloat16 sums would stop growing at 256
