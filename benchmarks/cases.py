@@ -26,7 +26,8 @@ def make_config(case: str, fields: dict) -> ml_collections.ConfigDict:
 def image_shape(config) -> tuple[int, ...]:
   """Shape of one example of a case."""
   size = config.dataset.image_size
-  return (2,) if config.generator.get('output') == 'linear' else (size, size, 1 if size == 28 else 3)
+  channels = 1 if config.dataset.name == 'mnist_5k' else 3
+  return (2,) if config.generator.get('output') == 'linear' else (size, size, channels)
 
 
 def make_images(config, num: int = 1024) -> np.ndarray:
