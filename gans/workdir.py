@@ -11,7 +11,7 @@ from gans.errors import UserError
 
 VERSION = 1  # of the layout above
 # What a run may change when it goes on: none of these alters a step.
-MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'dataset.data_dir')
+MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'profile', 'dataset.data_dir')
 
 
 def open_workdir(path, config) -> epath.Path:

@@ -24,6 +24,15 @@ def test_another_config_is_refused_and_the_difference_printed(tmp_path, config):
   assert (made / 'config.json').read_text() == before
 
 
+def test_what_alters_no_step_may_change_or_be_new(tmp_path, config):
+  old = config.copy_and_resolve_references()
+  del old.profile  # as a workdir from before that field has it
+  workdir.open_workdir(tmp_path, old)
+  config.profile, config.log_every = True, 7
+  workdir.open_workdir(tmp_path, config)
+  assert workdir.read_config(tmp_path).log_every == 7
+
+
 def test_a_longer_run_is_welcome_unless_its_learning_rates_change(tmp_path, config):
   config.optimizer.schedule = 'constant'
   workdir.open_workdir(tmp_path / 'constant', config)
