@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gans import algorithms, checkpoint, data, networks, sampling, sharding, validate
+from gans import algorithms, checkpoint, data, health, networks, sampling, sharding, validate
 from gans import state as states
 from gans import workdir as workdirs
 from gans.data import dataset as datasets
@@ -73,6 +73,7 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> st
       state, metrics = train_steps(state, arrays, indices, stop - step)
       if number == 0:  # compiled; the steps run on while this is written
         reporter.started(config, state)
+      health.check_finite(step, metrics, stop - step, state)
       reporter.metrics(stop, metrics, stop - step)
       if is_due(stop, config.sample_every, config):
         reporter.fake(stop, sample(state.ema, z, label))

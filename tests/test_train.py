@@ -1,10 +1,12 @@
 """The loop: what it calls when, what it leaves behind, and that stopping and going on changes nothing."""
+import re
+
 import jax
 import numpy as np
 import pytest
 
 from configs import wgan_gp
-from gans import report, train
+from gans import data, health, report, sharding, train
 from gans.errors import UserError
 
 
@@ -43,6 +45,17 @@ def test_a_finished_run_says_so_and_changes_nothing(tmp_path, config, capsys):
   assert 'already finished' in capsys.readouterr().out
   jax.tree.map(np.testing.assert_array_equal, first, again)
   assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_divergence_is_named_and_never_saved(tmp_path, config):
+  config.num_steps, config.log_every, config.checkpoint_every = 40, 8, 1
+  config.optimizer = {'name': 'sgd', 'generator_learning_rate': 1.0, 'critic_learning_rate': 1.0,
+                      'schedule': 'constant'}
+  with pytest.raises(UserError, match=r'diverged in step \d+: .*(=nan|=-?inf|not finite); what usually') as error:
+    train.train(config, tmp_path)
+  step = int(re.search(r'step (\d+)', str(error.value))[1])
+  saved = sorted(int(path.name) for path in (tmp_path / 'checkpoints').iterdir())
+  assert step > 1 and saved[-1] == step - 1  # the last good state is the latest
 
 
 def test_a_profile_is_written_where_asked_for(tmp_path, config):
@@ -93,3 +106,15 @@ def test_an_image_size_that_the_network_cannot_make_is_named(tmp_path):
   with pytest.raises(UserError, match=r'of \(28, 28, 1\), the data have \(30, 30, 1\): change dataset.image_size'):
     train.train(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
+
+
+def test_a_bad_state_is_found_before_any_metric_shows_it(config):
+  digits = data.load(config.dataset)
+  state = train.create_state(config, train.build(config, digits), digits, sharding.make_mesh(config.batch_size))
+  metrics = {'critic_loss': np.array([1.0, 2.0, np.nan])}  # the third was not taken
+  health.check_finite(4, metrics, 2, state)
+  params = jax.tree.map(lambda p: p.at[(0,) * p.ndim].set(np.inf), state.critic.params)
+  with pytest.raises(UserError, match='diverged in step 6: the critic has parameters that are not finite'):
+    health.check_finite(4, metrics, 2, state._replace(critic=state.critic._replace(params=params)))
+  with pytest.raises(UserError, match='diverged in step 7: critic_loss=nan'):
+    health.check_finite(4, metrics, 3, state)
