@@ -45,7 +45,7 @@ def train(config, path) -> states.GANState:
   experiment = build(config, dataset)
   state = create_state(config, experiment, dataset, mesh)
   workdir = workdirs.open_workdir(path, config)
-  with checkpoint.open_manager(workdir) as manager:
+  with workdirs.locked(workdir), checkpoint.open_manager(workdir) as manager:
     state = checkpoint.restore_latest(manager, state)
     start = int(state.step)
     if start >= config.num_steps:

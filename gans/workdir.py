@@ -1,10 +1,14 @@
 """The folder of a run: it says by itself what was trained, and is never taken from somebody else's files.
 
-    config.json   checkpoints/   events/   samples/   losses.png
+    config.json   checkpoints/   events/   samples/   losses.png   lock
 """
+from collections.abc import Iterator
+import contextlib
 import json
 
 from etils import epath
+import filelock
+import jax
 import ml_collections
 
 from gans.errors import UserError
@@ -41,6 +45,23 @@ def check_workdir(path, config) -> epath.Path:
   except OSError as error:
     raise UserError(f'--workdir={path} cannot be read: {error.strerror or error}') from error
   return workdir
+
+
+@contextlib.contextmanager
+def locked(workdir: epath.Path) -> Iterator[None]:
+  """Keeps other runs out of a folder on this machine's disks; the lock of a process that died is nobody's.
+
+  Raises:
+    UserError: another run is at work in it.
+  """
+  if jax.process_index() or '://' in str(workdir):  # one process locks for all; object stores have no locks
+    yield
+    return
+  try:
+    with filelock.FileLock(workdir / 'lock', timeout=0):
+      yield
+  except filelock.Timeout as error:
+    raise UserError(f'--workdir={workdir}: another run is at work there; give another folder or end it') from error
 
 
 def read_config(path) -> ml_collections.ConfigDict:

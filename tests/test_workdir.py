@@ -1,11 +1,15 @@
 """A workdir is taken up only by the config that made it, and nothing else in the world is touched."""
 import os
 import stat
+import subprocess
+import sys
 
+from etils import epath
 import pytest
 
 from gans import workdir
 from gans.errors import UserError
+from tests.conftest import ROOT
 
 
 def test_config_comes_back_as_it_was(tmp_path, config):
@@ -74,3 +78,15 @@ def test_a_later_layout_is_named(tmp_path):
   (tmp_path / 'config.json').write_text('{"version": 99, "config": {}}')
   with pytest.raises(UserError, match='layout 99'):
     workdir.read_config(tmp_path)
+
+
+def test_a_second_run_is_refused_but_not_after_a_killed_one(tmp_path):
+  hold = ('import sys, time; from etils import epath; from gans import workdir\n'
+          'with workdir.locked(epath.Path(sys.argv[1])):\n  print("held", flush=True); time.sleep(60)')
+  with subprocess.Popen([sys.executable, '-c', hold, tmp_path], cwd=ROOT, stdout=subprocess.PIPE) as other:
+    assert other.stdout.readline() == b'held\n'
+    with pytest.raises(UserError, match='another run is at work'), workdir.locked(epath.Path(tmp_path)):
+      pass
+    other.kill()
+  with workdir.locked(epath.Path(tmp_path)):
+    pass
