@@ -14,7 +14,7 @@ def get_config(variant: str = ''):
   config = base.get_config()
   config.dataset.update({'name': 'oxford_iiit_pet', 'image_size': 32, 'crop': 'head_bbox', 'flip': True})
   config.z_dim = 128
-  config.num_steps = 20_000
+  config.num_steps, config.log_every = 20_000, 10
   config.generator = base.dcgan_generator(start=4, hidden=(128, 64, 32))
   config.critic = base.dcgan_critic(hidden=(32, 64, 128))
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3

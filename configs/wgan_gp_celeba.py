@@ -15,7 +15,7 @@ def get_config(variant: str = ''):
   config = base.get_config()
   config.dataset.update({'name': 'celeb_a', 'image_size': 64, 'flip': True})
   config.z_dim = 100
-  config.num_steps = 50_000
+  config.num_steps, config.log_every = 50_000, 10
   config.generator = base.dcgan_generator(
       start=1, hidden=(256, 128, 64, 32), strides=(1, 2, 2, 2, 2), padding=('VALID', 'SAME', 'SAME', 'SAME', 'SAME'))
   config.critic = base.dcgan_critic(

@@ -14,7 +14,7 @@ def get_config(variant: str = ''):
   config.dataset.update({'name': 'folder', 'image_size': 128, 'flip': True})
   config.batch_size = 32
   config.z_dim = 100
-  config.num_steps = 20_000
+  config.num_steps, config.log_every = 20_000, 10
   config.generator = base.dcgan_generator(dense=(256,), start=8, hidden=(128, 64, 32, 16))
   config.critic = base.dcgan_critic(hidden=(16, 32, 64, 128), dense=(256,), dropout=0.5)
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3

@@ -2,6 +2,7 @@
 from collections.abc import Iterator
 import importlib
 import pkgutil
+import signal
 from typing import NamedTuple
 
 from flax import linen as nn
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gans import algorithms, checkpoint, data, health, networks, sampling, sharding, validate
+from gans import algorithms, checkpoint, data, health, interrupt, networks, sampling, sharding, validate
 from gans import state as states
 from gans import workdir as workdirs
 from gans.data import dataset as datasets
@@ -55,23 +56,28 @@ def train(config, path) -> states.GANState:
       if start:
         reporter.say(f'going on at step {start} of {config.num_steps}')
       reporter.real(dataset.images[:len(grid_labels(config, dataset))])
-      state = run_steps(config, experiment, dataset, mesh, state, manager, reporter)
+      with interrupt.watched() as received:
+        state = run_steps(config, experiment, dataset, mesh, state, manager, reporter, received)
   print_results(workdir)
   return state
 
 
-def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> states.GANState:
-  """Takes the steps that are left, reporting and saving at the config's intervals and at the end."""
+def run_steps(config, experiment, dataset, mesh, state, manager, reporter, received) -> states.GANState:
+  """Takes the steps that are left, reporting and saving at the config's intervals and at the end.
+
+  Raises:
+    SystemExit: a signal was received(); the state is saved then, and the exit code is 128 and its number.
+  """
   train_steps = build_train_steps(config, experiment, mesh)
   sample = sampling.make_sampler(experiment.generator)
   label = grid_labels(config, dataset)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
-  for number, (step, stop) in enumerate(calls(int(state.step), config)):
-    with reporter.trace(config.profile and number == 1):  # the first call compiles
+  for call, (step, stop) in enumerate(calls(int(state.step), config)):
+    with reporter.trace(config.profile and call == 1):  # the first call compiles
       indices = jax.device_put(step_indices(config, step, len(dataset.images)), sharding.over_batch(mesh, 2))
       state, metrics = train_steps(state, arrays, indices, stop - step)
-      if number == 0:  # compiled; the steps run on while this is written
+      if call == 0:  # compiled; the steps run on while this is written
         reporter.started(config, state)
       health.check_finite(step, metrics, stop - step, state)
       reporter.metrics(stop, metrics, stop - step)
@@ -80,6 +86,10 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter) -> st
       if is_due(stop, config.checkpoint_every, config):
         checkpoint.save(manager, stop, state)
         reporter.plot_losses()
+      if (number := received()) or manager.reached_preemption(stop):
+        checkpoint.save(manager, stop, state)
+        reporter.say(f'interrupted: saved at step {stop}; the same command goes on from there')
+        raise SystemExit(128 + (number or signal.SIGTERM))
   return state
 
 

@@ -1,5 +1,6 @@
 """The command itself, as a user types it: exit codes and messages."""
 import re
+import signal
 import subprocess
 import sys
 
@@ -44,3 +45,19 @@ def test_trains_from_the_command_line(tmp_path, cache_home):
   (tmp_path / 'mine' / 'notes').write_text('')
   refused = run('--config=configs/wgan_gp.py:test', f'--workdir={tmp_path / "mine"}')
   assert refused.returncode == 1 and 'something else' in refused.stderr and 'Traceback' not in refused.stderr
+
+
+@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number, code):
+  command = [sys.executable, 'main.py', '--config=configs/gan.py:test', f'--workdir={tmp_path / "run"}',
+             '--config.num_steps=1000000', '--config.checkpoint_every=1000000', '--config.sample_every=1000000']
+  with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    next(line for line in process.stdout if 'first step' in line)
+    process.send_signal(number)
+    output = process.communicate(timeout=60)[0]
+  assert process.returncode == code and 'Traceback' not in output
+  step = int(re.search(r'interrupted: saved at step (\d+)', output)[1])
+  assert step > 0 and (tmp_path / 'run' / 'checkpoints' / str(step)).is_dir()
+  with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    assert f'going on at step {step} of 1000000' in next(line for line in process.stdout if 'going on' in line)
+    process.kill()
