@@ -198,22 +198,26 @@ def show_equal(case: str) -> str:
 def write(results: list[Result], sizes: list[Result], differences: list[str], peak: float):
   """Puts tables and plot where --write says."""
   folder, picture = pathlib.Path(WRITE.value), f'images/performance_{DTYPE.value}.png'
-  plot(results, folder / picture)
-  equal = ["Losses and gradients differ from PyTorch's, relative to the largest of their array, by at most: "
-           + '; '.join(differences)]
-  page.write_section(folder / 'performance.md', f'Training steps, {DTYPE.value}', '\n\n'.join([
-      f'`python -m benchmarks.throughput --dtype={DTYPE.value}` on {page.machine()}; matmul peak '
-      f'{peak / 1e9:.0f} GFLOP/s in float32.', *(equal if differences else []), table(results, peak),
-      f'![Speed]({picture})']))
+  head = (f'`python -m benchmarks.throughput --dtype={DTYPE.value}` on {page.machine()}; matmul peak '
+          f'{peak / 1e9:.0f} GFLOP/s in float32; medians of {ROUNDS.value} turns of {SECONDS.value:.0f} s, taken in turn.')
+  if differences:
+    head += (" Losses and gradients differ from PyTorch's, relative to the largest of their array, by at most: "
+             + '; '.join(differences) + '.')
+  if results:
+    plot(results, folder / picture)
+    page.write_section(folder / 'performance.md', f'Training steps, {DTYPE.value}',
+                       f'{head}\n\n{table(results, peak)}\n\n![Speed]({picture})')
   if sizes:
-    page.write_section(folder / 'performance.md', f'Batch, width and resolution, {DTYPE.value}', table(sizes, peak))
+    page.write_section(folder / 'performance.md', f'Batch, width and resolution, {DTYPE.value}',
+                       f'{head}\n\n{table(sizes, peak)}')
 
 
 def main(argv):
   del argv
   peak = matmul_peak()
   print(f'{page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s', flush=True)
-  differences = [show_equal(case) for case in CASES.value] if DTYPE.value == 'float32' else []
+  first = {cases.CASES[case][0]: case for case in reversed(CASES.value)}  # of a config; the batch changes nothing
+  differences = [show_equal(case) for case in reversed(first.values())] if DTYPE.value == 'float32' else []
   results, sizes = [], []
   for case in CASES.value:
     results += race(case, ['gans', *(f'torch {name}' for name in opponents(case))], {})
