@@ -74,7 +74,7 @@ def report(runs: list[Run], speeds: list[float]) -> str:
           f'| {run.steps_per_second / ((before + after) / 2):.1%} |'
           for name, run, before, after in zip(('first', 'second'), runs, speeds, speeds[1:])]
   return '\n'.join([
-      f'`python -m benchmarks.loop` on {page.machine()}: {STEPS.value} steps of {CONFIG.value} through main.py, with '
+      f'{page.command()} on {page.machine()}: {STEPS.value} steps of {CONFIG.value} through main.py, with '
       "logging, pictures and checkpoints at the config's intervals, against the bare train_steps before and after.", '',
       '| | first step after the command | steps/s of the run | bare steps/s | share |', '|---|---|---|---|---|', *rows,
       '', f"The second start's first step comes in {runs[1].first_step / runs[0].first_step:.0%} of the first's time."])

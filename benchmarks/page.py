@@ -3,6 +3,8 @@ import os
 import pathlib
 import platform
 import re
+import shlex
+import sys
 
 import jax
 import torch
@@ -15,6 +17,12 @@ def write_section(path: pathlib.Path, title: str, text: str):
   old = re.compile(rf'^## {re.escape(title)}\n.*?(?=^## |\Z)', re.MULTILINE | re.DOTALL)
   page = old.sub(lambda _: section + '\n', page) if old.search(page) else f'{page.rstrip()}\n\n{section}'
   path.write_text(page.rstrip() + '\n')
+
+
+def command() -> str:
+  """The command that is running, as one would type it."""
+  module = pathlib.Path(sys.argv[0]).stem
+  return f'`{shlex.join(["python", "-m", f"benchmarks.{module}", *sys.argv[1:]])}`'
 
 
 def machine() -> str:

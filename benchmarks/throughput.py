@@ -198,8 +198,8 @@ def show_equal(case: str) -> str:
 def write(results: list[Result], sizes: list[Result], differences: list[str], peak: float):
   """Puts tables and plot where --write says."""
   folder, picture = pathlib.Path(WRITE.value), f'images/performance_{DTYPE.value}.png'
-  head = (f'`python -m benchmarks.throughput --dtype={DTYPE.value}` on {page.machine()}; matmul peak '
-          f'{peak / 1e9:.0f} GFLOP/s in float32; medians of {ROUNDS.value} turns of {SECONDS.value:.0f} s, taken in turn.')
+  head = (f'{page.command()} on {page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s in float32; medians of '
+          f'{ROUNDS.value} turns of {SECONDS.value:.0f} s each, taken in turn.')
   if differences:
     head += (" Losses and gradients differ from PyTorch's, relative to the largest of their array, by at most: "
              + '; '.join(differences) + '.')

@@ -132,7 +132,7 @@ def report(curves: dict[str, list[Point]], mnist_judge: judge.Judge, floor: floa
   rows = [f'| {mine.seconds:.0f} | {mine.steps} | {mine.distance:.1f} | {theirs.seconds:.0f} | {theirs.steps} '
           f'| {theirs.distance:.1f} |' for mine, theirs in zip(*(curves[name] for name in ('gans', 'source')))]
   return '\n'.join([
-      f'`python -m benchmarks.time_to_quality` on {page.machine()}. Frechet distance of {SAMPLES:,} samples to the '
+      f'{page.command()} on {page.machine()}. Frechet distance of {SAMPLES:,} samples to the '
       f"10,000 digits of MNIST's test set, on a classifier's 128 features ({mnist_judge.accuracy:.2%} right); 10,000 "
       f'digits of the training set are at {floor:.1f}. Seconds of training, compilation included.', '', verdict, '',
       '| gans, s | steps | distance | source, s | steps | distance |', '|---|---|---|---|---|---|', *rows, '',
