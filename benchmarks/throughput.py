@@ -31,7 +31,8 @@ SCALING = flags.DEFINE_bool('scaling', True, 'Also vary batch, width and resolut
 WRITE = flags.DEFINE_string('write', '', 'Folder for performance.md and its plot, such as docs; empty: print only.')
 
 # PyTorch's threads wait for work without spinning, or the compiled code is many times slower (DESIGN: 40).
-TORCH_ENVIRONMENT = {'OMP_WAIT_POLICY': 'PASSIVE', 'TORCHINDUCTOR_COMPILE_THREADS': '1'}
+TORCH_ENVIRONMENT = {'OMP_WAIT_POLICY': 'PASSIVE', 'TORCHINDUCTOR_COMPILE_THREADS': '1',
+                     'TORCHINDUCTOR_FORCE_DISABLE_CACHES': '1'}  # its compilation is timed, from nothing
 LARGEST_DIFFERENCE = 0.01  # float32's rounding through 128x128 with two derivatives is 0.001
 
 class Result(NamedTuple):
