@@ -10,7 +10,7 @@ CASES = {
     'wgan_gp_28': ('wgan_gp', {}),
     'wgan_gp_64': ('wgan_gp_celeba', {'batch_size': 32}),
     'wgan_gp_64 batch 64': ('wgan_gp_celeba', {'batch_size': 64}),
-    'wgan_gp_128': ('wgan_gp_pokemon', {}),
+    'wgan_gp_128': ('wgan_gp_pokemon', {'critic.dropout': 0.0}),  # torch.compile refuses it under torch.func
     'toy': ('wgan_gp_toy', {}),
 }
 

@@ -197,7 +197,9 @@ def show_equal(case: str) -> str:
 
 
 def write(results: list[Result], sizes: list[Result], differences: list[str], peak: float):
-  """Puts tables and plot where --write says."""
+  """Puts tables and plot where --write says; after every case, so that none is lost to one that fails."""
+  if not WRITE.value:
+    return
   folder, picture = pathlib.Path(WRITE.value), f'images/performance_{DTYPE.value}.png'
   head = (f'{page.command()} on {page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s in float32; medians of '
           f'{ROUNDS.value} turns of {SECONDS.value:.0f} s each, taken in turn.')
@@ -223,10 +225,10 @@ def main(argv):
   for case in CASES.value:
     results += race(case, ['gans', *(f'torch {name}' for name in opponents(case))], {})
     print(table([r for r in results if r.case == case], peak), flush=True)
+    write(results, sizes, differences, peak)
   for case, fields in scaling() if SCALING.value else []:
     sizes += race(case, ['gans', 'torch eager'], fields)
     print(table(sizes[-2:], peak), flush=True)
-  if WRITE.value:
     write(results, sizes, differences, peak)
 
 
