@@ -35,6 +35,7 @@ TORCH_ENVIRONMENT = {'OMP_WAIT_POLICY': 'PASSIVE', 'TORCHINDUCTOR_COMPILE_THREAD
                      'TORCHINDUCTOR_FORCE_DISABLE_CACHES': '1'}  # its compilation is timed, from nothing
 LARGEST_DIFFERENCE = 0.01  # float32's rounding through 128x128 with two derivatives is 0.001
 
+
 class Result(NamedTuple):
   """One contestant in one case."""
   case: str
