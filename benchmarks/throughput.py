@@ -170,7 +170,7 @@ def table(results: list[Result], peak: float) -> str:
 def plot(results: list[Result], path: pathlib.Path):
   """Steps per second of every contestant, a group of bars a case, over this project's."""
   from matplotlib.figure import Figure
-  figure = Figure((10, 4.5), dpi=120, layout='constrained')
+  figure = Figure((9, 4.5), dpi=120, layout='constrained')
   axes = figure.add_subplot()
   names = list(dict.fromkeys(r.contestant for r in results))
   groups = list(dict.fromkeys(r.case for r in results))
@@ -182,7 +182,7 @@ def plot(results: list[Result], path: pathlib.Path):
   axes.set_xticks(np.arange(len(groups)) + 0.4 - 0.4 / len(names), groups, rotation=20, ha='right')
   axes.set(ylabel='speed, gans = 1')
   axes.grid(axis='y', alpha=0.3)
-  axes.legend()
+  figure.legend(loc='outside upper center', ncols=len(names))
   figure.savefig(path)
 
 
