@@ -161,10 +161,15 @@ def table(results: list[Result], peak: float) -> str:
     others = [o.step for o in results if o.case == r.case and o.contestant != 'gans']
     ratio = f'**{min(others) / r.step:.2f}**' if r.contestant == 'gans' and others else ''
     rate = r.flops / r.step
-    rows.append(f'| {r.case} | {r.contestant} | {r.step * 1e3:.3g} | {r.spread:.0%} | {1 / r.step:.3g} | '
+    rows.append(f'| {r.case} | {r.contestant} | {three_digits(r.step * 1e3)} | {r.spread:.0%} | {1 / r.step:.3g} | '
                 f'{r.batch * r.n_critic / r.step:.0f} | {ratio} | {rate / 1e9:.0f} | {rate / peak:.0%} | '
                 f'{r.first_step:.1f} s | {r.memory / 2**20:.0f} MiB |')
   return '\n'.join(rows)
+
+
+def three_digits(value: float) -> str:
+  """The value to three digits, and never as 1e+03."""
+  return f'{value:.3g}' if value < 1000 else f'{value:.0f}'
 
 
 def plot(results: list[Result], path: pathlib.Path):
