@@ -39,14 +39,13 @@ def train(config, path) -> states.GANState:
     UserError: the config, the data set or the folder is not what it should be; nothing is written then.
   """
   validate.check_config(config)
-  workdirs.check_workdir(path, config)
+  workdir = workdirs.check_workdir(path, config)
   mesh = sharding.make_mesh(config.batch_size)
   dataset = data.load(config.dataset)
   validate.check_data(config, dataset)
   experiment = build(config, dataset)
   state = create_state(config, experiment, dataset, mesh)
-  workdir = workdirs.open_workdir(path, config)
-  with workdirs.locked(workdir), checkpoint.open_manager(workdir) as manager:
+  with workdirs.locked(workdir), checkpoint.open_manager(workdirs.open_workdir(workdir, config)) as manager:
     state = checkpoint.restore_latest(manager, state)
     start = int(state.step)
     if start >= config.num_steps:

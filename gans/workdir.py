@@ -32,7 +32,7 @@ def open_workdir(path, config) -> epath.Path:
     (workdir / 'config.json.new').write_text(json.dumps(record, indent=2) + '\n')
     (workdir / 'config.json.new').replace(workdir / 'config.json')
   except OSError as error:
-    raise UserError(f'--workdir={path} cannot be written: {error.strerror or error}') from error
+    raise _not_writable(path, error) from error
   return workdir
 
 
@@ -49,19 +49,21 @@ def check_workdir(path, config) -> epath.Path:
 
 @contextlib.contextmanager
 def locked(workdir: epath.Path) -> Iterator[None]:
-  """Keeps other runs out of a folder on this machine's disks; the lock of a process that died is nobody's.
+  """Creates a folder and keeps other runs out of it; the lock of a process that died is nobody's.
 
   Raises:
-    UserError: another run is at work in it.
+    UserError: another run is at work in it, or it cannot be written.
   """
-  if jax.process_index() or '://' in str(workdir):  # one process locks for all; object stores have no locks
+  with contextlib.ExitStack() as stack:
+    try:
+      workdir.mkdir(parents=True, exist_ok=True)
+      if not jax.process_index() and '://' not in str(workdir):  # one process locks for all; object stores cannot
+        stack.enter_context(filelock.FileLock(workdir / 'lock', timeout=0))
+    except filelock.Timeout as error:
+      raise UserError(f'--workdir={workdir}: another run is at work there; give another folder or end it') from error
+    except OSError as error:
+      raise _not_writable(workdir, error) from error
     yield
-    return
-  try:
-    with filelock.FileLock(workdir / 'lock', timeout=0):
-      yield
-  except filelock.Timeout as error:
-    raise UserError(f'--workdir={workdir}: another run is at work there; give another folder or end it') from error
 
 
 def read_config(path) -> ml_collections.ConfigDict:
@@ -88,9 +90,13 @@ def differences(old: dict, new: dict, prefix: str = '') -> dict[str, tuple]:
   return found
 
 
+def _not_writable(path, error: OSError) -> UserError:
+  return UserError(f'--workdir={path} cannot be written: {error.strerror or error}')
+
+
 def _is_taken(workdir: epath.Path) -> bool:
-  """Tells whether there is anything in the folder; a first start that was killed leaves at most config.json.new."""
-  return workdir.exists() and any(child.name != 'config.json.new' for child in workdir.iterdir())
+  """Tells whether there is anything in the folder but what a first start that was killed may leave."""
+  return workdir.exists() and any(child.name not in ('config.json.new', 'lock') for child in workdir.iterdir())
 
 
 def _refuse_another_config(workdir: epath.Path, config):

@@ -37,6 +37,11 @@ def test_frechet_distance_is_finite_where_a_covariance_is_singular():
   assert frechet_distance(line, line + [0, 0, 2]) == pytest.approx(4)
 
 
+def test_frechet_distance_of_single_features():
+  x = np.array([[0.0], [2.0]])  # mean 1, variance 2
+  assert frechet_distance(x, 2 * x + 3) == pytest.approx(16 + 2)  # |5 - 1|^2 + (8^(1/2) - 2^(1/2))^2
+
+
 def test_classifier_learns_digits():
   config = ml_collections.ConfigDict({'name': 'mnist_5k', 'image_size': 14})
   digits = load(config)

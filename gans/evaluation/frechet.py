@@ -9,9 +9,8 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
   and a singular covariance does no harm.
   """
   x, y = x.astype(np.float64), y.astype(np.float64)
-  covariance_x, covariance_y = np.cov(x, rowvar=False, ddof=1), np.cov(y, rowvar=False, ddof=1)
-  values, vectors = np.linalg.eigh(np.atleast_2d(covariance_x))
+  covariance_x, covariance_y = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (x, y))
+  values, vectors = np.linalg.eigh(covariance_x)
   root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
   cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ covariance_y @ root), 0)).sum()
-  return float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(np.atleast_2d(covariance_x))
-               + np.trace(np.atleast_2d(covariance_y)) - 2 * cross)
+  return float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(covariance_x) + np.trace(covariance_y) - 2 * cross)
