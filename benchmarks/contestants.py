@@ -27,21 +27,8 @@ def make_gans(config, images):
   import jax
 
   from benchmarks import ours
-  from gans import sharding, train
-  dataset, mesh, experiment, state = ours.start(config, images)
-  train_steps = train.build_train_steps(config, experiment, mesh)
-  arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
-
-  def run(n: int):
-    nonlocal state
-    while n > 0:
-      count = min(n, config.log_every)
-      indices = jax.device_put(train.step_indices(config, int(state.step), len(images)), sharding.over_batch(mesh, 2))
-      state, metrics = train_steps(state, arrays, indices, count)
-      jax.block_until_ready(metrics)
-      n -= count
-
-  return run, lambda: (jax.devices()[0].memory_stats() or {}).get('peak_bytes_in_use')
+  run = ours.Run(config, images)
+  return run.advance, lambda: (jax.devices()[0].memory_stats() or {}).get('peak_bytes_in_use')
 
 
 def make_torch(config, images, name: str):

@@ -17,7 +17,6 @@ from gans import checkpoint, data, sampling, sharding, train, workdir
 from gans.evaluation import classifier
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=True)
-CHUNK = 500
 
 
 def sample_last(path: str, num: int) -> tuple[int, np.ndarray, np.ndarray | None]:
@@ -31,8 +30,8 @@ def sample_last(path: str, num: int) -> tuple[int, np.ndarray, np.ndarray | None
   sample = sampling.make_sampler(experiment.generator)
   z = sampling.fixed_noise(1, num, config.z_dim)
   label = np.arange(num, dtype=np.int32) % max(dataset.num_classes, 1)
-  images = [sample(state.ema, z[i:i + CHUNK], label[i:i + CHUNK]) for i in range(0, num, CHUNK)]
-  return int(state.step), np.concatenate(images), label if config.generator.label_dim else None
+  images = sampling.sample_many(sample, state.ema, z, label)
+  return int(state.step), images, label if config.generator.label_dim else None
 
 
 def main(argv):

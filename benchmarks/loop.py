@@ -30,11 +30,11 @@ class Run(NamedTuple):
   steps_per_second: float  # from the first log line to the end of the process
 
 
-def run_main(folder: pathlib.Path, name: str, steps: int) -> Run:
+def run_main(folder: pathlib.Path, name: str) -> Run:
   """Runs main.py to its end in a new workdir; compiled programs are kept in `folder`."""
   process = subprocess.Popen(
       [sys.executable, 'main.py', f'--config={CONFIG.value}', f'--workdir={folder / name}',
-       f'--config.num_steps={steps}'], stdout=subprocess.PIPE, text=True,
+       f'--config.num_steps={STEPS.value}'], stdout=subprocess.PIPE, text=True,
       env=os.environ | {'JAX_COMPILATION_CACHE_DIR': str(folder / 'compiled')})
   output = process.communicate()[0]
   end = time.time()
@@ -42,7 +42,7 @@ def run_main(folder: pathlib.Path, name: str, steps: int) -> Run:
     raise RuntimeError(f'main.py ended with {process.returncode}: {output}')
   first_step = float(re.search(r'first step ([\d.]+) s after', output)[1])
   step, wall_time = first_log(folder / name / 'events')
-  return Run(first_step, (steps - step) / (end - wall_time))
+  return Run(first_step, (STEPS.value - step) / (end - wall_time))
 
 
 def first_log(events: pathlib.Path) -> tuple[int, float]:
@@ -57,9 +57,9 @@ def main(argv):
   bare, speeds, runs = throughput.Contestant(CASE.value, 'gans', {}), [], []
   bare.run(50)
   with tempfile.TemporaryDirectory() as folder:
-    for name, steps in (('first', STEPS.value), ('second', STEPS.value)):
+    for name in ('first', 'second'):
       speeds.append(1 / bare.run(BARE.value))
-      runs.append(run_main(pathlib.Path(folder), name, steps))
+      runs.append(run_main(pathlib.Path(folder), name))
   speeds.append(1 / bare.run(BARE.value))
   bare.close()
   text = report(runs, speeds)

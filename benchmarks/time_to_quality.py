@@ -13,14 +13,13 @@ import time
 from typing import NamedTuple
 
 from absl import app, flags, logging
-import jax
 import numpy as np
 import torch
 from torch import nn
 
 from benchmarks import judge, ours, page, torch_gans
 from configs import wgan_gp
-from gans import sampling, sharding, train
+from gans import sampling
 from gans.data.dataset import to_uint8
 
 MINUTES = flags.DEFINE_float('minutes', 10, 'Training time of each side.')
@@ -42,21 +41,15 @@ def start_gans(images: np.ndarray):
   configs/wgan_gp.py as it stands, on 60,000 digits instead of 5,000.
   """
   config = wgan_gp.get_config()
-  dataset, mesh, experiment, state = ours.start(config, images)
-  train_steps = train.build_train_steps(config, experiment, mesh)
-  arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
-  draw = sampling.make_sampler(experiment.generator)
+  run = ours.Run(config, images)
+  draw, z = sampling.make_sampler(run.experiment.generator), sampling.fixed_noise(1, SAMPLES, config.z_dim)
 
   def advance() -> int:
-    nonlocal state
-    indices = train.step_indices(config, int(state.step), len(images))
-    state, metrics = train_steps(state, arrays, indices, CALL)
-    jax.block_until_ready(metrics)
+    run.advance(CALL)
     return CALL
 
   def sample() -> np.ndarray:
-    z = sampling.fixed_noise(1, SAMPLES, config.z_dim).reshape(-1, CHUNK, config.z_dim)
-    return np.concatenate([draw(state.ema, chunk, np.zeros(CHUNK, np.int32)) for chunk in z])
+    return sampling.sample_many(draw, run.state.ema, z, np.zeros(SAMPLES, np.int32))
 
   return advance, sample
 

@@ -1,7 +1,10 @@
 """Drawing from a trained generator: noise in, pictures' pixels out."""
 import jax
+import numpy as np
 
 from gans.data.dataset import to_uint8
+
+CHUNK = 500
 
 
 def fixed_noise(seed: int, num: int, z_dim: int):
@@ -20,3 +23,8 @@ def make_sampler(generator):
     return to_uint8(images) if images.ndim == 4 else images
 
   return sample
+
+
+def sample_many(sample, variables, z, label) -> np.ndarray:
+  """Calls a `sample` of make_sampler on any number of z [N,Z], label [N], a bounded number at a time."""
+  return np.concatenate([sample(variables, z[i:i + CHUNK], label[i:i + CHUNK]) for i in range(0, len(z), CHUNK)])

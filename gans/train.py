@@ -54,7 +54,6 @@ def train(config, path) -> states.GANState:
     with Reporter(workdir, config.num_steps, start) as reporter:
       if start:
         reporter.say(f'going on at step {start} of {config.num_steps}')
-      reporter.real(dataset.images[:len(grid_labels(config, dataset))])
       with interrupt.watched() as received:
         state = run_steps(config, experiment, dataset, mesh, state, manager, reporter, received)
   print_results(workdir)
@@ -71,6 +70,7 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
   sample = sampling.make_sampler(experiment.generator)
   label = grid_labels(config, dataset)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
+  reporter.real(dataset.images[:len(label)])
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
   for call, (step, stop) in enumerate(calls(int(state.step), config)):
     with reporter.trace(config.profile and call == 1):  # the first call compiles
