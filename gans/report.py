@@ -47,7 +47,7 @@ class Reporter:
 
   def started(self, config, state):
     """Says how long the start took; writes the hyperparameters and tables of both players' parameters."""
-    self.say(f'first step {time.time() - psutil.Process().create_time():.1f} s after the command')
+    self.say(f'first step {seconds_since_start():.1f} s after the command')
     self.writer.write_hparams(flatten(config.to_dict()))
     self.writer.write_texts(0, {
         f'parameters/{name}': parameter_overview.get_parameter_overview(player.params, include_stats=False)
@@ -93,6 +93,14 @@ class Reporter:
   def _save(self, name: str, picture: np.ndarray):
     if self.first:
       pictures.save_png(self.workdir / 'samples' / f'{name}.png', picture)
+
+
+def seconds_since_start() -> float:
+  """Returns how long this process has lived, imports included."""
+  created = psutil.Process().create_time()
+  if hasattr(time, 'CLOCK_BOOTTIME'):  # Linux: psutil adds the time of boot, which is kept in whole seconds
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - (created - psutil.boot_time())
+  return time.time() - created
 
 
 def open_writer(events: epath.Path, first: bool):
