@@ -8,8 +8,13 @@ from ml_collections import config_flags
 from gans.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment: a file in configs/, or FILE:VARIANT.')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Where checkpoints, samples and logs go.')
-flags.mark_flags_as_required(['config', 'workdir'])
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Where checkpoints, samples and logs go.', required=True)
+_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'], 'What to do; all but train need the workdir alone.')
+# Of --mode=evaluate; the run's own where they are not given, see configs/base.py.
+_EVAL = [flags.DEFINE_string('eval.features', None, "'classifier', 'inception' or 'points'."),
+         flags.DEFINE_string('eval.weights', None, "The file of 'inception'."),
+         flags.DEFINE_integer('eval.num_samples', None, 'Samples to measure.', lower_bound=2),
+         flags.DEFINE_integer('eval.seed', None, 'Of their noise.', lower_bound=0)]
 
 
 def main(argv):
@@ -17,10 +22,13 @@ def main(argv):
     raise app.UsageError(f'unexpected arguments {argv[1:]}')
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)  # Orbax and CLU tell much; --verbosity=0 lets them
-  from gans import cache, train  # here, so that a mistyped flag is answered at once
+  from gans import cache, measure, train  # here, so that a mistyped flag is answered at once
   cache.keep_compilations()
   try:
-    train.train(_CONFIG.value, _WORKDIR.value)
+    if _MODE.value == 'train':
+      train.train(_CONFIG.value, _WORKDIR.value)
+    else:
+      measure.measure(_WORKDIR.value, {flag.name: flag.value for flag in _EVAL if flag.value is not None})
   except UserError as error:
     sys.exit(f'error: {error}')
 
@@ -29,7 +37,10 @@ def parse_flags(argv):
   """Parses as absl does, but answers what is wrong with the config in a line, not with a traceback."""
   try:
     positional = flags.FLAGS(argv)
-    _CONFIG.value.lock()  # fails where the file was not found
+    if _MODE.value == 'train':
+      if not flags.FLAGS['config'].present:
+        raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')
+      _CONFIG.value.lock()  # fails where the file was not found
     return positional
   except flags.Error as error:
     sys.exit(f'error: {str(error).splitlines()[0]} {_last_line(error)}\nrun with --helpfull for all flags')

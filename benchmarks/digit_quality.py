@@ -8,12 +8,11 @@ checkpoint: the same share, how they fall into the classes, their Frechet distan
 features, and where the run is of a labelled GAN how often the classifier agrees with the label.
 """
 from absl import app, flags, logging
-from etils import epath
 import numpy as np
 
 from benchmarks import judge
 from benchmarks.judge import SURE
-from gans import checkpoint, data, sampling, sharding, train, workdir
+from gans import runs, sampling
 from gans.evaluation import classifier
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=True)
@@ -21,17 +20,13 @@ WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=T
 
 def sample_last(path: str, num: int) -> tuple[int, np.ndarray, np.ndarray | None]:
   """Returns (step, num samples, their labels if any) of a workdir's last checkpoint, through the averaged generator."""
-  config = workdir.read_config(path)
-  dataset = data.load(config.dataset)
-  experiment = train.build(config, dataset)
-  state = train.create_state(config, experiment, dataset, sharding.make_mesh(config.batch_size))
-  with checkpoint.open_manager(epath.Path(path)) as manager:
-    state = checkpoint.restore_latest(manager, state)
-  sample = sampling.make_sampler(experiment.generator)
-  z = sampling.fixed_noise(1, num, config.z_dim)
-  label = np.arange(num, dtype=np.int32) % max(dataset.num_classes, 1)
-  images = sampling.sample_many(sample, state.ema, z, label)
-  return int(state.step), images, label if config.generator.label_dim else None
+  with runs.open_run(path) as run:
+    step = run.manager.latest_step()
+    ema, *_ = run.averages(step)
+  z = sampling.fixed_noise(1, num, run.config.z_dim)
+  label = np.arange(num, dtype=np.int32) % max(run.dataset.num_classes, 1)
+  images = sampling.sample_many(sampling.make_sampler(run.experiment.generator), ema, z, label)
+  return step, images, label if run.config.generator.label_dim else None
 
 
 def main(argv):

@@ -34,7 +34,8 @@ def load_mnist(split: str) -> data.Dataset:
 
 def make_judge(train_set: data.Dataset) -> Judge:
   """Trains the classifier, some minutes on two cores."""
-  variables, test_set = classifier.fit(train_set, EPOCHS.value), load_mnist('test')
+  steps = EPOCHS.value * len(train_set.images) // classifier.BATCH
+  variables, test_set = classifier.fit(train_set, steps), load_mnist('test')
   features, probabilities = classifier.classify(variables, test_set.images)
   return Judge(variables, (probabilities.argmax(1) == test_set.labels).mean(), (probabilities.max(1) > SURE).mean(),
                features)

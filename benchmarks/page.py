@@ -1,4 +1,6 @@
-"""docs/performance.md: each benchmark writes sections of its own there; what a person wrote stays."""
+"""Pages of docs/: each benchmark writes sections of its own there; what a person wrote stays."""
+import importlib.metadata
+import importlib.util
 import os
 import pathlib
 import platform
@@ -7,7 +9,6 @@ import shlex
 import sys
 
 import jax
-import torch
 
 
 def write_section(path: pathlib.Path, title: str, text: str):
@@ -27,7 +28,10 @@ def command() -> str:
 
 def machine() -> str:
   """The machine and the libraries, in a line."""
-  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines() if pathlib.Path('/proc/cpuinfo').exists() else []
-  name = next((line.split(':')[1].strip() for line in lines if line.startswith('model name')), platform.machine())
-  device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'{os.cpu_count()} cores of {name}'
-  return f'{device}; jax {jax.__version__}, torch {torch.__version__}'
+  device = jax.devices()[0].device_kind
+  if device == 'cpu':
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines() if pathlib.Path('/proc/cpuinfo').exists() else []
+    name = next((line.split(':')[1].strip() for line in lines if line.startswith('model name')), platform.machine())
+    device = f'{os.cpu_count()} cores of {name}'
+  installed = [name for name in ('jax', 'torch') if importlib.util.find_spec(name)]
+  return f'{device}; {", ".join(f"{name} {importlib.metadata.version(name)}" for name in installed)}'

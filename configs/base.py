@@ -9,6 +9,8 @@ def get_config() -> ml_collections.ConfigDict:
       'algorithm': 'wgan_gp',
       # Decides the weights, the noise and the order of the data.
       'seed': 0,
+      # Runs that train side by side in one program, with the seeds seed, seed + 1, ...
+      'num_seeds': 1,
       # Generator updates.
       'num_steps': 1000,
       # Real images in one update of either player.
@@ -29,6 +31,8 @@ def get_config() -> ml_collections.ConfigDict:
       'sample_every': 100,
       # Steps between checkpoints.
       'checkpoint_every': 500,
+      # Steps between evaluations, the last of which is after the last step; 0: none. The best checkpoint is kept.
+      'eval_every': 1000,
       # Whether the second call of the compiled program is traced, for TensorBoard's profiler and Perfetto.
       'profile': False,
       'dataset': {
@@ -46,6 +50,21 @@ def get_config() -> ml_collections.ConfigDict:
           'crop': '',
           # Whether every second image is mirrored, at random.
           'flip': False,
+      },
+      'eval': {
+          # What samples are compared by: 'classifier', trained on the labelled data set itself; 'inception', whose
+          # weights are in a file; 'points', of 2-D data; '': points, or a classifier of labelled images of up to 32x32.
+          'features': '',
+          # The file of 'inception': pytorch-fid's, or the same arrays as .npz.
+          'weights': '',
+          # Training steps of 'classifier', of 128 images.
+          'classifier_steps': 2000,
+          # Samples, and at most as many real examples.
+          'num_samples': 10_000,
+          # Of the samples' noise.
+          'seed': 0,
+          # The score that decides which checkpoint is best; '': frechet_distance, or sliced_wasserstein of points.
+          'best': '',
       },
       'generator': dcgan_generator(),
       'critic': dcgan_critic(),
@@ -99,7 +118,7 @@ def mlp_critic(**fields) -> dict:
 def test_size(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """Shrinks a run to seconds, for `configs/NAME.py:test`; the networks' widths are the experiment's to shrink."""
   config.update({'num_steps': 4, 'batch_size': 8, 'n_critic': min(config.n_critic, 2), 'z_dim': 8, 'log_every': 2,
-                 'sample_every': 4, 'checkpoint_every': 4})
+                 'sample_every': 4, 'checkpoint_every': 4, 'eval_every': 0})
   return config
 
 

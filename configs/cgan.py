@@ -13,6 +13,7 @@ def get_config(variant: str = ''):
   config = base.get_adversarial_config()
   config.z_dim = 100
   config.num_steps, config.sample_every, config.checkpoint_every, config.log_every = 20_000, 1000, 5000, 100
+  config.eval_every = 5_000
   config.generator = base.mlp_generator(hidden=(256, 512, 1024), norm='batch', label_dim=10)
   config.critic = base.mlp_critic(hidden=(1024, 512, 256), dropout=0.3, label_dim=1)
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4

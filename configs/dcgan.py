@@ -12,6 +12,7 @@ def get_config(variant: str = ''):
   """Returns the experiment; `configs/dcgan.py:test` is tiny."""
   config = base.get_adversarial_config()
   config.num_steps = 8000
+  config.eval_every = 2_000
   config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch')
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
   config.optimizer.b2 = 0.999

@@ -13,6 +13,7 @@ def get_config(variant: str = ''):
   """Returns the experiment; `configs/wgan_gp.py:VARIANT` selects 'source' (as the source has it) or 'test' (tiny)."""
   config = base.get_config()
   config.num_steps = 4500
+  config.eval_every = 1_500
   config.generator = base.dcgan_generator(dense=(512,), start=7, hidden=(64, 32))
   config.critic = base.dcgan_critic(hidden=(16, 32, 64))
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-3

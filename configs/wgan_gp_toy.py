@@ -18,6 +18,7 @@ def get_config(variant: str = ''):
   config.gp_weight = 0.1
   config.z_dim = 2
   config.num_steps, config.log_every, config.sample_every = 3000, 100, 500
+  config.eval_every = 500
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3
   config.optimizer.schedule = 'linear'
   config.generator = base.mlp_generator(hidden=(512, 512, 512), output='linear')

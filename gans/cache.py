@@ -1,8 +1,13 @@
 """Where things are kept that can be made again: ~/.cache/gans, or $XDG_CACHE_HOME/gans."""
+from collections.abc import Callable
+import hashlib
 import os
 import pathlib
+import tempfile
+import zipfile
 
 import jax
+import numpy as np
 
 
 def home() -> pathlib.Path:
@@ -15,3 +20,27 @@ def keep_compilations():
   if not jax.config.jax_compilation_cache_dir:
     jax.config.update('jax_compilation_cache_dir', str(home() / 'compiled'))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+
+
+def arrays(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+  """Returns make()'s named arrays, kept for the next time under `kind` and all that they depend on, `key`."""
+  path = home() / kind / f'{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.npz'
+  try:
+    with np.load(path) as kept:  # never a pickle: NumPy refuses those unless told otherwise
+      return dict(kept)
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # none there, or a damaged one
+    made = make()
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    np.savez(file, **made)
+  pathlib.Path(file.name).replace(path)
+  return made
+
+
+def fingerprint(*parts: np.ndarray) -> str:
+  """Tells arrays apart by their contents."""
+  digest = hashlib.sha256()
+  for part in parts:
+    digest.update(repr((part.shape, part.dtype)).encode())
+    digest.update(np.ascontiguousarray(part))
+  return digest.hexdigest()

@@ -1,25 +1,41 @@
-"""Checkpoints of the whole state with Orbax: written in the background, the last few kept."""
+"""Checkpoints of the whole state with Orbax: written in the background, the last few kept, and the best one."""
+import math
+
 from etils import epath
 import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
 
 from gans.state import GANState
 
 KEEP = 3
 
 
-def open_manager(workdir: epath.Path) -> ocp.CheckpointManager:
-  """Opens workdir/checkpoints; use it as a context manager, whose end waits for the last write."""
-  options = ocp.CheckpointManagerOptions(max_to_keep=KEEP)
-  return ocp.CheckpointManager(workdir / 'checkpoints', options=options)
+def open_manager(workdir: epath.Path, mode: str = 'min', **options) -> ocp.CheckpointManager:
+  """Opens workdir/checkpoints; use it as a context manager, whose end waits for the last write.
+
+  Kept are the last KEEP and the one whose score is best: the least or, in the `mode` 'max', the greatest.
+  """
+  worst = math.inf if mode == 'min' else -math.inf
+  score = lambda metrics: metrics.get('score', worst)
+  best = checkpoint_managers.BestN(get_metric_fn=score, reverse=mode == 'min', n=1,
+                                   keep_checkpoints_without_metrics=False)
+  policy = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(KEEP), best])
+  return ocp.CheckpointManager(workdir / 'checkpoints', options=ocp.CheckpointManagerOptions(
+      best_fn=score, best_mode=mode, preservation_policy=policy, **options))
 
 
-def save(manager: ocp.CheckpointManager, step: int, state: GANState):
+def save(manager: ocp.CheckpointManager, step: int, state: GANState, score: float | None = None):
   """Copies the state (so it may be donated at once) and writes it in the background, unless it is there already."""
   if step != manager.latest_step():
-    manager.save(step, args=ocp.args.StandardSave(state))
+    manager.save(step, args=ocp.args.StandardSave(state), metrics={} if score is None else {'score': score})
 
 
 def restore_latest(manager: ocp.CheckpointManager, state: GANState) -> GANState:
   """Returns the latest state saved, placed as `state` is, or `state` itself where nothing was saved."""
   step = manager.latest_step()
-  return state if step is None else manager.restore(step, args=ocp.args.StandardRestore(state))
+  return state if step is None else restore(manager, step, state)
+
+
+def restore(manager: ocp.CheckpointManager, step: int, state: GANState) -> GANState:
+  """Returns the state saved at `step`, placed as `state` is."""
+  return manager.restore(step, args=ocp.args.StandardRestore(state))

@@ -11,20 +11,21 @@ HELP = ('what usually helps: lower optimizer.generator_learning_rate and optimiz
 
 
 def check_finite(step: int, metrics: dict, count: int, state: GANState):
-  """Raises UserError at the first of `count` steps after `step` with a NaN or infinity; metrics are {name: [T]}.
+  """Raises UserError at the first of `count` steps after `step` with a NaN or infinity; metrics are {name: [T,...]}.
 
   A state that is bad after the last of them is found too, although only the next step's metrics would show it.
   """
-  bad = {name: int(np.argmin(finite)) for name, values in metrics.items()
+  bad = {name: int(np.argwhere(~finite)[0, 0]) for name, values in metrics.items()
          if not (finite := np.isfinite(np.asarray(values)[:count])).all()}
   if bad:
     name = min(bad, key=bad.get)
     raise UserError(f'diverged in step {step + bad[name] + 1}: {name}={metrics[name][bad[name]]}; {HELP}')
   for player in ('generator', 'critic'):
-    if not _all_finite(getattr(state, player)):
+    if not all_finite(getattr(state, player)):
       raise UserError(f'diverged in step {step + count}: the {player} has parameters that are not finite; {HELP}')
 
 
 @jax.jit
-def _all_finite(tree):
+def all_finite(tree):
+  """Tells whether all numbers in a tree are finite."""
   return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))

@@ -1,6 +1,7 @@
 """What a person sees of a run: the progress bar, TensorBoard, sample grids and the loss plot."""
 import contextlib
 import functools
+import json
 import sys
 import time
 
@@ -54,7 +55,7 @@ class Reporter:
         for name, player in (('generator', state.generator), ('critic', state.critic))})
 
   def metrics(self, step: int, metrics: dict, count: int):
-    """Writes the means of the last `count` steps' metrics, {name: [T]}, and moves the bar to `step`."""
+    """Writes the means of the last `count` steps' metrics, {name: [T] or [T,S]}, and moves the bar to `step`."""
     means = {name: float(np.mean(np.asarray(values)[:count])) for name, values in metrics.items()}
     now = time.monotonic()
     speed, self.last_metrics = count / (now - self.last_metrics), now
@@ -69,11 +70,22 @@ class Reporter:
     self.real_picture = pictures.picture(images)
     self._save('real', self.real_picture)
 
-  def fake(self, step: int, samples: np.ndarray):
-    """Writes samples as samples/fake_STEP.png, and fake and real ones to TensorBoard."""
-    picture = pictures.picture(np.asarray(samples))
-    self.writer.write_images(step, {'samples/fake': picture[None], 'samples/real': self.real_picture[None]})
-    self._save(f'fake_{step:07d}', picture)
+  def fake(self, step: int, samples: dict[int, np.ndarray]):
+    """Writes samples {seed: [N,...]} as samples/fake_STEP.png, and fake and real ones to TensorBoard.
+
+    Of several seeds each has files of its own, fake_STEP_SEED.png.
+    """
+    made = {f'_{seed}' * (len(samples) > 1): pictures.picture(np.asarray(images)) for seed, images in samples.items()}
+    self.writer.write_images(step, {'samples/real': self.real_picture[None]} | {
+        f'samples/fake{name}': picture[None] for name, picture in made.items()})
+    for name, picture in made.items():
+      self._save(f'fake_{step:07d}{name}', picture)
+
+  def scores(self, step: int, evaluation):
+    """Writes an evaluation.evaluate.Evaluation to TensorBoard and eval.jsonl, and shows it."""
+    if self.first:
+      write_scores(self.workdir, self.writer, step, evaluation, self.say)
+    self.last_metrics = time.monotonic()  # the steps' speed is not that of their evaluation
 
   def plot_losses(self):
     """Draws losses.png of the whole run, earlier starts included."""
@@ -111,6 +123,39 @@ def open_writer(events: epath.Path, first: bool):
   return metric_writers.create_default_writer(events, just_logging=not first)
 
 
+def write_scores(workdir: epath.Path, writer, step: int, evaluation, say=print):
+  """Shows an evaluation.evaluate.Evaluation and writes it to TensorBoard and to the workdir's eval.jsonl."""
+  say(describe_scores(step, evaluation))
+  append_scores(workdir / 'eval.jsonl', step, evaluation)
+  writer.write_scalars(step, {f'eval/{name}': float(np.mean(each)) for name, each in evaluation.scores.items()})
+  writer.write_texts(step, {'eval/about': about_scores(evaluation)})
+
+
+def describe_scores(step: int, evaluation) -> str:
+  """Puts an evaluation into two lines; of several seeds the mean and the standard deviation."""
+  values = [f'{name.split("/")[1]} {np.mean(each):.4g}' + (f' +- {np.std(each, ddof=1):.2g}' if len(each) > 1 else '')
+            for name, each in evaluation.scores.items()]
+  return f'step {step}: {", ".join(values)}\n  by {about_scores(evaluation)}'
+
+
+def about_scores(evaluation) -> str:
+  """Says what scores are of."""
+  return f'{evaluation.features}; {evaluation.num_samples} samples, {evaluation.reference} real'
+
+
+def append_scores(path: epath.Path, step: int, evaluation):
+  """Adds an evaluation to a file of JSON lines, in the place of an earlier one of the same step and kind."""
+  def kind(record):
+    return record['step'], record['features'], record['reference'], record['num_samples'], record['seed']
+
+  record = {'step': step, **evaluation._asdict()}
+  lines = path.read_text().splitlines() if path.exists() else []
+  kept = [line for line in lines if kind(json.loads(line)) != kind(record)]
+  part = path.with_suffix('.part')
+  part.write_text('\n'.join([*kept, json.dumps(record)]) + '\n')
+  part.replace(path)
+
+
 class PlainLines:
   """The file of a progress bar where there is no terminal: each state of the bar is a line of its own."""
 
@@ -122,14 +167,14 @@ class PlainLines:
     sys.stdout.flush()
 
 
-def read_scalars(events: epath.Path, names, last_step: int) -> dict[str, dict[int, float]]:
-  """Reads {name: {step: value}} of the scalars train/NAME up to a step from TensorBoard's files, those there are."""
+def read_scalars(events: epath.Path, names, last_step: int, group: str = 'train/') -> dict[str, dict[int, float]]:
+  """Reads {name: {step: value}} of those scalars `group` + name that TensorBoard's files have, up to a step."""
   from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
   from tensorboard.util.tensor_util import make_ndarray
   accumulator = EventAccumulator(str(events), size_guidance={'tensors': 0, 'images': 1}).Reload()
   return {name: {event.step: float(make_ndarray(event.tensor_proto))
-                 for event in accumulator.Tensors(f'train/{name}') if event.step <= last_step}
-          for name in names if f'train/{name}' in accumulator.Tags()['tensors']}
+                 for event in accumulator.Tensors(group + name) if event.step <= last_step}
+          for name in names if group + name in accumulator.Tags()['tensors']}
 
 
 def flatten(tree: dict, prefix: str = '') -> dict:

@@ -24,6 +24,15 @@ class GANState(NamedTuple):
   ema: PyTree  # the generator's variables {'params': ..., 'batch_stats': ...}, averaged over the steps
 
 
+# Which axis counts the seeds that train side by side, for `jax.vmap`: they are always at the same step.
+SEEDS = GANState(step=None, rng=0, generator=0, critic=0, ema=0)
+
+
+def each_seed(tree: PyTree, num_seeds: int) -> list[PyTree]:
+  """Splits a part of the state, such as the average, into one tree for each seed."""
+  return [tree] if num_seeds == 1 else [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(num_seeds)]
+
+
 def create_player(module, optimizer: optax.GradientTransformation, rng, x, label) -> Player:
   """Initialises a network on one example x [B,...], label [B], and its optimizer."""
   params_rng, dropout_rng = jax.random.split(rng)

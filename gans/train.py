@@ -17,6 +17,7 @@ from gans import workdir as workdirs
 from gans.data import dataset as datasets
 from gans.data import order
 from gans.errors import UserError
+from gans.evaluation import evaluate
 from gans.report import Reporter
 from gans.train_step import Algorithm, make_train_step, make_train_steps
 
@@ -43,9 +44,12 @@ def train(config, path) -> states.GANState:
   mesh = sharding.make_mesh(config.batch_size)
   dataset = data.load(config.dataset)
   validate.check_data(config, dataset)
+  config, asked = evaluate.settle(config, dataset), config.eval_every
+  if asked and not config.eval_every:
+    print(f'no evaluation: that takes labelled images of up to {evaluate.CLASSIFIED} pixels, or --config.eval.weights')
   experiment = build(config, dataset)
   state = create_state(config, experiment, dataset, mesh)
-  with workdirs.locked(workdir), checkpoint.open_manager(workdirs.open_workdir(workdir, config)) as manager:
+  with workdirs.locked(workdir), open_manager(workdirs.open_workdir(workdir, config), config) as manager:
     state = checkpoint.restore_latest(manager, state)
     start = int(state.step)
     if start >= config.num_steps:
@@ -67,29 +71,51 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
     SystemExit: a signal was received(); the state is saved then, and the exit code is 128 and its number.
   """
   train_steps = build_train_steps(config, experiment, mesh)
-  sample = sampling.make_sampler(experiment.generator)
-  label = grid_labels(config, dataset)
-  z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
-  reporter.real(dataset.images[:len(label)])
+  observe = make_observe(config, experiment, dataset, reporter)
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
   for call, (step, stop) in enumerate(calls(int(state.step), config)):
     with reporter.trace(config.profile and call == 1):  # the first call compiles
-      indices = jax.device_put(step_indices(config, step, len(dataset.images)), sharding.over_batch(mesh, 2))
+      indices = step_indices(config, step, len(dataset.images))
+      indices = jax.device_put(indices, sharding.over_batch(mesh, indices.ndim - 1))
       state, metrics = train_steps(state, arrays, indices, stop - step)
       if call == 0:  # compiled; the steps run on while this is written
         reporter.started(config, state)
       health.check_finite(step, metrics, stop - step, state)
       reporter.metrics(stop, metrics, stop - step)
-      if is_due(stop, config.sample_every, config):
-        reporter.fake(stop, sample(state.ema, z, label))
-      if is_due(stop, config.checkpoint_every, config):
-        checkpoint.save(manager, stop, state)
+      score = observe(stop, state)
+      if score is not None or is_due(stop, config.checkpoint_every, config):
+        checkpoint.save(manager, stop, state, score)
         reporter.plot_losses()
       if (number := received()) or manager.reached_preemption(stop):
         checkpoint.save(manager, stop, state)
         reporter.say(f'interrupted: saved at step {stop}; the same command goes on from there')
         raise SystemExit(128 + (number or signal.SIGTERM))
   return state
+
+
+def make_observe(config, experiment, dataset, reporter):
+  """Returns observe(step, state), which shows samples and measures the generator where either is due.
+
+  It returns the score that checkpoints are compared by, None where nothing was measured.
+  """
+  sample = sampling.make_sampler(experiment.generator)
+  measure = evaluate.make_evaluate(config, dataset, sample)
+  label = grid_labels(config, dataset)
+  z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
+  reporter.real(dataset.images[:len(label)])
+
+  def observe(step: int, state: states.GANState) -> float | None:
+    averages = states.each_seed(state.ema, config.num_seeds)
+    if is_due(step, config.sample_every, config):
+      reporter.fake(step, {seed: sample(ema, z, label) for seed, ema in zip(seeds(config), averages)})
+    if not is_due(step, config.eval_every, config):
+      return None
+    reporter.say(f'evaluating step {step}')
+    evaluation = measure(averages)
+    reporter.scores(step, evaluation)
+    return evaluate.best(config, evaluation)
+
+  return observe
 
 
 def grid_labels(config, dataset: data.Dataset) -> np.ndarray:
@@ -106,23 +132,32 @@ def grid_labels(config, dataset: data.Dataset) -> np.ndarray:
 
 def calls(step: int, config) -> Iterator[tuple[int, int]]:
   """Yields (first step, stop) of each call of train_steps: it ends where something is due, after log_every at most."""
-  intervals = (config.log_every, config.sample_every, config.checkpoint_every)
+  intervals = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every)
   while step < config.num_steps:
-    stop = min(config.num_steps, *(step - step % interval + interval for interval in intervals))
+    stop = min(config.num_steps, *(step - step % interval + interval for interval in intervals if interval))
     yield step, stop
     step = stop
 
 
 def is_due(step: int, interval: int, config) -> bool:
-  """Tells whether something that happens every `interval` steps, and at the end, happens after `step` steps."""
-  return step % interval == 0 or step == config.num_steps
+  """Tells whether what happens every `interval` steps and at the end, if at all, happens after `step` steps."""
+  return interval > 0 and (step % interval == 0 or step == config.num_steps)
+
+
+def seeds(config) -> range:
+  """The seeds that a config trains side by side."""
+  return range(config.seed, config.seed + config.num_seeds)
 
 
 def step_indices(config, step: int, num_examples: int) -> np.ndarray:
-  """The examples of the next log_every steps: [log_every, n_critic, batch_size] int32, whatever came before."""
-  batches = order.batch_indices(
-      config.seed, step * config.n_critic, config.log_every * config.n_critic, config.batch_size, num_examples)
-  return batches.reshape(config.log_every, config.n_critic, config.batch_size)
+  """The examples of the next log_every steps, whatever came before: [log_every, n_critic, batch_size] int32.
+
+  With several seeds, each of which has an order of its own: [log_every, num_seeds, n_critic, batch_size].
+  """
+  first, count = step * config.n_critic, config.log_every * config.n_critic
+  batches = [order.batch_indices(seed, first, count, config.batch_size, num_examples)
+             .reshape(config.log_every, config.n_critic, config.batch_size) for seed in seeds(config)]
+  return np.stack(batches, axis=1) if len(batches) > 1 else batches[0]
 
 
 def build(config, dataset: data.Dataset) -> Experiment:
@@ -170,18 +205,26 @@ def build_train_steps(config, experiment: Experiment, mesh):
   return make_train_steps(
       make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay),
       datasets.gather_flipped if config.dataset.flip else datasets.gather,
-      out_shardings=sharding.replicated(mesh))
+      out_shardings=sharding.replicated(mesh), seeds=config.num_seeds > 1)
 
 
 def create_state(config, experiment: Experiment, dataset: data.Dataset, mesh) -> states.GANState:
-  """Creates the state of step 0 on every device of the mesh; a function of the config's seed."""
+  """Creates the state of step 0 on every device of the mesh, a function of the config's seed; of several, stacked."""
   example = {'image': datasets.to_unit(jnp.asarray(dataset.images[:1])), 'label': jnp.zeros(1, jnp.int32)}
 
   def create(rng):
     return states.create_state(
         rng, experiment.generator, experiment.critic, experiment.optimizers, config.z_dim, example)
 
-  return jax.jit(create, out_shardings=sharding.replicated(mesh))(jax.random.PRNGKey(config.seed))
+  rngs = jnp.stack([jax.random.PRNGKey(seed) for seed in seeds(config)])
+  create, rngs = (jax.vmap(create, out_axes=states.SEEDS), rngs) if len(rngs) > 1 else (create, rngs[0])
+  return jax.jit(create, out_shardings=sharding.replicated(mesh))(rngs)
+
+
+def open_manager(workdir, config, **options):
+  """Opens the checkpoints of a workdir, of which the best by its settled config.eval is kept; `options` are Orbax's."""
+  mode = evaluate.BEST[config.eval.features == 'points'][config.eval.best]
+  return checkpoint.open_manager(workdir, mode, **options)
 
 
 def print_results(workdir):
@@ -189,7 +232,7 @@ def print_results(workdir):
   print(f'finished. In {workdir}:\n'
         '  samples/      grids of the same noise over the steps, and real images\n'
         '  losses.png    the losses over the steps\n'
-        '  checkpoints/  the last states, whole\n'
+        '  checkpoints/  the last states, whole, and the best one\n'
         f'  events/       scalars and images: tensorboard --logdir={workdir}')
 
 

@@ -13,7 +13,7 @@ from jax import lax
 import jax.numpy as jnp
 import optax
 
-from gans.state import GANState, Player
+from gans.state import SEEDS, GANState, Player
 
 
 def keep(params):
@@ -66,18 +66,24 @@ def make_train_step(algorithm: Algorithm, optimizers, ema_decay: float) -> Calla
   return train_step
 
 
-def make_train_steps(train_step: Callable, prepare: Callable, out_shardings=None) -> Callable:
+def make_train_steps(train_step: Callable, prepare: Callable, out_shardings=None, seeds: bool = False) -> Callable:
   """Returns train_steps(state, data, indices, num_steps) -> (state, metrics [T]): many steps in one jitted call.
 
   `indices` [T, n_critic, B] int32 name the examples of every step, and prepare(data, index, rng) makes a step's
   batch of them on the device. Only the first num_steps <= T steps are taken, and only their metrics mean anything.
   As the number is no part of the compiled program, a run is bit for bit the same however it is cut into calls, and
   compiles once. The state is donated; `out_shardings` are those of (state, metrics).
+
+  With `seeds` S runs go side by side: the state has an axis as state.SEEDS says, indices are [T, S, n_critic, B] and
+  metrics [T, S].
   """
-  @jax.jit  # so that it is traced once, for the metrics' shapes and for the loop
   def next_step(state, data, index):
     rng = jax.random.fold_in(state.rng, ~state.step)  # the complement: no train_step folds that in
     return train_step(state, prepare(data, index, rng))
+
+  if seeds:
+    next_step = jax.vmap(next_step, in_axes=(SEEDS, None, 0), out_axes=(SEEDS, 0))
+  next_step = jax.jit(next_step)  # so that it is traced once, for the metrics' shapes and for the loop
 
   def train_steps(state, data, indices, num_steps):
     def body(i, carry):

@@ -1,6 +1,6 @@
 """The folder of a run: it says by itself what was trained, and is never taken from somebody else's files.
 
-    config.json   checkpoints/   events/   samples/   losses.png   lock
+    config.json   checkpoints/   events/   samples/   losses.png   eval.jsonl   lock
 """
 from collections.abc import Iterator
 import contextlib
@@ -13,9 +13,12 @@ import ml_collections
 
 from gans.errors import UserError
 
-VERSION = 1  # of the layout above
+VERSION = 2  # of the layout above
+# The fields that came with a layout, and what runs of earlier ones did.
+ADDED = {2: {'num_seeds': 1, 'eval_every': 0, 'eval': {
+    'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}}}
 # What a run may change when it goes on: none of these alters a step.
-MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'profile', 'dataset.data_dir')
+MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval', 'profile', 'dataset.data_dir')
 
 
 def open_workdir(path, config) -> epath.Path:
@@ -75,6 +78,8 @@ def read_config(path) -> ml_collections.ConfigDict:
     raise UserError(f'--workdir={path} is not the folder of a run: it has no readable config.json') from error
   if version > VERSION:
     raise UserError(f'--workdir={path} was made by a later version (layout {version}, this one reads up to {VERSION})')
+  for added in range(version + 1, VERSION + 1):
+    config = ADDED[added] | config
   return ml_collections.ConfigDict(config)
 
 
@@ -104,7 +109,7 @@ def _refuse_another_config(workdir: epath.Path, config):
     raise UserError(f'--workdir={workdir} holds files of something else: give a new or empty folder')
   new = json.loads(json.dumps(config.to_dict()))  # as the file has it: tuples are lists there
   changed = {field: values for field, values in differences(read_config(workdir).to_dict(), new).items()
-             if field not in MAY_CHANGE and not _is_extension(field, values, config)}
+             if not field.startswith(MAY_CHANGE) and not _is_extension(field, values, config)}
   if changed:
     lines = [f'  {field}: {old!r} there, {new!r} now' for field, (old, new) in changed.items()]
     raise UserError('\n'.join([f'--workdir={workdir} was made with another config:', *lines,

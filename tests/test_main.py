@@ -27,6 +27,8 @@ def run(*arguments, timeout=120):
     (['--config=configs/wgan_gp.py:tiny'], "no variant 'tiny'"),
     (['--config=configs/no_such.py'], 'configs/wgan_gp.py'),
     ([], '--config'),
+    (['--mode=evaluate', '--eval.featuers=points'], 'eval.features'),
+    (['--mode=evaluate'], 'not the folder of a run'),
 ])
 def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   result = run(*arguments, f'--workdir={tmp_path / "run"}', timeout=20)

@@ -2,6 +2,8 @@
 
 As in the released gan_toy of Gulrajani et al. 2017, which divides each by its own number so that its spread is about 1.
 """
+import functools
+
 import numpy as np
 
 from gans.data.dataset import Dataset
@@ -35,10 +37,13 @@ def sample_swiss_roll(rng, noise: float, scale: float) -> Dataset:
   return Dataset((points / scale).astype(np.float32), np.zeros(NUM_POINTS, np.int32))
 
 
+MIXTURES = {  # modes [K,2] and their sigma
+    'ring8': (ring_modes(2 / 1.414), 0.02 / 1.414),
+    'grid25': (grid_modes(2 / 2.828), 0.05 / 2.828),
+}
 SAMPLERS = {
-    'ring8': lambda rng: sample_mixture(rng, ring_modes(2 / 1.414), 0.02 / 1.414),
-    'grid25': lambda rng: sample_mixture(rng, grid_modes(2 / 2.828), 0.05 / 2.828),
-    'swiss_roll': lambda rng: sample_swiss_roll(rng, 0.25, 7.5),
+    **{name: functools.partial(sample_mixture, modes=modes, sigma=sigma) for name, (modes, sigma) in MIXTURES.items()},
+    'swiss_roll': functools.partial(sample_swiss_roll, noise=0.25, scale=7.5),
 }
 
 

@@ -18,6 +18,6 @@ def batch_indices(seed: int, start: int, count: int, batch_size: int, num_exampl
   return indices.reshape(count, batch_size)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=32)  # two epochs of some seeds
 def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
   return np.random.default_rng((seed, epoch)).permutation(num_examples)

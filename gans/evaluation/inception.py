@@ -10,7 +10,7 @@ import numpy as np
 from gans.errors import UserError
 from gans.evaluation import weights_file
 
-CHUNK, SIZE = 50, 299
+CHUNK, SIZE, WIDTH = 50, 299, 2048
 WEIGHTS = 'pt_inception-2015-12-05-6726825d.pth of github.com/mseitzer/pytorch-fid'
 # From linen's names and axes to torch's, by the name of the variable and by the number of its axes.
 LEAVES = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias', 'mean': 'running_mean', 'var': 'running_var'}

@@ -1,0 +1,144 @@
+"""The papers' figures, by their protocols, on several seeds that train side by side.
+
+    python -m benchmarks.reproduce ring8 --write=docs      # grid25, swiss_roll; --variant=paper: the 100,000 steps
+    python -m benchmarks.reproduce stacked_mnist_5k        # stacked_mnist --data_dir=DIR: of all of MNIST
+    python -m benchmarks.reproduce mnist_5k --steps=1000   # six GANs, equal steps and equal time; mnist --data_dir=DIR
+
+Runs are kept in --workdir and go on from there when the command is given again.
+"""
+import importlib
+import json
+import pathlib
+import time
+
+from absl import app, flags, logging
+import numpy as np
+
+from benchmarks import page
+from gans import cache, report, train
+
+WORKDIR = flags.DEFINE_string('workdir', '/tmp/reproduce', 'Folder of the runs.')
+DATA_DIR = flags.DEFINE_string('data_dir', '', "Where TFDS has its data sets; '': its own place.")
+VARIANT = flags.DEFINE_string('variant', '', 'Variant of the config, such as paper.')
+SEEDS = flags.DEFINE_integer('seeds', 0, 'Seeds; 0: ten of 2-D data, three of images.')
+STEPS = flags.DEFINE_integer('steps', 0, "Steps; 0: the config's.")
+WRITE = flags.DEFINE_string('write', '', 'Folder for results.md, such as docs; empty: print only.')
+
+SYSTEMS = ('gan', 'dcgan', 'wgan', 'wgan_gp', 'cgan', 'acgan')
+PUBLISHED = {  # Lin et al. 2018, PacGAN, table 1 (means and standard errors of ten), and the EnGAN paper's WGAN-GP
+    'ring8': ['GAN, PacGAN paper | 6.3 +- 0.5 | 98.2 % | 0.45', 'PacGAN2 | 7.9 +- 0.1 | 95.6 % | 0.07',
+              'PacGAN4 | 7.8 +- 0.1 | 95.9 % | 0.07'],
+    'grid25': ['GAN, PacGAN paper | 17.3 +- 0.8 | 94.8 % | 0.70', 'PacGAN2 | 23.8 +- 0.7 | 91.3 % | 0.13',
+               'PacGAN4 | 24.8 +- 0.2 | 93.6 % | 0.04'],
+    'stacked_mnist': ['DCGAN, PacGAN paper | 78.9 +- 6.5 | 4.50', 'PacDCGAN2 | 1000 | 0.06',
+                      'WGAN-GP, EnGAN paper, 100,000 steps | 959.0 | 0.7276'],
+}
+
+
+def run(config, name: str) -> dict:
+  """Trains `config`, or goes on with it, and returns the last evaluation: the record in eval.jsonl."""
+  workdir = pathlib.Path(WORKDIR.value) / name
+  config.dataset.data_dir = DATA_DIR.value
+  config.eval_every = config.num_steps
+  start = time.monotonic()
+  train.train(config, workdir)
+  record = json.loads((workdir / 'eval.jsonl').read_text().splitlines()[-1])
+  return record | {'minutes': (time.monotonic() - start) / 60}
+
+
+def make_config(name: str, dataset: str, seeds: int):
+  """Returns configs/NAME.py on a data set, for --seeds and --steps."""
+  config = importlib.import_module(f'configs.{name}').get_config(VARIANT.value)
+  config.dataset.name, config.num_seeds = dataset, SEEDS.value or seeds
+  config.num_steps = STEPS.value or config.num_steps
+  config.sample_every = config.checkpoint_every = config.num_steps
+  return config
+
+
+def values(record: dict, score: str) -> np.ndarray:
+  """A score's values [S], one a seed."""
+  return np.array(next(each for name, each in record['scores'].items() if name.endswith(f'/{score}')))
+
+
+def mean_and_error(each: np.ndarray, digits: int = 2) -> str:
+  """The mean over seeds and its standard error."""
+  return f'{each.mean():.{digits}f} +- {each.std(ddof=1) / len(each) ** 0.5:.{digits}f}'
+
+
+def mixture(dataset: str) -> str:
+  """WGAN-GP's toy (Gulrajani et al. 2017) by PacGAN's measures of 2,500 points."""
+  config = make_config('wgan_gp_toy', dataset, seeds=10)
+  config.eval.num_samples = 2500
+  record = run(config, f'{dataset}{VARIANT.value}')
+  distance = mean_and_error(values(record, 'sliced_wasserstein'), 3)
+  if dataset == 'swiss_roll':
+    return f'{describe(config, record)}: sliced Wasserstein distance {distance}.'
+  modes, quality, kl = (values(record, score) for score in ('modes', 'high_quality', 'reverse_kl'))
+  return table(config, record, ['modes', 'high quality', 'reverse KL', 'sliced Wasserstein'], [
+      f'WGAN-GP, here | {mean_and_error(modes, 1)} | {mean_and_error(100 * quality, 1)} % | {mean_and_error(kl)} '
+      f'| {distance}', *(f'{row} | ' for row in PUBLISHED[dataset])])
+
+
+def stacked(dataset: str) -> str:
+  """Stacked MNIST: modes of 26,000 samples."""
+  config = make_config('wgan_gp', dataset, seeds=3)
+  config.eval.num_samples = 26_000
+  record = run(config, dataset)
+  modes, kl = values(record, 'modes'), values(record, 'mode_kl')
+  return table(config, record, ['modes', 'KL'], [
+      f'WGAN-GP, {dataset}, here | {mean_and_error(modes, 1)} | {mean_and_error(kl)}', *PUBLISHED['stacked_mnist']])
+
+
+def systems(dataset: str) -> str:
+  """Six GANs: after equal generator steps, and after as many steps as fit into the time of the slowest of them."""
+  speeds, cells = {}, {}
+  for name in SYSTEMS:
+    config = make_config(name, dataset, seeds=3)
+    record = run(config, f'{dataset}_{name}_steps')
+    speeds[name] = speed(pathlib.Path(WORKDIR.value) / f'{dataset}_{name}_steps')
+    cells[name] = mean_and_error(values(record, 'frechet_distance'), 1)
+  seconds, rows = config.num_steps / min(speeds.values()), []
+  for name in SYSTEMS:
+    longer = make_config(name, dataset, seeds=3)
+    longer.num_steps = longer.sample_every = longer.checkpoint_every = int(seconds * speeds[name])
+    record = run(longer, f'{dataset}_{name}_time')
+    rows.append(f'{name} | {cells[name]} | {mean_and_error(values(record, "frechet_distance"), 1)} '
+                f'| {longer.num_steps} | {speeds[name]:.3g}')
+  return table(config, record, [f'Frechet distance, {config.num_steps} steps', f'Frechet distance, {seconds:.0f} s',
+                                'steps in that time', 'steps/s, all seeds'], rows)
+
+
+def speed(workdir: pathlib.Path) -> float:
+  """Median steps per second of a run."""
+  found = report.read_scalars(workdir / 'events', ['steps_per_second'], 10 ** 9, group='')['steps_per_second']
+  return float(np.median(list(found.values())))
+
+
+def describe(config, record: dict) -> str:
+  """Says how a figure came about."""
+  return (f'{page.command()} on {page.machine()}: {config.num_steps} steps of {config.num_seeds} seeds side by side, '
+          f'{record["minutes"]:.0f} min. Mean and standard error over the seeds; {record["features"]}; '
+          f'{record["num_samples"]} samples, {record["reference"]} real')
+
+
+def table(config, record: dict, columns: list[str], rows: list[str]) -> str:
+  """A Markdown table under its description."""
+  head = f'| | {" | ".join(columns)} |\n{"|---" * (len(columns) + 1)}|'
+  return '\n'.join([f'{describe(config, record)}.\n', head, *(f'| {row} |' for row in rows)])
+
+
+def main(argv):
+  logging.set_verbosity(logging.ERROR)
+  cache.keep_compilations()
+  makers = {'ring8': mixture, 'grid25': mixture, 'swiss_roll': mixture, 'stacked_mnist': stacked,
+            'stacked_mnist_5k': stacked, 'mnist': systems, 'mnist_5k': systems}
+  if len(argv) != 2 or argv[1] not in makers:
+    raise app.UsageError(f'expected one of {sorted(makers)}')
+  text = makers[argv[1]](argv[1])
+  print(text)
+  if WRITE.value:
+    page.write_section(pathlib.Path(WRITE.value) / 'results.md', f'Reproduction: {argv[1]}', text)
+
+
+if __name__ == '__main__':
+  app.run(main)

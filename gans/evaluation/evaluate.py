@@ -1,0 +1,167 @@
+"""Measuring a generator: its samples against as many real ones, by every score that their kind of data allows."""
+from collections.abc import Callable, Iterator
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import tqdm
+
+from gans import cache, data, health, sampling
+from gans.data import mixtures
+from gans.errors import UserError
+from gans.evaluation import checks, classes, features, inception, manifold
+from gans.evaluation.frechet import frechet_distance
+from gans.evaluation.kernel import kernel_distance
+from gans.evaluation.mixtures import mixture_quality
+from gans.evaluation.sliced import sliced_wasserstein
+
+CLASSIFIED = 32  # pixels of images that a small classifier may judge unasked
+BEST = (  # which value of a score is best: of images', of points'
+    {'frechet_distance': 'min', 'kernel_distance': 'min', 'precision': 'max', 'recall': 'max', 'density': 'max',
+     'coverage': 'max', 'classifier_score': 'max', 'modes': 'max', 'mode_kl': 'min'},
+    {'modes': 'max', 'high_quality': 'max', 'reverse_kl': 'min', 'sliced_wasserstein': 'min'})
+
+
+class Evaluation(NamedTuple):
+  """Scores, and all that one must know to compare them with others."""
+  scores: dict[str, list[float]]  # 'FEATURES/SCORE': the value of each training seed
+  features: str  # what the features are
+  reference: str  # the real samples: number, data set, split
+  num_samples: int
+  seed: int  # of the noise, and of the choice among the real samples
+
+
+def make_evaluate(config, dataset: data.Dataset, sample: Callable) -> Callable:
+  """Returns evaluate(variables) -> Evaluation of the samples that `sample` of sampling.make_sampler draws.
+
+  `variables` is a list of the generator's variables, those of each seed that was trained; evaluate raises UserError
+  where they are not finite. At the first call features are trained or read, and the real samples looked at; both are
+  kept for later runs.
+  """
+  seed, num = config.eval.seed, config.eval.num_samples
+  picked = np.random.default_rng(seed).permutation(len(dataset.images))[:num]
+  about = f'{len(picked)} of {config.dataset.name}, {config.dataset.split}'
+  z = sampling.fixed_noise(seed, num, config.z_dim)
+  label = np.resize(dataset.labels[picked], num)  # as often as in the data
+
+  @functools.cache
+  def reference():
+    looking = features.BY_NAME[config.eval.features](config, dataset)
+    key = (looking.name, looking.key, cache.fingerprint(dataset.images[picked]))
+    draw = lambda part: dataset.images[picked[part]]
+    return looking, cache.arrays('features', key, lambda: extract(looking, draw, len(picked)))
+
+  def evaluate(variables: list) -> Evaluation:
+    looking, real = reference()
+    scores = {}
+    for one in variables:
+      if not health.all_finite(one):  # which pixels, being uint8, would not show
+        raise UserError('the generator has variables that are not finite: measure an earlier checkpoint')
+      fake = extract(looking, lambda part, one=one: sample(one, z[part], label[part]), num)
+      for name, value in score(config, real, fake):
+        scores.setdefault(f'{looking.name}/{name}', []).append(float(value))
+    return Evaluation(scores, looking.about, about, num, seed)
+
+  return evaluate
+
+
+def best(config, evaluation: Evaluation) -> float:
+  """Returns the score that checkpoints are compared by, its mean over the seeds."""
+  found = [values for name, values in evaluation.scores.items() if name.endswith(f'/{config.eval.best}')]
+  if not found:
+    raise UserError(f'eval.best={config.eval.best!r}: there is none here; expected one of {sorted(evaluation.scores)}')
+  return float(np.mean(found[0]))
+
+
+def extract(looking: features.Features, draw: Callable, num: int) -> dict[str, np.ndarray]:
+  """Looks at num samples, a bounded number at a time, as draw(slice) makes them: {'features', 'probabilities'}."""
+  starts = tqdm.tqdm(range(0, num, sampling.CHUNK), desc=looking.name, unit_scale=sampling.CHUNK, unit=' samples',
+                     leave=False, disable=None)
+  parts = [looking.extract(draw(slice(start, min(start + sampling.CHUNK, num)))) for start in starts]
+  arrays = dict(zip(('features', 'probabilities'), zip(*parts)))
+  return {name: np.concatenate(values) for name, values in arrays.items() if values[0] is not None}
+
+
+def score(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+  """Yields (name, value) of every score for the kind of data that the config has."""
+  if config.eval.features == 'points':
+    yield from score_points(config.dataset.name, real['features'], fake['features'])
+  else:
+    yield from score_images(real['features'], fake['features'], config.eval.seed)
+    yield from score_classes(fake['probabilities'])
+
+
+def score_points(name: str, real: np.ndarray, fake: np.ndarray) -> Iterator[tuple[str, float]]:
+  """Of 2-D samples [N,2]; PacGAN's three where the data are a mixture."""
+  if name in mixtures.MIXTURES:
+    yield from mixture_quality(fake, *mixtures.MIXTURES[name])._asdict().items()
+  yield 'sliced_wasserstein', sliced_wasserstein(real, fake)
+
+
+def score_images(real: np.ndarray, fake: np.ndarray, seed: int) -> Iterator[tuple[str, float]]:
+  """Of features [N,D]."""
+  yield 'frechet_distance', frechet_distance(real, fake)
+  size = min(1000, len(real), len(fake))  # unbiased, whatever the size
+  yield from zip(('kernel_distance', 'kernel_distance_std'), kernel_distance(real, fake, seed, subset_size=size))
+  yield from zip(('precision', 'recall'), manifold.precision_recall(real, fake))
+  yield from zip(('density', 'coverage'), manifold.density_coverage(real, fake))
+
+
+def score_classes(probabilities: np.ndarray) -> Iterator[tuple[str, float]]:
+  """Of class probabilities [N,K]; of stacked digits [N,3,10]: the mode of a sample is its three digits."""
+  if probabilities.ndim == 3:
+    modes = probabilities.argmax(-1) @ np.array([100, 10, 1])
+    yield from zip(('modes', 'mode_kl'), classes.modes_and_kl(modes, 1000))
+  else:
+    yield from zip(('classifier_score', 'classifier_score_std'), classes.inception_score(probabilities))
+
+
+def settle(config, dataset: data.Dataset):
+  """Returns the config with eval.features and eval.best filled in, by the kind of data, where they are ''.
+
+  Where images are large or unlabelled and no weights of Inception are given, nothing is measured: eval_every is 0.
+
+  Raises:
+    UserError: config.eval cannot work on the data set.
+  """
+  config = config.copy_and_resolve_references()
+  points, small = dataset.images.ndim == 2, max(dataset.images.shape[1:3]) <= CLASSIFIED
+  if not config.eval.features:
+    config.eval.features = 'points' if points else 'inception' if config.eval.weights else 'classifier'
+    if config.eval.features == 'classifier' and not (dataset.num_classes and small):
+      config.eval_every = 0
+  if not config.eval.best:
+    config.eval.best = 'sliced_wasserstein' if points else 'frechet_distance'
+  if config.eval_every:
+    check(config, dataset)
+  return config
+
+
+def check(config, dataset: data.Dataset):
+  """Raises UserError where a settled config.eval cannot work on the data set, before any work is done."""
+  kind, best, points = config.eval.features, config.eval.best, dataset.images.ndim == 2
+  if kind not in features.BY_NAME:
+    raise UserError(f'eval.features={kind!r}: expected one of {sorted(features.BY_NAME)}')
+  if (kind == 'points') != points:
+    raise UserError(f"eval.features={kind!r}: {config.dataset.name} has {'points' if points else 'images'}; expected "
+                    + ("'points'" if points else "'classifier' or 'inception'"))
+  if kind == 'classifier' and not dataset.num_classes:
+    raise UserError(f"eval.features='classifier': {config.dataset.name} has no labels; expected 'inception', with "
+                    'eval.weights')
+  if kind == 'inception':
+    _check_weights(config.eval.weights)
+  if best not in BEST[kind == 'points']:
+    raise UserError(f'eval.best={best!r}: expected one of {sorted(BEST[kind == "points"])}')
+  if not points:
+    channels = 3 if config.dataset.name.startswith('stacked_') else 1
+    checks.check_covariance_is_full(min(config.eval.num_samples, len(dataset.images)),
+                                    features.WIDTHS[kind] * channels)
+
+
+def _check_weights(path: str):
+  if not path:
+    raise UserError(f"eval.features='inception' takes eval.weights, a file: {inception.WEIGHTS}")
+  try:
+    inception.load(path)  # a second of work, that a run may else miss after hours
+  except UserError as error:
+    raise UserError(f'eval.weights: {error}') from error

@@ -1,0 +1,166 @@
+"""Evaluation of runs: what is measured, how it is told, and that the best checkpoint stays."""
+import json
+
+from etils import epath
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import wgan_gp, wgan_gp_toy
+from gans import checkpoint, data, measure, report, runs, train
+from gans.data import mixtures
+from gans.data.dataset import Dataset
+from gans.errors import UserError
+from gans.evaluation import classifier, evaluate
+
+
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path, monkeypatch):
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+
+
+@pytest.fixture
+def toy():
+  config = wgan_gp_toy.get_config('test')
+  config.eval_every, config.eval.num_samples = 3, 400
+  return config
+
+
+@pytest.fixture
+def small_digits():
+  config = wgan_gp.get_config('test')
+  config.dataset.image_size, config.generator.start = 12, 3
+  config.eval_every, config.eval.num_samples, config.eval.classifier_steps = 4, 300, 40
+  return config
+
+
+def records(workdir) -> list[dict]:
+  return [json.loads(line) for line in (workdir / 'eval.jsonl').read_text().splitlines()]
+
+
+def test_a_run_measures_itself_and_says_by_what(tmp_path, toy, capsys):
+  train.train(toy, tmp_path / 'run')
+  first, last = records(tmp_path / 'run')
+  assert (first['step'], last['step']) == (3, 4)
+  assert set(last['scores']) == {f'points/{name}' for name in evaluate.BEST[1]}
+  assert (last['num_samples'], last['reference'], last['seed']) == (400, '400 of ring8, train', 0)
+  distance, = last['scores']['points/sliced_wasserstein']
+  assert 0 < distance < np.inf
+  output = capsys.readouterr().out
+  assert f'sliced_wasserstein {distance:.4g}' in output and '400 samples, 400 of ring8, train real' in output
+  written = report.read_scalars(tmp_path / 'run' / 'events', ['points/sliced_wasserstein'], 4, group='eval/')
+  assert written['points/sliced_wasserstein'] == pytest.approx(
+      {r['step']: r['scores']['points/sliced_wasserstein'][0] for r in (first, last)})
+
+
+def test_a_workdir_is_measured_as_the_run_measured_itself(tmp_path, toy, capsys):
+  train.train(toy, tmp_path)
+  before = records(tmp_path)
+  found = measure.measure(tmp_path, {})
+  assert {step: each.scores for step, each in found.items()} == {r['step']: r['scores'] for r in before}
+  assert records(tmp_path) == before  # in the place of the run's own
+  measure.measure(tmp_path, {'eval.seed': 1})
+  assert [r['seed'] for r in records(tmp_path)] == [0, 0, 1, 1]
+  assert records(tmp_path)[-1]['scores'] != before[-1]['scores']
+
+
+def test_digits_are_measured_by_a_classifier_of_theirs_that_is_trained_once(tmp_path, small_digits, monkeypatch):
+  train.train(small_digits, tmp_path / 'run')
+  record, = records(tmp_path / 'run')
+  names = {name.removeprefix('mnist_5k_classifier/') for name in record['scores']}
+  assert {'frechet_distance', 'kernel_distance', 'precision', 'coverage', 'classifier_score'} <= names
+  assert record['features'].startswith('a classifier of mnist_5k, ')
+  assert 'right on 834 of its images held out' in record['features']
+  monkeypatch.setattr(classifier, 'fit', None)
+  again, = measure.measure(tmp_path / 'run', {}).values()
+  assert again.scores == record['scores']
+
+
+def test_real_images_score_better_than_noise(small_digits):
+  digits = data.load(small_digits.dataset)
+  config = evaluate.settle(small_digits, digits)
+  scores = []
+  for images in (digits.images[:300], np.random.default_rng(0).integers(0, 256, (300, 12, 12, 1), np.uint8)):
+    measured = evaluate.make_evaluate(config, digits, lambda variables, z, label: variables[:len(z)])
+    scores.append(measured([images]).scores)
+  real, noise = ({name.split('/')[1]: values[0] for name, values in each.items()} for each in scores)
+  assert real['frechet_distance'] < noise['frechet_distance'] / 3
+  assert real['kernel_distance'] < noise['kernel_distance'] / 3
+  assert all(real[name] > noise[name] for name in ('precision', 'density', 'coverage'))
+
+
+def test_a_broken_generator_is_not_measured(toy):
+  ring = mixtures.load('ring8', None)
+  measured = evaluate.make_evaluate(evaluate.settle(toy, ring), ring, None)
+  with pytest.raises(UserError, match='not finite'):
+    measured([{'kernel': jnp.array([1.0, jnp.nan])}])
+
+
+def test_the_best_checkpoint_stays_beside_the_last(tmp_path):
+  state = {'w': jnp.zeros(3)}
+  for mode, best in (('min', 20), ('max', 30)):
+    with checkpoint.open_manager(epath.Path(tmp_path / mode), mode) as manager:
+      for step, score in zip(range(10, 90, 10), (5.0, 1.0, 9.0, None, 3.0, 4.0, None, 2.0)):
+        checkpoint.save(manager, step, state, score)
+    with checkpoint.open_manager(epath.Path(tmp_path / mode), mode) as manager:
+      assert manager.all_steps() == [best, 60, 70, 80] and manager.best_step() == best
+
+
+def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):
+  train.train(toy, tmp_path)
+  with runs.open_run(tmp_path) as run:
+    assert {step: run.manager.metrics(step)['score'] for step in run.manager.all_steps()} == {
+        r['step']: r['scores']['points/sliced_wasserstein'][0] for r in records(tmp_path)}
+
+
+def test_a_stacked_digit_is_the_mode_of_its_three():
+  probabilities = np.eye(10)[np.array([[1, 2, 3], [1, 2, 3], [0, 0, 7]])]
+  scores = dict(evaluate.score_classes(probabilities))
+  assert scores['modes'] == 2
+  assert scores['mode_kl'] == pytest.approx(np.log(1000) + 2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3))
+
+
+def images(size: int, classes: int, num: int = 200) -> Dataset:
+  return Dataset(np.zeros((num, size, size, 1), np.uint8), np.zeros(num, np.int32), classes)
+
+
+@pytest.mark.parametrize('fields, dataset, message', [
+    ({'features': 'vgg'}, images(28, 10), r"eval.features='vgg': expected one of \['classifier', 'inception'"),
+    ({'features': 'points'}, images(28, 10), "eval.features='points': mnist_5k has images; expected 'classifier' or"),
+    ({'features': 'classifier'}, images(28, 0), 'mnist_5k has no labels'),
+    ({'features': 'inception'}, images(28, 0), "eval.features='inception' takes eval.weights"),
+    ({'weights': 'README.md'}, images(28, 0), 'eval.weights: README.md cannot be read as weights'),
+    ({'best': 'fid'}, images(28, 10), r"eval.best='fid': expected one of \['classifier_score'"),
+    ({}, images(28, 10, num=128), '128'),
+    ({'num_samples': 100}, images(28, 10), '100'),
+])
+def test_what_cannot_be_measured_is_said_at_the_start(fields, dataset, message):
+  config = wgan_gp.get_config()
+  config.eval.update(fields)
+  with pytest.raises(UserError, match=message):
+    evaluate.settle(config, dataset)
+
+
+def test_what_is_measured_follows_from_the_data():
+  config = wgan_gp.get_config()
+  settled = evaluate.settle(config, images(28, 10))
+  assert (settled.eval.features, settled.eval.best, settled.eval_every) == ('classifier', 'frechet_distance', 1500)
+  assert evaluate.settle(config, images(28, 0)).eval_every == 0
+  assert evaluate.settle(config, images(64, 10)).eval_every == 0
+  settled = evaluate.settle(config, Dataset(np.zeros((9, 2), np.float32), np.zeros(9, np.int32)))
+  assert (settled.eval.features, settled.eval.best) == ('points', 'sliced_wasserstein')
+
+
+def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
+  with pytest.raises(UserError, match='not the folder of a run'):
+    measure.measure(tmp_path, {})
+  train.workdirs.open_workdir(tmp_path / 'new', toy)
+  with pytest.raises(UserError, match='has no checkpoint yet'):
+    measure.measure(tmp_path / 'new', {})
+  assert not (tmp_path / 'new' / 'checkpoints').exists()
+
+
+def test_points_of_the_data_themselves_have_all_modes(toy):
+  ring = mixtures.load('ring8', None)
+  scores = dict(evaluate.score_points('ring8', ring.images[:1000], ring.images[1000:2000]))
+  assert scores['modes'] == 8 and scores['high_quality'] > 0.98 and scores['sliced_wasserstein'] < 0.1
