@@ -34,7 +34,7 @@ def run_main(folder: pathlib.Path, name: str) -> Run:
   """Runs main.py to its end in a new workdir; compiled programs are kept in `folder`."""
   process = subprocess.Popen(
       [sys.executable, 'main.py', f'--config={CONFIG.value}', f'--workdir={folder / name}',
-       f'--config.num_steps={STEPS.value}'], stdout=subprocess.PIPE, text=True,
+       f'--config.num_steps={STEPS.value}', '--config.eval_every=0'], stdout=subprocess.PIPE, text=True,
       env=os.environ | {'JAX_COMPILATION_CACHE_DIR': str(folder / 'compiled')})
   output = process.communicate()[0]
   end = time.time()
@@ -74,8 +74,9 @@ def report(runs: list[Run], speeds: list[float]) -> str:
           f'| {run.steps_per_second / ((before + after) / 2):.1%} |'
           for name, run, before, after in zip(('first', 'second'), runs, speeds, speeds[1:])]
   return '\n'.join([
-      f'{page.command()} on {page.machine()}: {STEPS.value} steps of {CONFIG.value} through main.py, with '
-      "logging, pictures and checkpoints at the config's intervals, against the bare train_steps before and after.", '',
+      f'{page.command()} on {page.machine()}: {STEPS.value} steps of {CONFIG.value} through main.py, with logging, '
+      "pictures and checkpoints at the config's intervals, no evaluation; against bare train_steps before and after.",
+      '',
       '| | first step after the command | steps/s of the run | bare steps/s | share |', '|---|---|---|---|---|', *rows,
       '', f"The second start's first step comes in {runs[1].first_step / runs[0].first_step:.0%} of the first's time."])
 

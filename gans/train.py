@@ -210,15 +210,16 @@ def build_train_steps(config, experiment: Experiment, mesh):
 
 def create_state(config, experiment: Experiment, dataset: data.Dataset, mesh) -> states.GANState:
   """Creates the state of step 0 on every device of the mesh, a function of the config's seed; of several, stacked."""
-  example = {'image': datasets.to_unit(jnp.asarray(dataset.images[:1])), 'label': jnp.zeros(1, jnp.int32)}
+  example = {'image': np.zeros((1, *dataset.images.shape[1:]), np.float32), 'label': np.zeros(1, np.int32)}
 
-  def create(rng):
+  def create(seed):
+    rng = jax.random.PRNGKey(seed)
     return states.create_state(
         rng, experiment.generator, experiment.critic, experiment.optimizers, config.z_dim, example)
 
-  rngs = jnp.stack([jax.random.PRNGKey(seed) for seed in seeds(config)])
-  create, rngs = (jax.vmap(create, out_axes=states.SEEDS), rngs) if len(rngs) > 1 else (create, rngs[0])
-  return jax.jit(create, out_shardings=sharding.replicated(mesh))(rngs)
+  several = np.array(seeds(config), np.uint32)
+  create, seed = (create, several[0]) if len(several) == 1 else (jax.vmap(create, out_axes=states.SEEDS), several)
+  return jax.jit(create, out_shardings=sharding.replicated(mesh))(seed)
 
 
 def open_manager(workdir, config, **options):

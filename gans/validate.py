@@ -8,8 +8,8 @@ def check_config(config):
   intervals = ('log_every', 'sample_every', 'checkpoint_every')
   for field in ('num_steps', 'num_seeds', 'batch_size', 'n_critic', 'z_dim', *intervals):
     _expect(config, field, config[field] >= 1, 'a whole number of at least 1')
-  for field in ('seed', 'eval_every'):
-    _expect(config, field, config[field] >= 0, 'a whole number of at least 0')
+  _expect(config, 'seed', 0 <= config.seed < 2 ** 31, 'a whole number from 0 to below 2^31')
+  _expect(config, 'eval_every', config.eval_every >= 0, 'a whole number of at least 0')
   _expect(config, 'gp_weight', 0 <= config.gp_weight < float('inf'), 'a number of at least 0')
   _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
   if 'loss' in config:

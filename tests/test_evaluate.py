@@ -11,7 +11,7 @@ from gans import checkpoint, data, measure, report, runs, train
 from gans.data import mixtures
 from gans.data.dataset import Dataset
 from gans.errors import UserError
-from gans.evaluation import classifier, evaluate
+from gans.evaluation import classifier, evaluate, scores
 
 
 @pytest.fixture(autouse=True)
@@ -79,11 +79,11 @@ def test_digits_are_measured_by_a_classifier_of_theirs_that_is_trained_once(tmp_
 def test_real_images_score_better_than_noise(small_digits):
   digits = data.load(small_digits.dataset)
   config = evaluate.settle(small_digits, digits)
-  scores = []
+  found = []
   for images in (digits.images[:300], np.random.default_rng(0).integers(0, 256, (300, 12, 12, 1), np.uint8)):
     measured = evaluate.make_evaluate(config, digits, lambda variables, z, label: variables[:len(z)])
-    scores.append(measured([images]).scores)
-  real, noise = ({name.split('/')[1]: values[0] for name, values in each.items()} for each in scores)
+    found.append(measured([images]).scores)
+  real, noise = ({name.split('/')[1]: values[0] for name, values in each.items()} for each in found)
   assert real['frechet_distance'] < noise['frechet_distance'] / 3
   assert real['kernel_distance'] < noise['kernel_distance'] / 3
   assert all(real[name] > noise[name] for name in ('precision', 'density', 'coverage'))
@@ -115,9 +115,9 @@ def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):
 
 def test_a_stacked_digit_is_the_mode_of_its_three():
   probabilities = np.eye(10)[np.array([[1, 2, 3], [1, 2, 3], [0, 0, 7]])]
-  scores = dict(evaluate.score_classes(probabilities))
-  assert scores['modes'] == 2
-  assert scores['mode_kl'] == pytest.approx(np.log(1000) + 2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3))
+  found = dict(scores.score_classes(probabilities))
+  assert found['modes'] == 2
+  assert found['mode_kl'] == pytest.approx(np.log(1000) + 2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3))
 
 
 def images(size: int, classes: int, num: int = 200) -> Dataset:
@@ -162,5 +162,5 @@ def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
 
 def test_points_of_the_data_themselves_have_all_modes(toy):
   ring = mixtures.load('ring8', None)
-  scores = dict(evaluate.score_points('ring8', ring.images[:1000], ring.images[1000:2000]))
-  assert scores['modes'] == 8 and scores['high_quality'] > 0.98 and scores['sliced_wasserstein'] < 0.1
+  found = dict(scores.score_points('ring8', ring.images[:1000], ring.images[1000:2000]))
+  assert found['modes'] == 8 and found['high_quality'] > 0.98 and found['sliced_wasserstein'] < 0.1
