@@ -2,6 +2,7 @@
 from etils import epath
 import orbax.checkpoint as ocp
 
+from gans import seal
 from gans.state import GANState
 
 KEEP = 3
@@ -10,7 +11,7 @@ KEEP = 3
 def open_manager(workdir: epath.Path) -> ocp.CheckpointManager:
   """Opens workdir/checkpoints; use it as a context manager, whose end waits for the last write."""
   options = ocp.CheckpointManagerOptions(max_to_keep=KEEP)
-  return ocp.CheckpointManager(workdir / 'checkpoints', options=options)
+  return ocp.CheckpointManager(workdir / 'checkpoints', options=options, handler_registry=seal.handlers())
 
 
 def save(manager: ocp.CheckpointManager, step: int, state: GANState):
@@ -20,6 +21,13 @@ def save(manager: ocp.CheckpointManager, step: int, state: GANState):
 
 
 def restore_latest(manager: ocp.CheckpointManager, state: GANState) -> GANState:
-  """Returns the latest state saved, placed as `state` is, or `state` itself where nothing was saved."""
+  """Returns the latest state saved, placed as `state` is, or `state` itself where nothing was saved.
+
+  Raises:
+    UserError: it is the state of another version's networks or optimizers.
+  """
   step = manager.latest_step()
-  return state if step is None else manager.restore(step, args=ocp.args.StandardRestore(state))
+  if step is None:
+    return state
+  seal.check_fit(manager.directory / str(step), manager.item_metadata(step), state)
+  return manager.restore(step, args=ocp.args.StandardRestore(state))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gans import algorithms, checkpoint, data, health, interrupt, networks, sampling, sharding, validate
+from gans import algorithms, checkpoint, data, disk, health, interrupt, networks, sampling, seal, sharding, validate
 from gans import state as states
 from gans import workdir as workdirs
 from gans.data import dataset as datasets
@@ -45,7 +45,8 @@ def train(config, path) -> states.GANState:
   validate.check_data(config, dataset)
   experiment = build(config, dataset)
   state = create_state(config, experiment, dataset, mesh)
-  with workdirs.locked(workdir), checkpoint.open_manager(workdirs.open_workdir(workdir, config)) as manager:
+  with disk.explained(workdir), workdirs.locked(workdir), checkpoint.open_manager(
+      seal.set_damaged_aside(workdirs.open_workdir(workdir, config))) as manager:
     state = checkpoint.restore_latest(manager, state)
     start = int(state.step)
     if start >= config.num_steps:
@@ -71,6 +72,7 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
   label = grid_labels(config, dataset)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
   reporter.real(dataset.images[:len(label)])
+  check_collapse = health.watch_collapse(dataset.images, len(label), reporter.say)
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
   for call, (step, stop) in enumerate(calls(int(state.step), config)):
     with reporter.trace(config.profile and call == 1):  # the first call compiles
@@ -81,7 +83,9 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
       health.check_finite(step, metrics, stop - step, state)
       reporter.metrics(stop, metrics, stop - step)
       if is_due(stop, config.sample_every, config):
-        reporter.fake(stop, sample(state.ema, z, label))
+        samples = sample(state.ema, z, label)
+        reporter.fake(stop, samples)
+        check_collapse(stop, samples)
       if is_due(stop, config.checkpoint_every, config):
         checkpoint.save(manager, stop, state)
         reporter.plot_losses()
