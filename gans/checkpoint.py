@@ -10,7 +10,9 @@ KEEP = 3
 
 def open_manager(workdir: epath.Path) -> ocp.CheckpointManager:
   """Opens workdir/checkpoints; use it as a context manager, whose end waits for the last write."""
-  options = ocp.CheckpointManagerOptions(max_to_keep=KEEP)
+  # A folder that cannot be made is an error at once; in the background Orbax's threads would wait for it, for minutes.
+  in_background = ocp.options.AsyncOptions(create_directories_asynchronously=False)
+  options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, async_options=in_background)
   return ocp.CheckpointManager(workdir / 'checkpoints', options=options, handler_registry=seal.handlers())
 
 

@@ -3,6 +3,7 @@ from collections.abc import Iterable, Iterator
 import contextlib
 import errno
 import os
+import re
 
 from etils import epath
 
@@ -25,9 +26,8 @@ def explained(workdir: epath.Path) -> Iterator[None]:
     links = list(chain(error))
     if isinstance(error, UserError) or not (reason := find_trouble(links)):
       raise
-    paths = [link.filename for link in links if isinstance(link, OSError) and link.filename]
     raise UserError(
-        f'{paths[0] if paths else workdir} cannot be written or read: {reason}. The checkpoints in {workdir} are as '
+        f'{find_path(links) or workdir} cannot be written or read: {reason}. The checkpoints in {workdir} are as '
         'they were; once that is mended, the same command goes on from the last') from error
 
 
@@ -42,3 +42,10 @@ def find_trouble(links: Iterable[BaseException]) -> str:
   """Returns the system's words for what is wrong with the disk, '' where nothing is."""
   said = ' '.join(map(str, links))
   return next((trouble for trouble in TROUBLES if trouble in said), '')
+
+
+def find_path(links: Iterable[BaseException]) -> str:
+  """Returns the path that an error is about, '' where it names none (as Python does not when writing fails)."""
+  names = [link.filename for link in links if isinstance(link, OSError) and link.filename]
+  quoted = re.findall(r'local file "([^"]+)"', ' '.join(map(str, links)))  # TensorStore's way
+  return next(iter(names + quoted), '')

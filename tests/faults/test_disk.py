@@ -1,7 +1,7 @@
 """A disk that fails a run: the message names the path, what was saved before is whole, and the run goes on later."""
 import os
-import resource
 import shutil
+import sys
 
 import pytest
 
@@ -27,24 +27,34 @@ def assert_goes_on(workdir, step: int):
   assert f'going on at step {step} of' in run.output and 'damaged' not in run.output
 
 
-@pytest.mark.parametrize('limit', [500, 3_000, 30_000])
-def test_a_full_disk(tmp_path, limit):
-  """No file may grow beyond `limit` bytes, as on a disk that is full: first the checkpoints fail, or the rest does."""
-  with runs.Run(tmp_path, CONSTANT, '--config.checkpoint_every=2') as run:
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """The folder of a short run, to be gone on with in a copy."""
+  workdir = tmp_path_factory.mktemp('finished')
+  with runs.Run(workdir, CONSTANT, '--config.checkpoint_every=2') as run:
     assert run.finish() == 0, run.output
-  saved = runs.saved_steps(tmp_path)
-  shutil.copytree(tmp_path, tmp_path.with_name('before'))
+  return workdir
 
-  def starve():  # SIGXFSZ is ignored by Python: writing fails with EFBIG
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-  with runs.Run(tmp_path, CONSTANT, '--config.num_steps=8', preexec_fn=starve) as run:
+STARVE = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)  # SIGXFSZ is ignored by Python: EFBIG
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize('limit', [500, 3_000, 13_000])
+def test_a_full_disk(tmp_path, finished, limit):
+  """No file may grow beyond `limit` bytes: as on a full disk the config, the pictures or the checkpoints fail."""
+  workdir = shutil.copytree(finished, tmp_path / 'run')
+  arguments = (CONSTANT, '--config.num_steps=8', '--config.sample_every=100')
+  with runs.Run(workdir, *arguments, prefix=[sys.executable, '-c', STARVE, str(limit)]) as run:
     assert_explained(run, 'File too large')
-  for step in saved:
-    runs.assert_same(*(folder / 'checkpoints' / str(step) for folder in (tmp_path, tmp_path.with_name('before'))))
-  with runs.Run(tmp_path, CONSTANT, '--config.num_steps=8') as run:
-    assert run.finish() == 0, run.output
-  assert f'going on at step {saved[-1]} of 8' in run.output
+  for step in (2, 4):
+    runs.assert_same(*(folder / 'checkpoints' / str(step) for folder in (workdir, finished)))
+  if limit == 13_000:
+    with runs.Run(workdir, *arguments) as run:
+      assert run.finish() == 0 and 'going on at step 4 of 8' in run.output, run.output
 
 
 @pytest.fixture
@@ -70,13 +80,11 @@ def test_permission_lost_midway(tmp_path, obeying):
   assert_goes_on(tmp_path, runs.saved_steps(tmp_path)[-1])
 
 
-def test_a_folder_that_may_not_be_written_from_the_start(tmp_path, obeying):
-  with runs.Run(tmp_path / 'run', CONSTANT) as run:
-    assert run.finish() == 0, run.output
-  for mode in (0o555, 0o755):
-    (tmp_path / 'run').chmod(mode)
-    with runs.Run(tmp_path / 'run', CONSTANT, '--config.num_steps=8', prefix=obeying) as run:
-      if mode == 0o555:
-        assert_explained(run, 'Permission denied')
-      else:
-        assert run.finish() == 0 and 'going on at step 4 of 8' in run.output
+def test_a_folder_that_may_not_be_written_from_the_start(tmp_path, finished, obeying):
+  workdir = shutil.copytree(finished, tmp_path / 'run')
+  workdir.chmod(0o555)
+  with runs.Run(workdir, CONSTANT, '--config.num_steps=8', prefix=obeying) as run:
+    assert_explained(run, 'Permission denied')
+  workdir.chmod(0o755)
+  for step in (2, 4):
+    runs.assert_same(*(folder / 'checkpoints' / str(step) for folder in (workdir, finished)))
