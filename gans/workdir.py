@@ -70,12 +70,12 @@ def read_config(path) -> ml_collections.ConfigDict:
   """Returns the config that a workdir was made with; raises UserError where it is no workdir."""
   try:
     record = json.loads((epath.Path(path).expanduser() / 'config.json').read_text())
-    version, config = record['version'], record['config']
-  except (OSError, ValueError, KeyError, TypeError) as error:
+    version, config = record['version'], ml_collections.ConfigDict(record['config'])
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f'--workdir={path} is not the folder of a run: it has no readable config.json') from error
   if version > VERSION:
     raise UserError(f'--workdir={path} was made by a later version (layout {version}, this one reads up to {VERSION})')
-  return ml_collections.ConfigDict(config)
+  return config
 
 
 def differences(old: dict, new: dict, prefix: str = '') -> dict[str, tuple]:
