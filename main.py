@@ -21,7 +21,8 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments {argv[1:]}')
   if not flags.FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.ERROR)  # Orbax and CLU tell much; --verbosity=0 lets them
+    # Orbax and CLU tell much, and print tracebacks of errors that are raised as well; --verbosity=0 lets them.
+    logging.set_verbosity(logging.FATAL)
   from gans import cache, measure, train  # here, so that a mistyped flag is answered at once
   cache.keep_compilations()
   try:

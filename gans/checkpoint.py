@@ -5,6 +5,7 @@ from etils import epath
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from gans import seal
 from gans.state import GANState
 
 KEEP = 3
@@ -20,8 +21,11 @@ def open_manager(workdir: epath.Path, mode: str = 'min', **options) -> ocp.Check
   best = checkpoint_managers.BestN(get_metric_fn=score, reverse=mode == 'min', n=1,
                                    keep_checkpoints_without_metrics=False)
   policy = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(KEEP), best])
-  return ocp.CheckpointManager(workdir / 'checkpoints', options=ocp.CheckpointManagerOptions(
-      best_fn=score, best_mode=mode, preservation_policy=policy, **options))
+  # A folder that cannot be made is an error at once; in the background Orbax's threads would wait for it, for minutes.
+  in_background = ocp.options.AsyncOptions(create_directories_asynchronously=False)
+  return ocp.CheckpointManager(
+      workdir / 'checkpoints', handler_registry=seal.handlers(), options=ocp.CheckpointManagerOptions(
+          best_fn=score, best_mode=mode, preservation_policy=policy, async_options=in_background, **options))
 
 
 def save(manager: ocp.CheckpointManager, step: int, state: GANState, score: float | None = None):
@@ -31,11 +35,20 @@ def save(manager: ocp.CheckpointManager, step: int, state: GANState, score: floa
 
 
 def restore_latest(manager: ocp.CheckpointManager, state: GANState) -> GANState:
-  """Returns the latest state saved, placed as `state` is, or `state` itself where nothing was saved."""
+  """Returns the latest state saved, placed as `state` is, or `state` itself where nothing was saved.
+
+  Raises:
+    UserError: it is the state of another version's networks or optimizers.
+  """
   step = manager.latest_step()
   return state if step is None else restore(manager, step, state)
 
 
 def restore(manager: ocp.CheckpointManager, step: int, state: GANState) -> GANState:
-  """Returns the state saved at `step`, placed as `state` is."""
+  """Returns the state saved at `step`, placed as `state` is.
+
+  Raises:
+    UserError: it is the state of another version's networks or optimizers.
+  """
+  seal.check_fit(manager.directory / str(step), manager.item_metadata(step), state)
   return manager.restore(step, args=ocp.args.StandardRestore(state))

@@ -1,4 +1,9 @@
-"""Whether a run is still worth going on with: nothing that is not a finite number is logged as a success or saved."""
+"""Whether a run is still worth going on with: nothing that is not a finite number is logged as a success or saved.
+
+And a generator that draws the same thing again and again is noticed.
+"""
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +13,8 @@ from gans.state import GANState
 
 HELP = ('what usually helps: lower optimizer.generator_learning_rate and optimizer.critic_learning_rate, '
         "dtype='float32', a gradient penalty or another loss")
+COLLAPSED = 0.1  # times the spread of the real data
+LEARNT = 1000  # steps after which a healthy generator's samples differ; those of an untrained one hardly do
 
 
 def check_finite(step: int, metrics: dict, count: int, state: GANState):
@@ -29,3 +36,32 @@ def check_finite(step: int, metrics: dict, count: int, state: GANState):
 def all_finite(tree):
   """Tells whether all numbers in a tree are finite."""
   return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
+
+
+def spread(samples: np.ndarray) -> float:
+  """The root mean square distance between two of the samples [N,...]: (2 sum of the variances)^(1/2)."""
+  return float(np.sqrt(2 * np.var(samples.reshape(len(samples), -1), axis=0, ddof=1, dtype=np.float64).sum()))
+
+
+def watch_collapse(images: np.ndarray, num: int, say: Callable[[str], None]) -> Callable[[int, np.ndarray], None]:
+  """Returns check(step, samples [N,...]), which says once, with its evidence, that samples are all but the same.
+
+  Their spread is compared with that of `num` of the real `images` [M,...], taken evenly from first to last.
+
+  That is so after LEARNT steps, or at any step once they have differed. What collapses onto a few modes that lie far
+  apart is not noticed: the spread is then as it should be.
+  """
+  real = spread(images[np.linspace(0, len(images) - 1, num).astype(int)])
+  differed = warned = False
+
+  def check(step: int, samples: np.ndarray):
+    nonlocal differed, warned
+    fake = spread(np.asarray(samples))
+    collapsed = fake < COLLAPSED * real
+    if collapsed and not warned and (differed or step >= LEARNT):
+      say(f'warning: the generator has collapsed at step {step}: the distance between two samples is {fake:.3g} on '
+          f'average, between two real examples {real:.3g}; {HELP}')
+      warned = True
+    differed |= not collapsed
+
+  return check

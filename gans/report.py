@@ -28,7 +28,8 @@ class Reporter:
     self.workdir, self.last_metrics = workdir, time.monotonic()
     self.first = jax.process_index() == 0
     (workdir / 'samples').mkdir(parents=True, exist_ok=True)
-    self.history = read_scalars(workdir / 'events', PLOTTED, start) if start else {}
+    events = workdir / 'events'  # which a user may have deleted
+    self.history = read_scalars(events, PLOTTED, start) if start and events.exists() else {}
     terminal = sys.stderr.isatty()
     self.bar = tqdm.tqdm(
         total=num_steps, initial=start, unit=' steps', disable=not self.first, file=None if terminal else PlainLines(),

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gans import algorithms, checkpoint, data, health, interrupt, networks, sampling, sharding, validate
+from gans import algorithms, checkpoint, data, disk, health, interrupt, networks, sampling, seal, sharding, validate
 from gans import state as states
 from gans import workdir as workdirs
 from gans.data import dataset as datasets
@@ -49,7 +49,8 @@ def train(config, path) -> states.GANState:
     print(f'no evaluation: that takes labelled images of up to {evaluate.CLASSIFIED} pixels, or --config.eval.weights')
   experiment = build(config, dataset)
   state = create_state(config, experiment, dataset, mesh)
-  with workdirs.locked(workdir), open_manager(workdirs.open_workdir(workdir, config), config) as manager:
+  with disk.explained(workdir), workdirs.locked(workdir), open_manager(
+      seal.set_damaged_aside(workdirs.open_workdir(workdir, config)), config) as manager:
     state = checkpoint.restore_latest(manager, state)
     start = int(state.step)
     if start >= config.num_steps:
@@ -103,11 +104,14 @@ def make_observe(config, experiment, dataset, reporter):
   label = grid_labels(config, dataset)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
   reporter.real(dataset.images[:len(label)])
+  check_collapse = health.watch_collapse(dataset.images, len(label), reporter.say)
 
   def observe(step: int, state: states.GANState) -> float | None:
     averages = states.each_seed(state.ema, config.num_seeds)
     if is_due(step, config.sample_every, config):
-      reporter.fake(step, {seed: sample(ema, z, label) for seed, ema in zip(seeds(config), averages)})
+      samples = {seed: sample(ema, z, label) for seed, ema in zip(seeds(config), averages)}
+      reporter.fake(step, samples)
+      check_collapse(step, samples[config.seed])
     if not is_due(step, config.eval_every, config):
       return None
     reporter.say(f'evaluating step {step}')

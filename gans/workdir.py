@@ -73,14 +73,15 @@ def read_config(path) -> ml_collections.ConfigDict:
   """Returns the config that a workdir was made with; raises UserError where it is no workdir."""
   try:
     record = json.loads((epath.Path(path).expanduser() / 'config.json').read_text())
-    version, config = record['version'], record['config']
-  except (OSError, ValueError, KeyError, TypeError) as error:
+    version, config = int(record['version']), record['config']
+    for layout in range(version + 1, VERSION + 1):
+      config = ADDED[layout] | config
+    config = ml_collections.ConfigDict(config)
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f'--workdir={path} is not the folder of a run: it has no readable config.json') from error
   if version > VERSION:
     raise UserError(f'--workdir={path} was made by a later version (layout {version}, this one reads up to {VERSION})')
-  for added in range(version + 1, VERSION + 1):
-    config = ADDED[added] | config
-  return ml_collections.ConfigDict(config)
+  return config
 
 
 def differences(old: dict, new: dict, prefix: str = '') -> dict[str, tuple]:

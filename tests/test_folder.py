@@ -1,7 +1,9 @@
 """A user's own folder of images, in the formats and with the faults that such folders have."""
+import os
+
 import ml_collections
 import numpy as np
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 import pytest
 
 from gans import data
@@ -111,6 +113,30 @@ def test_decompression_bombs_are_refused_and_links_out_are_not_followed(tmp_path
   monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 50)  # 10 x 12 is more than twice that
   with pytest.raises(UserError, match='decompression bomb'):
     data.load(ask(tmp_path / 'inside', size=4))
+
+
+def test_folders_that_lead_out_and_what_is_no_file_are_left_out(tmp_path):
+  fill(tmp_path / 'outside', 3)
+  fill(tmp_path / 'inside', 2)
+  (tmp_path / 'inside' / 'more').symlink_to(tmp_path / 'outside')
+  os.mkfifo(tmp_path / 'inside' / 'pipe.png')  # whose opening would wait for ever
+  assert len(data.load(ask(tmp_path / 'inside')).images) == 2
+
+
+def test_a_name_does_not_choose_the_decoder(tmp_path, monkeypatch):
+  """PostScript under the name of a PNG: Pillow would have Ghostscript run it."""
+  fill(tmp_path, 12)
+  Image.new('RGB', (9, 9)).save(tmp_path / 'a.png', 'EPS')
+  monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', lambda *_, **__: pytest.fail('ran'))
+  assert len(data.load(ask(tmp_path)).images) == 12
+
+
+def test_a_folders_own_name_is_printed_safely(tmp_path, capfd):
+  home = tmp_path / 'a\n\x1b[31mb'
+  fill(home, 12)
+  (home / 'broken.png').write_bytes(b'')
+  assert len(data.load(ask(home)).images) == 12
+  assert '\x1b' not in ''.join(capfd.readouterr())
 
 
 @pytest.mark.parametrize('count, message', [(0, 'holds 0 images'), (1, 'holds 1 images')])

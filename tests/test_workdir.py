@@ -1,10 +1,13 @@
 """A workdir is taken up only by the config that made it, and nothing else in the world is touched."""
+import json
 import os
+import re
 import stat
 import subprocess
 import sys
 
 from etils import epath
+import ml_collections
 import pytest
 
 from gans import workdir
@@ -66,7 +69,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, config):
       workdir.open_workdir(tmp_path / 'run', config)
 
 
-@pytest.mark.parametrize('text', [None, '', '{}', '[1]', '{"version": 1}'])
+@pytest.mark.parametrize('text', [None, '', '{}', '[1]', '{"version": 1}', '{"version": 1, "config": [2]}',
+                                  '{"version": 1, "config": {"__class__": 3}}'])
 def test_what_is_no_workdir_is_said_to_be_none(tmp_path, text):
   if text is not None:
     (tmp_path / 'config.json').write_text(text)
@@ -90,3 +94,24 @@ def test_a_second_run_is_refused_but_not_after_a_killed_one(tmp_path):
     other.kill()
   with workdir.locked(epath.Path(tmp_path)):
     pass
+
+
+def test_a_config_read_back_is_data_whatever_it_says(tmp_path):
+  """No value is evaluated, imported or looked up."""
+  text = '__import__("os").system("touch PATH")'.replace('PATH', str(tmp_path / 'ran'))
+  hostile = {'algorithm': text, 'generator': {'family': f'!!python/object/apply:os.system [{text!r}]'},
+             'py/object': 'os.system', 'dataset': {'name': '../../etc'}}
+  (tmp_path / 'config.json').write_text(json.dumps({'version': workdir.VERSION, 'config': hostile}))
+  read = workdir.read_config(tmp_path)
+  assert read.to_dict() == hostile and type(read) is ml_collections.ConfigDict
+  assert not (tmp_path / 'ran').exists()
+
+
+def test_nothing_here_unpickles_or_evaluates():
+  """Of all that can turn a file's bytes into running code, this project calls nothing.
+
+  But for torch's files of weights, by an unpickler of its own that builds tensors only: tests/test_inception.py.
+  """
+  files = [ROOT / 'main.py', *(path for path in (ROOT / 'gans').rglob('*.py') if path.name != 'weights_file.py')]
+  code = re.sub('allow_pickle=False|never a pickle', '', '\n'.join(path.read_text() for path in files))
+  assert not re.findall(r'\b(?:pickle|dill|shelve|marshal|joblib|yaml|eval\(|exec\(|allow_pickle)', code)

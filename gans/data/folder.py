@@ -17,6 +17,8 @@ from gans.data import images
 from gans.data.dataset import Dataset
 from gans.errors import UserError
 
+# Whatever a file's name says, no other decoder sees it: that of EPS would start a program, Ghostscript.
+FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.gif', '.bmp', '.tif', '.tiff')
 MAX_UNREADABLE = 0.1  # share of the files; more, and the folder is refused
 SHOWN = 10  # unreadable files listed by name
@@ -61,7 +63,7 @@ def _decode_all(root, paths, size: int, target: pathlib.Path):
   """Decodes the files with all cores and writes them to the cache in one move."""
   with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes outside the interpreter's lock
     results = list(tqdm.tqdm(pool.map(lambda path: decode(path, size), paths), total=len(paths), disable=None,
-                             desc=f'reading {root.name}', unit=' images'))
+                             desc=f'reading {root.name!r}', unit=' images'))
   errors = {path: result for path, result in zip(paths, results) if isinstance(result, str)}
   _report_unreadable(root, errors, len(paths))
   good = [path for path in paths if path not in errors]
@@ -79,7 +81,7 @@ def _decode_all(root, paths, size: int, target: pathlib.Path):
 def decode(path: pathlib.Path, size: int) -> np.ndarray | str:
   """Decodes one file to [size,size,3] uint8, or returns why it cannot be read; the first frame of an animation."""
   try:
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
       image.draft('RGB', (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size
       return images.fit(np.asarray(to_rgb(ImageOps.exif_transpose(image))), size)
   except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -111,7 +113,7 @@ def _report_unreadable(root: pathlib.Path, errors: dict, total: int):
     return
   lines = [f'  {str(path.relative_to(root))!r}: {reason!r}' for path, reason in list(errors.items())[:SHOWN]]
   more = [f'  and {len(errors) - SHOWN} more'] if len(errors) > SHOWN else []
-  message = '\n'.join([f'{len(errors)} of {total} images in {root} cannot be read:', *lines, *more])
+  message = '\n'.join([f'{len(errors)} of {total} images in {str(root)!r} cannot be read:', *lines, *more])
   if len(errors) > MAX_UNREADABLE * total or total - len(errors) < 2:
     raise UserError(f'dataset.path: {message}\nat most {MAX_UNREADABLE:.0%} are skipped: mend or remove them')
   print(f'{message}\nskipped')

@@ -1,0 +1,10 @@
+"""What all these processes share: the compiled programs, so that a start takes seconds."""
+import pytest
+
+
+@pytest.fixture(scope='package', autouse=True)
+def environment(tmp_path_factory):
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+    patch.setenv('PYTHONUNBUFFERED', '1')  # what was printed before a kill is seen
+    yield

@@ -1,0 +1,84 @@
+"""Starts the real main.py, to be killed or to be starved of disk, and reads what it leaves behind."""
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from tests.conftest import ROOT
+
+PATIENCE = 120  # seconds, for what takes a few
+
+
+class Run:
+  """A process of main.py, its output read as it comes; use it as a context manager, which leaves no process behind."""
+
+  def __init__(self, workdir: pathlib.Path, *arguments, config='configs/wgan_gp_toy.py:test', prefix=(), **popen):
+    self.workdir, self.lines = workdir, []
+    command = [*prefix, sys.executable, 'main.py', f'--config={config}', f'--workdir={workdir}', *arguments]
+    self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                    **popen)
+    self.reader = threading.Thread(target=self._read, daemon=True)
+    self.reader.start()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    self.process.kill()
+    self.process.wait()
+    self.reader.join()
+    self.process.stdout.close()
+
+  def _read(self):
+    for line in self.process.stdout:
+      self.lines.append(line)
+
+  @property
+  def output(self) -> str:
+    return ''.join(self.lines)
+
+  @property
+  def stepping(self) -> bool:
+    """Tells whether the first step has been taken."""
+    return 'first step' in self.output
+
+  def wait_until(self, happened):
+    """Waits, in steps of a fraction of a millisecond, until happened() or the process has ended."""
+    end = time.monotonic() + PATIENCE
+    while not happened() and self.process.poll() is None:
+      assert time.monotonic() < end, self.output
+      time.sleep(2e-4)
+
+  def finish(self) -> int:
+    """Waits for the end of the process and of its output; returns the exit code."""
+    code = self.process.wait(timeout=PATIENCE)
+    self.reader.join()
+    return code
+
+
+def unfinished(workdir: pathlib.Path) -> list[pathlib.Path]:
+  """The folders of checkpoints that are being written, or whose writing was cut short."""
+  return list((workdir / 'checkpoints').glob('*.orbax-checkpoint-tmp*'))
+
+
+def saved_steps(workdir: pathlib.Path) -> list[int]:
+  """The steps of the checkpoints that count, in order."""
+  folder = workdir / 'checkpoints'
+  return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit()) if folder.exists() else []
+
+
+def load(checkpoint: pathlib.Path):
+  """Reads a checkpoint as it lies on the disk, without any of this project's code."""
+  with ocp.StandardCheckpointer() as checkpointer:
+    return checkpointer.restore(checkpoint.absolute() / 'default')
+
+
+def assert_same(checkpoint: pathlib.Path, other: pathlib.Path):
+  """Compares two checkpoints bit for bit: structure, types and values."""
+  jax.tree.map(lambda a, b: (np.testing.assert_array_equal(a, b), np.testing.assert_equal(a.dtype, b.dtype)),
+               load(checkpoint), load(other))
