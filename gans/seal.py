@@ -69,7 +69,18 @@ def find_damage(checkpoint: pathlib.Path) -> str:
     return f'{os.path.basename(error.filename)} is missing'
   except (ValueError, KeyError, TypeError, AttributeError):
     return 'its JSON files are not as they were written'
-  return fault if sealed else _find_unreadable(folder)
+  return fault or find_bad_score(checkpoint) or ('' if sealed else _find_unreadable(folder))
+
+
+def find_bad_score(checkpoint: pathlib.Path) -> str:
+  """Says so where a checkpoint's score cannot be read, which Orbax reads of all when it opens them."""
+  score = checkpoint / 'metrics' / 'metrics'
+  try:
+    if score.exists():
+      json.loads(score.read_text())
+    return ''
+  except ValueError:
+    return 'its score is not as it was written'
 
 
 def set_damaged_aside(workdir: epath.Path) -> epath.Path:
@@ -108,8 +119,9 @@ def check_fit(checkpoint: epath.Path, saved, wanted):
 
 def _set_aside(checkpoints: pathlib.Path, target: pathlib.Path):
   found = list(checkpoints.iterdir()) if checkpoints.exists() else []
-  damaged = {}
-  for checkpoint in sorted((path for path in found if path.name.isdigit()), key=lambda path: -int(path.name)):
+  finished = sorted((path for path in found if path.name.isdigit()), key=lambda path: -int(path.name))
+  damaged = {checkpoint: reason for checkpoint in finished if (reason := find_bad_score(checkpoint))}
+  for checkpoint in finished:
     damage = find_damage(checkpoint)
     if not damage:
       break

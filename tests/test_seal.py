@@ -105,6 +105,15 @@ def test_the_newest_whole_one_is_used_and_the_others_set_aside(run, whole, capsy
   assert [seal.find_damage(checkpoint(run, step)) for step in STEPS] == ['', '', '']
 
 
+def test_a_score_that_cannot_be_read_is_damage_in_any_checkpoint(run, capsys):
+  for step in (2, 6):
+    (checkpoint(run, step) / 'metrics' / 'metrics').write_text('{')
+  train.train(small_config(), run)
+  output = capsys.readouterr().out
+  assert 'going on at step 4 of 6' in output and output.count('its score is not as it was written: set aside') == 2
+  assert sorted(path.name for path in (run / 'damaged').iterdir()) == ['2', '6']
+
+
 def test_the_same_step_damaged_again_finds_another_name(run):
   for name in ('6', '6-2', '6-3'):
     shutil.copytree(checkpoint(run, 4), checkpoint(run, 6), dirs_exist_ok=True)
