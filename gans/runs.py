@@ -1,13 +1,15 @@
 """A run opened for reading: what its workdir says and keeps, without a trace left in it."""
 from collections.abc import Iterator
 import contextlib
+import pathlib
 from typing import NamedTuple
 
 from etils import epath
+import jax
 import ml_collections
 import orbax.checkpoint as ocp
 
-from gans import checkpoint, data, sharding, state, train, workdir
+from gans import checkpoint, data, seal, sharding, state, train, workdir
 from gans.errors import UserError
 from gans.evaluation import evaluate
 
@@ -31,16 +33,25 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   """Opens the run in a workdir, with other values {'eval.seed': 1} for some fields of its config.
 
   Raises:
-    UserError: it is no workdir, or has no checkpoint yet.
+    UserError: it is no workdir, has no checkpoint yet, or has a damaged one.
   """
   config = workdir.read_config(path)
   config.update_from_flattened_dict(changes or {})
   folder = epath.Path(path).expanduser()
   dataset = data.load(config.dataset)
   config = evaluate.settle(config, dataset)
+  _refuse_damaged(folder)
   with train.open_manager(folder, config, read_only=True) as manager:
     if not manager.all_steps():
       raise UserError(f'--workdir={path} has no checkpoint yet; the first comes after {config.checkpoint_every} steps')
     experiment = train.build(config, dataset)
-    initial = train.create_state(config, experiment, dataset, sharding.make_mesh(config.batch_size))
+    initial = train.create_state(config, experiment, dataset, sharding.make_mesh(1, jax.local_devices()[:1]))
     yield Run(folder, config, dataset, experiment, initial, manager)
+
+
+def _refuse_damaged(folder: epath.Path):
+  """Raises UserError for a checkpoint that is not as it was written; only training moves it aside."""
+  found = [] if seal.is_remote(folder) else pathlib.Path(folder).glob('checkpoints/[0-9]*')
+  for path in sorted(path for path in found if path.name.isdigit()):
+    if reason := seal.find_damage(path):
+      raise UserError(f'{path} is damaged, {reason}: move it away, or let training go on, which does')

@@ -160,6 +160,15 @@ def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
   assert not (tmp_path / 'new' / 'checkpoints').exists()
 
 
+def test_a_damaged_checkpoint_is_named_and_stays_where_it_is(tmp_path, toy):
+  train.train(toy, tmp_path)
+  score = tmp_path / 'checkpoints' / '4' / 'metrics' / 'metrics'
+  score.write_text('{')
+  with pytest.raises(UserError, match='checkpoints/4 is damaged, its score is not as it was written'):
+    measure.measure(tmp_path, {})
+  assert score.exists()
+
+
 def test_points_of_the_data_themselves_have_all_modes(toy):
   ring = mixtures.load('ring8', None)
   found = dict(scores.score_points('ring8', ring.images[:1000], ring.images[1000:2000]))
