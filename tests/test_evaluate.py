@@ -14,9 +14,11 @@ from gans.errors import UserError
 from gans.evaluation import classifier, evaluate, scores
 
 
-@pytest.fixture(autouse=True)
-def cache_home(tmp_path, monkeypatch):
-  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+@pytest.fixture(scope='module', autouse=True)
+def cache_home(tmp_path_factory):
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+    yield
 
 
 @pytest.fixture
@@ -111,6 +113,17 @@ def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):
   with runs.open_run(tmp_path) as run:
     assert {step: run.manager.metrics(step)['score'] for step in run.manager.all_steps()} == {
         r['step']: r['scores']['points/sliced_wasserstein'][0] for r in records(tmp_path)}
+
+
+def test_stacked_digits_are_looked_at_channel_by_channel(small_digits):
+  small_digits.dataset.name, small_digits.eval.num_samples = 'stacked_mnist_5k', 500
+  stacked = data.load(small_digits.dataset)
+  config = evaluate.settle(small_digits, stacked)
+  measured = evaluate.make_evaluate(config, stacked, lambda variables, z, label: variables[:len(z)])
+  found = [{name: values[0] for name, values in measured([images]).scores.items()}
+           for images in (stacked.images[:500], np.repeat(stacked.images[:1], 500, axis=0))]
+  assert found[0]['mnist_5k_classifier/modes'] > 200 and found[1]['mnist_5k_classifier/modes'] == 1
+  assert found[1]['mnist_5k_classifier/mode_kl'] == pytest.approx(np.log(1000))
 
 
 def test_a_stacked_digit_is_the_mode_of_its_three():
