@@ -163,9 +163,7 @@ def test_killed_before_the_first_checkpoint_starts_anew(run, capsys):
 def test_one_without_a_seal_is_whole_if_it_can_be_read(run):
   (checkpoint(run, 6) / seal.ITEM / seal.NAME).unlink()
   assert seal.find_damage(checkpoint(run, 6)) == ''
-  for path in sealed_files(run):
-    if path.parent.name == 'd':
-      path.unlink()
+  truncate(checkpoint(run, 6) / seal.ITEM / '_METADATA')  # no array: Orbax leaves many reads of these half done
   assert 'cannot be read' in seal.find_damage(checkpoint(run, 6))
   shutil.rmtree(checkpoint(run, 6) / seal.ITEM)
   assert 'cannot be read' in seal.find_damage(checkpoint(run, 6))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults import runs
 
-NUM_STEPS, SAMPLE_EVERY = 480, 160
+NUM_STEPS, SAMPLE_EVERY = 320, 160
 ARGUMENTS = (f'--config.num_steps={NUM_STEPS}', f'--config.sample_every={SAMPLE_EVERY}', '--config.log_every=10',
              '--config.checkpoint_every=40')
 PHASES = ('start-up', 'step', 'write', 'finalisation')
