@@ -158,8 +158,6 @@ def test_killed_before_the_first_checkpoint_starts_anew(run, capsys):
   assert int(state.step) == 6 and 'going on' not in capsys.readouterr().out
 
 
-# TensorStore answers reads of a broken checkpoint after Orbax has given up and closed its event loop.
-@pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
 def test_one_without_a_seal_is_whole_if_it_can_be_read(run):
   (checkpoint(run, 6) / seal.ITEM / seal.NAME).unlink()
   assert seal.find_damage(checkpoint(run, 6)) == ''
