@@ -14,7 +14,7 @@ def get_config(variant: str = ''):
   config.batch_size = 32
   # 200 epochs of 156 steps, a grid after each.
   config.num_steps, config.sample_every, config.checkpoint_every, config.log_every = 31_200, 156, 7_800, 156
-  config.eval_every = 15_600
+  config.eval_every = 31_200
   config.z_dim = 126
   config.generator = base.mlp_generator(hidden=(256,))
   config.critic = base.mlp_critic(hidden=(128,), leak=0.01)

@@ -11,27 +11,30 @@ from gans.state import GANState
 KEEP = 3
 
 
-def open_manager(workdir: epath.Path, mode: str = 'min', **options) -> ocp.CheckpointManager:
+def open_manager(workdir: epath.Path, score: str, mode: str, **options) -> ocp.CheckpointManager:
   """Opens workdir/checkpoints; use it as a context manager, whose end waits for the last write.
 
-  Kept are the last KEEP and the one whose score is best: the least or, in the `mode` 'max', the greatest.
+  Kept are the last KEEP and the one whose `score` is best: the least in the mode 'min', the greatest in 'max'.
   """
   worst = math.inf if mode == 'min' else -math.inf
-  score = lambda metrics: metrics.get('score', worst)
-  best = checkpoint_managers.BestN(get_metric_fn=score, reverse=mode == 'min', n=1,
+  value = lambda scores: scores.get(score, worst)
+  best = checkpoint_managers.BestN(get_metric_fn=value, reverse=mode == 'min', n=1,
                                    keep_checkpoints_without_metrics=False)
   policy = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(KEEP), best])
   # A folder that cannot be made is an error at once; in the background Orbax's threads would wait for it, for minutes.
   in_background = ocp.options.AsyncOptions(create_directories_asynchronously=False)
   return ocp.CheckpointManager(
       workdir / 'checkpoints', handler_registry=seal.handlers(), options=ocp.CheckpointManagerOptions(
-          best_fn=score, best_mode=mode, preservation_policy=policy, async_options=in_background, **options))
+          best_fn=value, best_mode=mode, preservation_policy=policy, async_options=in_background, **options))
 
 
-def save(manager: ocp.CheckpointManager, step: int, state: GANState, score: float | None = None):
-  """Copies the state (so it may be donated at once) and writes it in the background, unless it is there already."""
+def save(manager: ocp.CheckpointManager, step: int, state: GANState, scores: dict[str, float]):
+  """Copies the state (so it may be donated at once) and writes it in the background, with its scores, if any.
+
+  Does nothing where it was saved already.
+  """
   if step != manager.latest_step():
-    manager.save(step, args=ocp.args.StandardSave(state), metrics={} if score is None else {'score': score})
+    manager.save(step, args=ocp.args.StandardSave(state), metrics=scores)
 
 
 def restore_latest(manager: ocp.CheckpointManager, state: GANState) -> GANState:

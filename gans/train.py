@@ -84,11 +84,11 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
       health.check_finite(step, metrics, stop - step, state)
       reporter.metrics(stop, metrics, stop - step)
       score = observe(stop, state)
-      if score is not None or is_due(stop, config.checkpoint_every, config):
+      if score or is_due(stop, config.checkpoint_every, config):
         checkpoint.save(manager, stop, state, score)
         reporter.plot_losses()
       if (number := received()) or manager.reached_preemption(stop):
-        checkpoint.save(manager, stop, state)
+        checkpoint.save(manager, stop, state, score)
         reporter.say(f'interrupted: saved at step {stop}; the same command goes on from there')
         raise SystemExit(128 + (number or signal.SIGTERM))
   return state
@@ -97,7 +97,7 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
 def make_observe(config, experiment, dataset, reporter):
   """Returns observe(step, state), which shows samples and measures the generator where either is due.
 
-  It returns the score that checkpoints are compared by, None where nothing was measured.
+  It returns the score that checkpoints are compared by, {name: value}, or {} where nothing was measured.
   """
   sample = sampling.make_sampler(experiment.generator)
   measure = evaluate.make_evaluate(config, dataset, sample)
@@ -106,18 +106,18 @@ def make_observe(config, experiment, dataset, reporter):
   reporter.real(dataset.images[:len(label)])
   check_collapse = health.watch_collapse(dataset.images, len(label), reporter.say)
 
-  def observe(step: int, state: states.GANState) -> float | None:
+  def observe(step: int, state: states.GANState) -> dict[str, float]:
     averages = states.each_seed(state.ema, config.num_seeds)
     if is_due(step, config.sample_every, config):
       samples = {seed: sample(ema, z, label) for seed, ema in zip(seeds(config), averages)}
       reporter.fake(step, samples)
       check_collapse(step, samples[config.seed])
     if not is_due(step, config.eval_every, config):
-      return None
+      return {}
     reporter.say(f'evaluating step {step}')
     evaluation = measure(averages)
     reporter.scores(step, evaluation)
-    return evaluate.best(config, evaluation)
+    return {evaluate.best_score(config)[0]: evaluate.best_value(config, evaluation)}
 
   return observe
 
@@ -228,8 +228,7 @@ def create_state(config, experiment: Experiment, dataset: data.Dataset, mesh) ->
 
 def open_manager(workdir, config, **options):
   """Opens the checkpoints of a workdir, of which the best by its settled config.eval is kept; `options` are Orbax's."""
-  mode = evaluate.BEST[config.eval.features == 'points'][config.eval.best]
-  return checkpoint.open_manager(workdir, mode, **options)
+  return checkpoint.open_manager(workdir, *evaluate.best_score(config), **options)
 
 
 def print_results(workdir):

@@ -101,17 +101,17 @@ def test_a_broken_generator_is_not_measured(toy):
 def test_the_best_checkpoint_stays_beside_the_last(tmp_path):
   state = {'w': jnp.zeros(3)}
   for mode, best in (('min', 20), ('max', 30)):
-    with checkpoint.open_manager(epath.Path(tmp_path / mode), mode) as manager:
+    with checkpoint.open_manager(epath.Path(tmp_path / mode), 'fid', mode) as manager:
       for step, score in zip(range(10, 90, 10), (5.0, 1.0, 9.0, None, 3.0, 4.0, None, 2.0)):
-        checkpoint.save(manager, step, state, score)
-    with checkpoint.open_manager(epath.Path(tmp_path / mode), mode) as manager:
+        checkpoint.save(manager, step, state, {'fid': score} if score else {'another': 0.0})
+    with checkpoint.open_manager(epath.Path(tmp_path / mode), 'fid', mode) as manager:
       assert manager.all_steps() == [best, 60, 70, 80] and manager.best_step() == best
 
 
 def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):
   train.train(toy, tmp_path)
   with runs.open_run(tmp_path) as run:
-    assert {step: run.manager.metrics(step)['score'] for step in run.manager.all_steps()} == {
+    assert {step: run.manager.metrics(step)['points/sliced_wasserstein'] for step in run.manager.all_steps()} == {
         r['step']: r['scores']['points/sliced_wasserstein'][0] for r in records(tmp_path)}
 
 

@@ -34,21 +34,20 @@ def make_evaluate(config, dataset: data.Dataset, sample: Callable) -> Callable:
   kept for later runs.
   """
   seed, num = config.eval.seed, config.eval.num_samples
-  picked = np.random.default_rng(seed).permutation(len(dataset.images))[:num]
-  about = f'{len(picked)} of {config.dataset.name}, {config.dataset.split}'
-  z = sampling.fixed_noise(seed, num, config.z_dim)
-  label = np.resize(dataset.labels[picked], num)  # as often as in the data
 
   @functools.cache
-  def reference():
+  def prepare():
     looking = features.BY_NAME[config.eval.features](config, dataset)
+    picked = np.random.default_rng(seed).permutation(len(dataset.images))[:num]
     key = (looking.name, looking.key, cache.fingerprint(dataset.images[picked]))
     draw = lambda part: dataset.images[picked[part]]
-    return looking, cache.arrays('features', key, lambda: extract(looking, draw, len(picked)))
+    real = cache.arrays('features', key, lambda: extract(looking, draw, len(picked)))
+    label = np.resize(dataset.labels[picked], num)  # as often as in the data
+    return looking, real, label, sampling.fixed_noise(seed, num, config.z_dim)
 
   def evaluate(variables: list) -> Evaluation:
     from gans.evaluation.scores import score  # here, as SciPy and scikit-learn take a second of a run's start
-    looking, real = reference()
+    looking, real, label, z = prepare()
     scores = {}
     for one in variables:
       if not health.all_finite(one):  # which pixels, being uint8, would not show
@@ -56,13 +55,20 @@ def make_evaluate(config, dataset: data.Dataset, sample: Callable) -> Callable:
       fake = extract(looking, lambda part, one=one: sample(one, z[part], label[part]), num)
       for name, value in score(config, real, fake):
         scores.setdefault(f'{looking.name}/{name}', []).append(float(value))
-    return Evaluation(scores, looking.about, about, num, seed)
+    reference = f'{len(real["features"])} of {config.dataset.name}, {config.dataset.split}'
+    return Evaluation(scores, looking.about, reference, num, seed)
 
   return evaluate
 
 
-def best(config, evaluation: Evaluation) -> float:
-  """Returns the score that checkpoints are compared by, its mean over the seeds."""
+def best_score(config) -> tuple[str, str]:
+  """Returns (name, 'min' or 'max') of the score that the checkpoints of a settled config are compared by."""
+  kind, best = config.eval.features, config.eval.best
+  return f'{kind}/{best}', BEST[kind == 'points'][best]
+
+
+def best_value(config, evaluation: Evaluation) -> float:
+  """Returns that score's value, its mean over the seeds."""
   found = [values for name, values in evaluation.scores.items() if name.endswith(f'/{config.eval.best}')]
   if not found:
     raise UserError(f'eval.best={config.eval.best!r}: there is none here; expected one of {sorted(evaluation.scores)}')

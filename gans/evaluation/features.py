@@ -2,6 +2,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from gans import cache, data
@@ -44,8 +45,8 @@ def of_inception(config, dataset: data.Dataset) -> Features:
   """Inception-v3 with the weights in the file config.eval.weights: with it the scores are FID, KID and so on."""
   del dataset
   variables = inception.load(config.eval.weights)
-  return Features('inception_v3', f'Inception-v3, weights of {config.eval.weights}', config.eval.weights,
-                  lambda images: inception.classify(variables, images))
+  return Features('inception_v3', f'Inception-v3, weights of {config.eval.weights}',
+                  cache.fingerprint(*jax.tree.leaves(variables)), lambda images: inception.classify(variables, images))
 
 
 def of_points(config, dataset: data.Dataset) -> Features:
