@@ -23,13 +23,13 @@ def main(argv):
   if not flags.FLAGS['verbosity'].present:
     # Orbax and CLU tell much, and print tracebacks of errors that are raised as well; --verbosity=0 lets them.
     logging.set_verbosity(logging.FATAL)
-  from gans import cache, measure, train  # here, so that a mistyped flag is answered at once
+  from gans import cache, evaluate, train  # here, so that a mistyped flag is answered at once
   cache.keep_compilations()
   try:
     if _MODE.value == 'train':
       train.train(_CONFIG.value, _WORKDIR.value)
     else:
-      measure.measure(_WORKDIR.value, {flag.name: flag.value for flag in _EVAL if flag.value is not None})
+      evaluate.evaluate(_WORKDIR.value, {flag.name: flag.value for flag in _EVAL if flag.value is not None})
   except UserError as error:
     sys.exit(f'error: {error}')
 
@@ -38,6 +38,11 @@ def parse_flags(argv):
   """Parses as absl does, but answers what is wrong with the config in a line, not with a traceback."""
   try:
     positional = flags.FLAGS(argv)
+    given = [flag.name for flag in _EVAL if flag.value is not None]
+    if given and _MODE.value == 'train':
+      raise flags.IllegalFlagValueError(f'flag --{given[0]}: is of --mode=evaluate; give --config.{given[0]} to train')
+    if flags.FLAGS['config'].present and _MODE.value != 'train':
+      raise flags.IllegalFlagValueError(f'flag --config: --mode={_MODE.value} takes the config of the workdir')
     if _MODE.value == 'train':
       if not flags.FLAGS['config'].present:
         raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')

@@ -53,7 +53,7 @@ def get_config() -> ml_collections.ConfigDict:
       },
       'eval': {
           # What samples are compared by: 'classifier', trained on the labelled data set itself; 'inception', whose
-          # weights are in a file; 'points', of 2-D data; '': points, or a classifier of labelled images of up to 32x32.
+          # weights are in a file; 'points', of 2-D data; '': what the data allow, a classifier for up to 32x32 pixels.
           'features': '',
           # The file of 'inception': pytorch-fid's, or the same arrays as .npz.
           'weights': '',

@@ -29,6 +29,7 @@ def get_config(variant: str = ''):
 def paper(config):
   """The published protocol: Adam 1e-4 (.5, .9), 100,000 steps."""
   config.num_steps, config.sample_every, config.checkpoint_every = 100_000, 2000, 10_000
+  config.eval_every = 10_000
   config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-4
   config.optimizer.schedule = 'constant'
   return config

@@ -30,10 +30,13 @@ def arrays(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]]) -> 
       return dict(kept)
   except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # none there, or a damaged one
     made = make()
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-    np.savez(file, **made)
-  pathlib.Path(file.name).replace(path)
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as part:
+      np.savez(pathlib.Path(part, 'part.npz'), **made)
+      pathlib.Path(part, 'part.npz').replace(path)
+  except OSError as error:
+    print(f'{path} cannot be written: {error.strerror or error}; what it would keep is made anew next time')
   return made
 
 

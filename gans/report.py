@@ -13,6 +13,7 @@ import psutil
 import tqdm
 
 from gans import pictures
+from gans.state import each_seed
 
 PLOTTED = ('critic_loss', 'generator_loss', 'wasserstein_estimate')
 PLAIN_SECONDS = 15  # between log lines where there is no terminal
@@ -52,7 +53,8 @@ class Reporter:
     self.say(f'first step {seconds_since_start():.1f} s after the command')
     self.writer.write_hparams(flatten(config.to_dict()))
     self.writer.write_texts(0, {
-        f'parameters/{name}': parameter_overview.get_parameter_overview(player.params, include_stats=False)
+        f'parameters/{name}': parameter_overview.get_parameter_overview(
+            each_seed(player.params, config.num_seeds)[0], include_stats=False)
         for name, player in (('generator', state.generator), ('critic', state.critic))})
 
   def metrics(self, step: int, metrics: dict, count: int):
@@ -83,7 +85,7 @@ class Reporter:
       self._save(f'fake_{step:07d}{name}', picture)
 
   def scores(self, step: int, evaluation):
-    """Writes an evaluation.evaluate.Evaluation to TensorBoard and eval.jsonl, and shows it."""
+    """Writes an evaluation.evaluator.Evaluation to TensorBoard and eval.jsonl, and shows it."""
     if self.first:
       write_scores(self.workdir, self.writer, step, evaluation, self.say)
     self.last_metrics = time.monotonic()  # the steps' speed is not that of their evaluation
@@ -125,17 +127,19 @@ def open_writer(events: epath.Path, first: bool):
 
 
 def write_scores(workdir: epath.Path, writer, step: int, evaluation, say=print):
-  """Shows an evaluation.evaluate.Evaluation and writes it to TensorBoard and to the workdir's eval.jsonl."""
+  """Shows an evaluation.evaluator.Evaluation, writes it to eval.jsonl and, with a writer, to TensorBoard."""
   say(describe_scores(step, evaluation))
   append_scores(workdir / 'eval.jsonl', step, evaluation)
+  if writer is None:
+    return
   writer.write_scalars(step, {f'eval/{name}': float(np.mean(each)) for name, each in evaluation.scores.items()})
   writer.write_texts(step, {'eval/about': about_scores(evaluation)})
 
 
 def describe_scores(step: int, evaluation) -> str:
   """Puts an evaluation into two lines; of several seeds the mean and the standard deviation."""
-  values = [f'{name.split("/")[1]} {np.mean(each):.4g}' + (f' +- {np.std(each, ddof=1):.2g}' if len(each) > 1 else '')
-            for name, each in evaluation.scores.items()]
+  spread = lambda each: f' +- {np.std(each, ddof=1):.2g}' if len(each) > 1 else ''
+  values = [f'{name.rsplit("/", 1)[1]} {np.mean(each):.4g}{spread(each)}' for name, each in evaluation.scores.items()]
   return f'step {step}: {", ".join(values)}\n  by {about_scores(evaluation)}'
 
 

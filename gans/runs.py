@@ -9,9 +9,9 @@ import jax
 import ml_collections
 import orbax.checkpoint as ocp
 
-from gans import checkpoint, data, seal, sharding, state, train, workdir
+from gans import checkpoint, data, seal, sharding, state, train, validate, workdir
 from gans.errors import UserError
-from gans.evaluation import evaluate
+from gans.evaluation import evaluator
 
 
 class Run(NamedTuple):
@@ -38,8 +38,9 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   config = workdir.read_config(path)
   config.update_from_flattened_dict(changes or {})
   folder = epath.Path(path).expanduser()
+  validate.check_config(config)
   dataset = data.load(config.dataset)
-  config = evaluate.settle(config, dataset)
+  config = evaluator.settle(config, dataset)
   _refuse_damaged(folder)
   with train.open_manager(folder, config, read_only=True) as manager:
     if not manager.all_steps():

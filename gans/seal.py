@@ -76,9 +76,7 @@ def find_bad_score(checkpoint: pathlib.Path) -> str:
   """Says so where a checkpoint's score cannot be read, which Orbax reads of all when it opens them."""
   score = checkpoint / 'metrics' / 'metrics'
   try:
-    if score.exists():
-      json.loads(score.read_text())
-    return ''
+    return '' if not score.exists() or isinstance(json.loads(score.read_text()), dict) else 'its score is altered'
   except ValueError:
     return 'its score is not as it was written'
 

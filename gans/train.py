@@ -17,7 +17,7 @@ from gans import workdir as workdirs
 from gans.data import dataset as datasets
 from gans.data import order
 from gans.errors import UserError
-from gans.evaluation import evaluate
+from gans.evaluation import evaluator
 from gans.report import Reporter
 from gans.train_step import Algorithm, make_train_step, make_train_steps
 
@@ -44,13 +44,13 @@ def train(config, path) -> states.GANState:
   mesh = sharding.make_mesh(config.batch_size)
   dataset = data.load(config.dataset)
   validate.check_data(config, dataset)
-  config, asked = evaluate.settle(config, dataset), config.eval_every
-  if asked and not config.eval_every:
-    print(f'no evaluation: that takes labelled images of up to {evaluate.CLASSIFIED} pixels, or --config.eval.weights')
+  settled = evaluator.settle(config, dataset)
+  if config.eval_every and not settled.eval_every:
+    print(f'no evaluation: it takes some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
   experiment = build(config, dataset)
   state = create_state(config, experiment, dataset, mesh)
   with disk.explained(workdir), workdirs.locked(workdir), open_manager(
-      seal.set_damaged_aside(workdirs.open_workdir(workdir, config)), config) as manager:
+      seal.set_damaged_aside(workdirs.open_workdir(workdir, config)), settled) as manager:
     state = checkpoint.restore_latest(manager, state)
     start = int(state.step)
     if start >= config.num_steps:
@@ -60,7 +60,7 @@ def train(config, path) -> states.GANState:
       if start:
         reporter.say(f'going on at step {start} of {config.num_steps}')
       with interrupt.watched() as received:
-        state = run_steps(config, experiment, dataset, mesh, state, manager, reporter, received)
+        state = run_steps(settled, experiment, dataset, mesh, state, manager, reporter, received)
   print_results(workdir)
   return state
 
@@ -72,7 +72,8 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
     SystemExit: a signal was received(); the state is saved then, and the exit code is 128 and its number.
   """
   train_steps = build_train_steps(config, experiment, mesh)
-  observe = make_observe(config, experiment, dataset, reporter)
+  sample = sampling.make_sampler(experiment.generator)
+  show, measure = (make(config, dataset, sample, reporter) for make in (make_show, make_measure))
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
   for call, (step, stop) in enumerate(calls(int(state.step), config)):
     with reporter.trace(config.profile and call == 1):  # the first call compiles
@@ -83,43 +84,61 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
         reporter.started(config, state)
       health.check_finite(step, metrics, stop - step, state)
       reporter.metrics(stop, metrics, stop - step)
-      score = observe(stop, state)
-      if score or is_due(stop, config.checkpoint_every, config):
+      show(stop, state)
+      stopping = received() or signal.SIGTERM * manager.reached_preemption(stop)
+      score = {} if stopping else save_if_raised(measure, manager, stop, state)
+      if stopping or score or is_due(stop, config.checkpoint_every, config):
         checkpoint.save(manager, stop, state, score)
         reporter.plot_losses()
-      if (number := received()) or manager.reached_preemption(stop):
-        checkpoint.save(manager, stop, state, score)
+      if stopping:
         reporter.say(f'interrupted: saved at step {stop}; the same command goes on from there')
-        raise SystemExit(128 + (number or signal.SIGTERM))
+        raise SystemExit(128 + stopping)
   return state
 
 
-def make_observe(config, experiment, dataset, reporter):
-  """Returns observe(step, state), which shows samples and measures the generator where either is due.
-
-  It returns the score that checkpoints are compared by, {name: value}, or {} where nothing was measured.
-  """
-  sample = sampling.make_sampler(experiment.generator)
-  measure = evaluate.make_evaluate(config, dataset, sample)
+def make_show(config, dataset, sample, reporter):
+  """Returns show(step, state), which draws samples of the same noise where due, and looks whether they differ."""
   label = grid_labels(config, dataset)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
   reporter.real(dataset.images[:len(label)])
-  check_collapse = health.watch_collapse(dataset.images, len(label), reporter.say)
+  check_collapse = {seed: health.watch_collapse(dataset.images, len(label), reporter.say) for seed in seeds(config)}
 
-  def observe(step: int, state: states.GANState) -> dict[str, float]:
-    averages = states.each_seed(state.ema, config.num_seeds)
+  def show(step: int, state: states.GANState):
     if is_due(step, config.sample_every, config):
+      averages = states.each_seed(state.ema, config.num_seeds)
       samples = {seed: sample(ema, z, label) for seed, ema in zip(seeds(config), averages)}
       reporter.fake(step, samples)
-      check_collapse(step, samples[config.seed])
+      for seed, images in samples.items():
+        check_collapse[seed](step, images)
+
+  return show
+
+
+def make_measure(config, dataset, sample, reporter):
+  """Returns measure(step, state), which evaluates the generator where that is due.
+
+  It returns the score that checkpoints are compared by, {name: value}, or {} where nothing was measured.
+  """
+  evaluate = evaluator.make_evaluate(config, dataset, sample)
+
+  def measure(step: int, state: states.GANState) -> dict[str, float]:
     if not is_due(step, config.eval_every, config):
       return {}
     reporter.say(f'evaluating step {step}')
-    evaluation = measure(averages)
+    evaluation = evaluate(states.each_seed(state.ema, config.num_seeds))
     reporter.scores(step, evaluation)
-    return {evaluate.best_score(config)[0]: evaluate.best_value(config, evaluation)}
+    return {evaluator.best_score(config)[0]: evaluator.best_value(config, evaluation)}
 
-  return observe
+  return measure
+
+
+def save_if_raised(measure, manager, step: int, state: states.GANState) -> dict[str, float]:
+  """Returns measure(step, state); where that fails, the steps up to it are saved first."""
+  try:
+    return measure(step, state)
+  except BaseException:
+    checkpoint.save(manager, step, state, {})
+    raise
 
 
 def grid_labels(config, dataset: data.Dataset) -> np.ndarray:
@@ -228,7 +247,7 @@ def create_state(config, experiment: Experiment, dataset: data.Dataset, mesh) ->
 
 def open_manager(workdir, config, **options):
   """Opens the checkpoints of a workdir, of which the best by its settled config.eval is kept; `options` are Orbax's."""
-  return checkpoint.open_manager(workdir, *evaluate.best_score(config), **options)
+  return checkpoint.open_manager(workdir, *evaluator.best_score(config), **options)
 
 
 def print_results(workdir):
@@ -236,6 +255,7 @@ def print_results(workdir):
   print(f'finished. In {workdir}:\n'
         '  samples/      grids of the same noise over the steps, and real images\n'
         '  losses.png    the losses over the steps\n'
+        '  eval.jsonl    the scores, where it was evaluated\n'
         '  checkpoints/  the last states, whole, and the best one\n'
         f'  events/       scalars and images: tensorboard --logdir={workdir}')
 

@@ -18,7 +18,8 @@ VERSION = 2  # of the layout above
 ADDED = {2: {'num_seeds': 1, 'eval_every': 0, 'eval': {
     'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}}}
 # What a run may change when it goes on: none of these alters a step.
-MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval', 'profile', 'dataset.data_dir')
+MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights', 'profile',
+              'dataset.data_dir')
 
 
 def open_workdir(path, config) -> epath.Path:
@@ -31,9 +32,10 @@ def open_workdir(path, config) -> epath.Path:
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     record = {'version': VERSION, 'config': config.to_dict()}
-    # Replaced in one move, so that a run killed here leaves the old file or the new one.
-    (workdir / 'config.json.new').write_text(json.dumps(record, indent=2) + '\n')
-    (workdir / 'config.json.new').replace(workdir / 'config.json')
+    if not jax.process_index():
+      # Replaced in one move, so that a run killed here leaves the old file or the new one.
+      (workdir / 'config.json.new').write_text(json.dumps(record, indent=2) + '\n')
+      (workdir / 'config.json.new').replace(workdir / 'config.json')
   except OSError as error:
     raise _not_writable(path, error) from error
   return workdir
@@ -110,7 +112,7 @@ def _refuse_another_config(workdir: epath.Path, config):
     raise UserError(f'--workdir={workdir} holds files of something else: give a new or empty folder')
   new = json.loads(json.dumps(config.to_dict()))  # as the file has it: tuples are lists there
   changed = {field: values for field, values in differences(read_config(workdir).to_dict(), new).items()
-             if not field.startswith(MAY_CHANGE) and not _is_extension(field, values, config)}
+             if field not in MAY_CHANGE and not _is_extension(field, values, config)}
   if changed:
     lines = [f'  {field}: {old!r} there, {new!r} now' for field, (old, new) in changed.items()]
     raise UserError('\n'.join([f'--workdir={workdir} was made with another config:', *lines,

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from configs import wgan_gp, wgan_gp_toy
-from gans import checkpoint, data, measure, report, runs, train
+from gans import checkpoint, data, evaluate, report, runs, train
 from gans.data import mixtures
 from gans.data.dataset import Dataset
 from gans.errors import UserError
-from gans.evaluation import classifier, evaluate, scores
+from gans.evaluation import classifier, evaluator, scores
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -33,6 +33,7 @@ def small_digits():
   config = wgan_gp.get_config('test')
   config.dataset.image_size, config.generator.start = 12, 3
   config.eval_every, config.eval.num_samples, config.eval.classifier_steps = 4, 300, 40
+  config.generator.label_dim = 2
   return config
 
 
@@ -44,7 +45,7 @@ def test_a_run_measures_itself_and_says_by_what(tmp_path, toy, capsys):
   train.train(toy, tmp_path / 'run')
   first, last = records(tmp_path / 'run')
   assert (first['step'], last['step']) == (3, 4)
-  assert set(last['scores']) == {f'points/{name}' for name in evaluate.BEST[1]}
+  assert set(last['scores']) == {f'points/{name}' for name in evaluator.POINTS | evaluator.MIXTURES}
   assert (last['num_samples'], last['reference'], last['seed']) == (400, '400 of ring8, train', 0)
   distance, = last['scores']['points/sliced_wasserstein']
   assert 0 < distance < np.inf
@@ -58,10 +59,10 @@ def test_a_run_measures_itself_and_says_by_what(tmp_path, toy, capsys):
 def test_a_workdir_is_measured_as_the_run_measured_itself(tmp_path, toy, capsys):
   train.train(toy, tmp_path)
   before = records(tmp_path)
-  found = measure.measure(tmp_path, {})
+  found = evaluate.evaluate(tmp_path, {})
   assert {step: each.scores for step, each in found.items()} == {r['step']: r['scores'] for r in before}
   assert records(tmp_path) == before  # in the place of the run's own
-  measure.measure(tmp_path, {'eval.seed': 1})
+  evaluate.evaluate(tmp_path, {'eval.seed': 1})
   assert [r['seed'] for r in records(tmp_path)] == [0, 0, 1, 1]
   assert records(tmp_path)[-1]['scores'] != before[-1]['scores']
 
@@ -74,16 +75,16 @@ def test_digits_are_measured_by_a_classifier_of_theirs_that_is_trained_once(tmp_
   assert record['features'].startswith('a classifier of mnist_5k, ')
   assert 'right on 834 of its images held out' in record['features']
   monkeypatch.setattr(classifier, 'fit', None)
-  again, = measure.measure(tmp_path / 'run', {}).values()
+  again, = evaluate.evaluate(tmp_path / 'run', {}).values()
   assert again.scores == record['scores']
 
 
 def test_real_images_score_better_than_noise(small_digits):
   digits = data.load(small_digits.dataset)
-  config = evaluate.settle(small_digits, digits)
+  config = evaluator.settle(small_digits, digits)
   found = []
   for images in (digits.images[:300], np.random.default_rng(0).integers(0, 256, (300, 12, 12, 1), np.uint8)):
-    measured = evaluate.make_evaluate(config, digits, lambda variables, z, label: variables[:len(z)])
+    measured = evaluator.make_evaluate(config, digits, lambda variables, z, label: variables[:len(z)])
     found.append(measured([images]).scores)
   real, noise = ({name.split('/')[1]: values[0] for name, values in each.items()} for each in found)
   assert real['frechet_distance'] < noise['frechet_distance'] / 3
@@ -93,9 +94,28 @@ def test_real_images_score_better_than_noise(small_digits):
 
 def test_a_broken_generator_is_not_measured(toy):
   ring = mixtures.load('ring8', None)
-  measured = evaluate.make_evaluate(evaluate.settle(toy, ring), ring, None)
+  measured = evaluator.make_evaluate(evaluator.settle(toy, ring), ring, None)
   with pytest.raises(UserError, match='not finite'):
     measured([{'kernel': jnp.array([1.0, jnp.nan])}])
+
+
+def test_the_steps_before_an_evaluation_that_fails_are_saved(tmp_path, toy, monkeypatch):
+  monkeypatch.setattr(evaluator, 'best_value', lambda *_: 1 / 0)
+  with pytest.raises(ZeroDivisionError):
+    train.train(toy, tmp_path)
+  with runs.open_run(tmp_path) as run:
+    assert run.manager.all_steps() == [3] and run.manager.metrics(3) == {}
+
+
+def test_the_scores_of_several_seeds_stand_side_by_side(tmp_path, toy, capsys):
+  toy.num_seeds = 2
+  train.train(toy, tmp_path)
+  both = records(tmp_path)[-1]['scores']['points/sliced_wasserstein']
+  assert len(both) == 2 and both[0] != both[1]
+  assert f'sliced_wasserstein {np.mean(both):.4g} +- {np.std(both, ddof=1):.2g}' in capsys.readouterr().out
+  with runs.open_run(tmp_path) as run:
+    assert run.manager.metrics(4)['points/sliced_wasserstein'] == pytest.approx(np.mean(both))
+  assert evaluate.evaluate(tmp_path, {})[4].scores['points/sliced_wasserstein'] == both
 
 
 def test_the_best_checkpoint_stays_beside_the_last(tmp_path):
@@ -118,8 +138,8 @@ def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):
 def test_stacked_digits_are_looked_at_channel_by_channel(small_digits):
   small_digits.dataset.name, small_digits.eval.num_samples = 'stacked_mnist_5k', 500
   stacked = data.load(small_digits.dataset)
-  config = evaluate.settle(small_digits, stacked)
-  measured = evaluate.make_evaluate(config, stacked, lambda variables, z, label: variables[:len(z)])
+  config = evaluator.settle(small_digits, stacked)
+  measured = evaluator.make_evaluate(config, stacked, lambda variables, z, label: variables[:len(z)])
   found = [{name: values[0] for name, values in measured([images]).scores.items()}
            for images in (stacked.images[:500], np.repeat(stacked.images[:1], 500, axis=0))]
   assert found[0]['mnist_5k_classifier/modes'] > 200 and found[1]['mnist_5k_classifier/modes'] == 1
@@ -144,32 +164,34 @@ def images(size: int, classes: int, num: int = 200) -> Dataset:
     ({'features': 'inception'}, images(28, 0), "eval.features='inception' takes eval.weights"),
     ({'weights': 'README.md'}, images(28, 0), 'eval.weights: README.md cannot be read as weights'),
     ({'best': 'fid'}, images(28, 10), r"eval.best='fid': expected one of \['classifier_score'"),
-    ({}, images(28, 10, num=128), '128'),
-    ({'num_samples': 100}, images(28, 10), '100'),
+    ({'best': 'modes'}, images(28, 10), r"eval.best='modes': expected one of \['classifier_score'"),
+    ({'features': 'classifier'}, images(28, 10, num=128), 'examples in mnist_5k=128: '),
+    ({'num_samples': 100}, images(28, 10), 'eval.num_samples=100: '),
 ])
 def test_what_cannot_be_measured_is_said_at_the_start(fields, dataset, message):
   config = wgan_gp.get_config()
   config.eval.update(fields)
   with pytest.raises(UserError, match=message):
-    evaluate.settle(config, dataset)
+    evaluator.settle(config, dataset)
 
 
 def test_what_is_measured_follows_from_the_data():
   config = wgan_gp.get_config()
-  settled = evaluate.settle(config, images(28, 10))
+  settled = evaluator.settle(config, images(28, 10))
   assert (settled.eval.features, settled.eval.best, settled.eval_every) == ('classifier', 'frechet_distance', 1500)
-  assert evaluate.settle(config, images(28, 0)).eval_every == 0
-  assert evaluate.settle(config, images(64, 10)).eval_every == 0
-  settled = evaluate.settle(config, Dataset(np.zeros((9, 2), np.float32), np.zeros(9, np.int32)))
+  assert evaluator.settle(config, images(28, 0)).eval_every == 0
+  assert evaluator.settle(config, images(64, 10)).eval_every == 0
+  assert evaluator.settle(config, images(28, 10, num=128)).eval_every == 0
+  settled = evaluator.settle(config, Dataset(np.zeros((9, 2), np.float32), np.zeros(9, np.int32)))
   assert (settled.eval.features, settled.eval.best) == ('points', 'sliced_wasserstein')
 
 
 def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
   with pytest.raises(UserError, match='not the folder of a run'):
-    measure.measure(tmp_path, {})
+    evaluate.evaluate(tmp_path, {})
   train.workdirs.open_workdir(tmp_path / 'new', toy)
   with pytest.raises(UserError, match='has no checkpoint yet'):
-    measure.measure(tmp_path / 'new', {})
+    evaluate.evaluate(tmp_path / 'new', {})
   assert not (tmp_path / 'new' / 'checkpoints').exists()
 
 
@@ -178,7 +200,7 @@ def test_a_damaged_checkpoint_is_named_and_stays_where_it_is(tmp_path, toy):
   score = tmp_path / 'checkpoints' / '4' / 'metrics' / 'metrics'
   score.write_text('{')
   with pytest.raises(UserError, match='checkpoints/4 is damaged, its score is not as it was written'):
-    measure.measure(tmp_path, {})
+    evaluate.evaluate(tmp_path, {})
   assert score.exists()
 
 

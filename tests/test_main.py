@@ -29,6 +29,8 @@ def run(*arguments, timeout=120):
     ([], '--config'),
     (['--mode=evaluate', '--eval.featuers=points'], 'eval.features'),
     (['--mode=evaluate'], 'not the folder of a run'),
+    (['--config=configs/wgan_gp.py', '--eval.seed=1'], '--config.eval.seed'),
+    (['--mode=evaluate', '--config=configs/wgan_gp.py'], 'config of the workdir'),
 ])
 def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   result = run(*arguments, f'--workdir={tmp_path / "run"}', timeout=20)

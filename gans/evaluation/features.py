@@ -30,7 +30,7 @@ def of_classifier(config, dataset: data.Dataset) -> Features:
 def _of_classifier(name: str, dataset: data.Dataset, steps: int) -> Features:
   fitted = classifier.fit_cached(dataset, steps)
   about = f'a classifier of {name}, {fitted.accuracy:.2%} right on {fitted.held_out} of its images held out'
-  key = (cache.fingerprint(dataset.images, dataset.labels), steps)
+  key = cache.fingerprint(*jax.tree.leaves(fitted.variables))
   return Features(f'{name}_classifier', about, key, lambda images: classifier.predict(fitted.variables, images))
 
 

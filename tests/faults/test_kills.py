@@ -9,7 +9,7 @@ from tests.faults import runs
 
 NUM_STEPS, SAMPLE_EVERY = 320, 160
 ARGUMENTS = (f'--config.num_steps={NUM_STEPS}', f'--config.sample_every={SAMPLE_EVERY}', '--config.log_every=10',
-             '--config.checkpoint_every=40')
+             '--config.checkpoint_every=40', '--config.eval_every=120', '--config.eval.num_samples=200')
 PHASES = ('start-up', 'step', 'write', 'finalisation')
 START_SECONDS = 3
 KILLS = 60  # in the long version

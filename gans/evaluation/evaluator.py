@@ -7,14 +7,18 @@ import numpy as np
 import tqdm
 
 from gans import cache, data, health, sampling
+from gans.data import mixtures
 from gans.errors import UserError
 from gans.evaluation import checks, features, inception
 
 CLASSIFIED = 32  # pixels of images that a small classifier may judge unasked
-BEST = (  # which value of a score is best: of images', of points'
-    {'frechet_distance': 'min', 'kernel_distance': 'min', 'precision': 'max', 'recall': 'max', 'density': 'max',
-     'coverage': 'max', 'classifier_score': 'max', 'modes': 'max', 'mode_kl': 'min'},
-    {'modes': 'max', 'high_quality': 'max', 'reverse_kl': 'min', 'sliced_wasserstein': 'min'})
+# Which value of a score is best.
+IMAGES = {'frechet_distance': 'min', 'kernel_distance': 'min', 'precision': 'max', 'recall': 'max', 'density': 'max',
+          'coverage': 'max'}
+CLASSES = {'classifier_score': 'max'}
+STACKED = {'modes': 'max', 'mode_kl': 'min'}
+POINTS = {'sliced_wasserstein': 'min'}
+MIXTURES = {'modes': 'max', 'high_quality': 'max', 'reverse_kl': 'min'}
 
 
 class Evaluation(NamedTuple):
@@ -61,18 +65,22 @@ def make_evaluate(config, dataset: data.Dataset, sample: Callable) -> Callable:
   return evaluate
 
 
+def score_modes(config) -> dict[str, str]:
+  """Returns {score: 'min' or 'max'} of the scores that a settled config gives."""
+  name, kind = config.dataset.name, config.eval.features
+  if kind == 'points':
+    return POINTS | (MIXTURES if name in mixtures.MIXTURES else {})
+  return IMAGES | (STACKED if kind == 'classifier' and name.startswith('stacked_') else CLASSES)
+
+
 def best_score(config) -> tuple[str, str]:
   """Returns (name, 'min' or 'max') of the score that the checkpoints of a settled config are compared by."""
-  kind, best = config.eval.features, config.eval.best
-  return f'{kind}/{best}', BEST[kind == 'points'][best]
+  return f'{config.eval.features}/{config.eval.best}', score_modes(config)[config.eval.best]
 
 
 def best_value(config, evaluation: Evaluation) -> float:
   """Returns that score's value, its mean over the seeds."""
-  found = [values for name, values in evaluation.scores.items() if name.endswith(f'/{config.eval.best}')]
-  if not found:
-    raise UserError(f'eval.best={config.eval.best!r}: there is none here; expected one of {sorted(evaluation.scores)}')
-  return float(np.mean(found[0]))
+  return float(np.mean(next(each for name, each in evaluation.scores.items() if name.endswith(f'/{config.eval.best}'))))
 
 
 def extract(looking: features.Features, draw: Callable, num: int) -> dict[str, np.ndarray]:
@@ -87,19 +95,24 @@ def extract(looking: features.Features, draw: Callable, num: int) -> dict[str, n
 def settle(config, dataset: data.Dataset):
   """Returns the config with eval.features and eval.best filled in, by the kind of data, where they are ''.
 
-  Where images are large or unlabelled and no weights of Inception are given, nothing is measured: eval_every is 0.
+  Where neither features nor weights are given and images are large, unlabelled or few, nothing is measured: eval_every
+  is 0.
 
   Raises:
     UserError: config.eval cannot work on the data set.
   """
   config = config.copy_and_resolve_references()
-  points, small = dataset.images.ndim == 2, max(dataset.images.shape[1:3]) <= CLASSIFIED
+  points = dataset.images.ndim == 2
   if not config.eval.features:
     config.eval.features = 'points' if points else 'inception' if config.eval.weights else 'classifier'
-    if config.eval.features == 'classifier' and not (dataset.num_classes and small):
+    if config.eval.features == 'classifier' and not _suits_classifier(config, dataset):
       config.eval_every = 0
   if not config.eval.best:
     config.eval.best = 'sliced_wasserstein' if points else 'frechet_distance'
+  if config.eval.features not in features.BY_NAME:
+    raise UserError(f'eval.features={config.eval.features!r}: expected one of {sorted(features.BY_NAME)}')
+  if config.eval.best not in score_modes(config):
+    raise UserError(f'eval.best={config.eval.best!r}: expected one of {sorted(score_modes(config))}')
   if config.eval_every:
     check(config, dataset)
   return config
@@ -107,9 +120,7 @@ def settle(config, dataset: data.Dataset):
 
 def check(config, dataset: data.Dataset):
   """Raises UserError where a settled config.eval cannot work on the data set, before any work is done."""
-  kind, best, points = config.eval.features, config.eval.best, dataset.images.ndim == 2
-  if kind not in features.BY_NAME:
-    raise UserError(f'eval.features={kind!r}: expected one of {sorted(features.BY_NAME)}')
+  kind, points = config.eval.features, dataset.images.ndim == 2
   if (kind == 'points') != points:
     raise UserError(f"eval.features={kind!r}: {config.dataset.name} has {'points' if points else 'images'}; expected "
                     + ("'points'" if points else "'classifier' or 'inception'"))
@@ -118,12 +129,21 @@ def check(config, dataset: data.Dataset):
                     'eval.weights')
   if kind == 'inception':
     _check_weights(config.eval.weights)
-  if best not in BEST[kind == 'points']:
-    raise UserError(f'eval.best={best!r}: expected one of {sorted(BEST[kind == "points"])}')
   if not points:
-    channels = 3 if config.dataset.name.startswith('stacked_') else 1
-    checks.check_covariance_is_full(min(config.eval.num_samples, len(dataset.images)),
-                                    features.WIDTHS[kind] * channels)
+    checks.check_covariance_is_full(config.eval.num_samples, _width(config), 'eval.num_samples')
+    checks.check_covariance_is_full(len(dataset.images), _width(config), f'examples in {config.dataset.name}')
+
+
+def _suits_classifier(config, dataset: data.Dataset) -> bool:
+  """Tells whether a small classifier may judge images unasked: it is made for labelled ones like digits."""
+  small, many = max(dataset.images.shape[1:3]) <= CLASSIFIED, len(dataset.images) > _width(config)
+  return bool(dataset.num_classes) and small and many
+
+
+def _width(config) -> int:
+  """Number of features that the covariance is of."""
+  channels = 3 if config.eval.features == 'classifier' and config.dataset.name.startswith('stacked_') else 1
+  return features.WIDTHS[config.eval.features] * channels
 
 
 def _check_weights(path: str):
