@@ -108,7 +108,7 @@ def settle(config, dataset: data.Dataset):
     if config.eval.features == 'classifier' and not _suits_classifier(config, dataset):
       config.eval_every = 0
   if not config.eval.best:
-    config.eval.best = 'sliced_wasserstein' if points else 'frechet_distance'
+    config.eval.best = 'sliced_wasserstein' if config.eval.features == 'points' else 'frechet_distance'
   if config.eval.features not in features.BY_NAME:
     raise UserError(f'eval.features={config.eval.features!r}: expected one of {sorted(features.BY_NAME)}')
   if config.eval.best not in score_modes(config):
