@@ -38,14 +38,8 @@ def parse_flags(argv):
   """Parses as absl does, but answers what is wrong with the config in a line, not with a traceback."""
   try:
     positional = flags.FLAGS(argv)
-    given = [flag.name for flag in _EVAL if flag.value is not None]
-    if given and _MODE.value == 'train':
-      raise flags.IllegalFlagValueError(f'flag --{given[0]}: is of --mode=evaluate; give --config.{given[0]} to train')
-    if flags.FLAGS['config'].present and _MODE.value != 'train':
-      raise flags.IllegalFlagValueError(f'flag --config: --mode={_MODE.value} takes the config of the workdir')
+    _check_mode()
     if _MODE.value == 'train':
-      if not flags.FLAGS['config'].present:
-        raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')
       _CONFIG.value.lock()  # fails where the file was not found
     return positional
   except flags.Error as error:
@@ -55,6 +49,18 @@ def parse_flags(argv):
   except OSError:
     there = ', '.join(sorted(str(path) for path in pathlib.Path('configs').glob('*.py')))
     sys.exit(f'error: no config at the path given as --config; there are {there}')
+
+
+def _check_mode():
+  """Raises absl's error for a flag that is not of the mode, or one that the mode needs."""
+  training, config = _MODE.value == 'train', flags.FLAGS['config'].present
+  given = [flag.name for flag in _EVAL if flag.value is not None]
+  if given and training:
+    raise flags.IllegalFlagValueError(f'flag --{given[0]}: is of --mode=evaluate; give --config.{given[0]} to train')
+  if config and not training:
+    raise flags.IllegalFlagValueError(f'flag --config: --mode={_MODE.value} takes the config of the workdir')
+  if training and not config:
+    raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')
 
 
 def _last_line(error: Exception) -> str:

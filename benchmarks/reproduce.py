@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks import page
 from gans import cache, report, train
+from gans.evaluation import evaluator
 
 WORKDIR = flags.DEFINE_string('workdir', '/tmp/reproduce', 'Folder of the runs.')
 DATA_DIR = flags.DEFINE_string('data_dir', '', "Where TFDS has its data sets; '': its own place.")
@@ -57,7 +58,7 @@ def make_config(name: str, dataset: str, seeds: int):
 
 def values(record: dict, score: str) -> np.ndarray:
   """A score's values [S], one a seed."""
-  return np.array(next(each for name, each in record['scores'].items() if name.endswith(f'/{score}')))
+  return np.array(evaluator.values(record['scores'], score))
 
 
 def mean_and_error(each: np.ndarray, digits: int = 2) -> str:

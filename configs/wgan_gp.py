@@ -4,8 +4,8 @@
     python main.py --config=configs/wgan_gp.py:source --workdir=/tmp/source  # the source's wider networks and settings
 
 Hardware: two CPU cores (AMD EPYC, AVX2). Time: 11 minutes, compile and evaluation included. Expect: the first grid
-after 30 s, digits that one can read after 2 minutes, and at the end
-a classifier of MNIST sure of more than four in five.
+after 30 s, digits that one can read after 2 minutes, and at the end a classifier of MNIST sure of more than four in
+five.
 """
 from configs import base
 

@@ -1,5 +1,6 @@
 """Where things are kept that can be made again: ~/.cache/gans, or $XDG_CACHE_HOME/gans."""
 from collections.abc import Callable
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -25,11 +26,11 @@ def keep_compilations():
 def arrays(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
   """Returns make()'s named arrays, kept for the next time under `kind` and all that they depend on, `key`."""
   path = home() / kind / f'{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.npz'
-  try:
-    with np.load(path) as kept:  # never a pickle: NumPy refuses those unless told otherwise
-      return dict(kept)
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # none there, or a damaged one
-    made = make()
+  damaged = (ValueError, EOFError, zipfile.BadZipFile)
+  # There is never a pickle in it: NumPy refuses those, as a ValueError, unless told otherwise.
+  with contextlib.suppress(OSError, *damaged), np.load(path) as kept:
+    return dict(kept)
+  made = make()
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as part:

@@ -1,4 +1,4 @@
-"""A disk that is full, read-only or somebody else's: a line that names the path, instead of a library's traceback."""
+"""Files on a disk, which may be full, read-only or somebody else's: then a line names the path, not a traceback."""
 from collections.abc import Iterable, Iterator
 import contextlib
 import errno
@@ -29,6 +29,18 @@ def explained(workdir: epath.Path) -> Iterator[None]:
     raise UserError(
         f'{find_path(links) or workdir} cannot be written or read: {reason}. The checkpoints in {workdir} are as '
         'they were; once that is mended, the same command goes on from the last') from error
+
+
+def is_remote(path: epath.Path) -> bool:
+  """Tells whether a path is in an object store: these have checksums of their own, no locks, and folders stay put."""
+  return '://' in os.fspath(path)
+
+
+def write_whole(path: epath.Path, text: str):
+  """Writes a file in one move, so that a run killed here leaves the old one or the new one."""
+  new = path.with_name(f'{path.name}.new')
+  new.write_text(text)
+  new.replace(path)
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

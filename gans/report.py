@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import tqdm
 
-from gans import pictures
+from gans import disk, pictures
 from gans.state import each_seed
 
 PLOTTED = ('critic_loss', 'generator_loss', 'wasserstein_estimate')
@@ -156,9 +156,7 @@ def append_scores(path: epath.Path, step: int, evaluation):
   record = {'step': step, **evaluation._asdict()}
   lines = path.read_text().splitlines() if path.exists() else []
   kept = [line for line in lines if kind(json.loads(line)) != kind(record)]
-  part = path.with_suffix('.part')
-  part.write_text('\n'.join([*kept, json.dumps(record)]) + '\n')
-  part.replace(path)
+  disk.write_whole(path, '\n'.join([*kept, json.dumps(record)]) + '\n')
 
 
 class PlainLines:

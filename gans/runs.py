@@ -9,7 +9,7 @@ import jax
 import ml_collections
 import orbax.checkpoint as ocp
 
-from gans import checkpoint, data, seal, sharding, state, train, validate, workdir
+from gans import checkpoint, data, disk, seal, sharding, state, train, validate, workdir
 from gans.errors import UserError
 from gans.evaluation import evaluator
 
@@ -52,7 +52,7 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
 
 def _refuse_damaged(folder: epath.Path):
   """Raises UserError for a checkpoint that is not as it was written; only training moves it aside."""
-  found = [] if seal.is_remote(folder) else pathlib.Path(folder).glob('checkpoints/[0-9]*')
+  found = [] if disk.is_remote(folder) else pathlib.Path(folder).glob('checkpoints/[0-9]*')
   for path in sorted(path for path in found if path.name.isdigit()):
     if reason := seal.find_damage(path):
       raise UserError(f'{path} is damaged, {reason}: move it away, or let training go on, which does')

@@ -26,7 +26,7 @@ class SealingHandler(ocp.StandardCheckpointHandler):
 
   def finalize(self, directory: epath.Path):
     super().finalize(directory)
-    if not is_remote(directory):
+    if not disk.is_remote(directory):
       write(pathlib.Path(directory))
 
   @classmethod
@@ -40,11 +40,6 @@ def handlers() -> ocp.handlers.CheckpointHandlerRegistry:
   registry.add(ITEM, ocp.args.StandardSave, handler)
   registry.add(ITEM, ocp.args.StandardRestore, handler)
   return registry
-
-
-def is_remote(path: epath.Path) -> bool:
-  """Tells whether a path is in an object store: these have checksums of their own, and cannot rename folders."""
-  return '://' in os.fspath(path)
 
 
 def write(folder: pathlib.Path):
@@ -90,7 +85,7 @@ def set_damaged_aside(workdir: epath.Path) -> epath.Path:
     UserError: there are checkpoints and none is whole; nothing is moved.
     OSError: the system does not let them be read or moved, which says nothing about them.
   """
-  if not jax.process_index() and not is_remote(workdir):
+  if not jax.process_index() and not disk.is_remote(workdir):
     local = pathlib.Path(workdir)
     _set_aside(local / 'checkpoints', local / 'damaged')
   multihost_utils.sync_global_devices('checkpoints are whole')

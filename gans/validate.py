@@ -1,4 +1,7 @@
 """Refusing a config that cannot work, before any work is done."""
+import functools
+import operator
+
 from gans import losses
 from gans.errors import UserError
 
@@ -11,8 +14,7 @@ def check_config(config):
   _expect(config, 'seed', 0 <= config.seed < 2 ** 31, 'a whole number from 0 to below 2^31')
   _expect(config, 'eval_every', config.eval_every >= 0, 'a whole number of at least 0')
   for field, least in (('num_samples', 2), ('classifier_steps', 1), ('seed', 0)):
-    if config.eval[field] < least:
-      raise UserError(f'eval.{field}={config.eval[field]}: expected a whole number of at least {least}')
+    _expect(config, f'eval.{field}', config.eval[field] >= least, f'a whole number of at least {least}')
   _expect(config, 'gp_weight', 0 <= config.gp_weight < float('inf'), 'a number of at least 0')
   _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
   if 'loss' in config:
@@ -30,4 +32,5 @@ def check_data(config, dataset):
 
 def _expect(config, field: str, holds: bool, expected: str):
   if not holds:
-    raise UserError(f'{field}={config[field]!r}: expected {expected}')
+    value = functools.reduce(operator.getitem, field.split('.'), config)
+    raise UserError(f'{field}={value!r}: expected {expected}')

@@ -11,6 +11,7 @@ import filelock
 import jax
 import ml_collections
 
+from gans import disk
 from gans.errors import UserError
 
 VERSION = 2  # of the layout above
@@ -33,9 +34,7 @@ def open_workdir(path, config) -> epath.Path:
     workdir.mkdir(parents=True, exist_ok=True)
     record = {'version': VERSION, 'config': config.to_dict()}
     if not jax.process_index():
-      # Replaced in one move, so that a run killed here leaves the old file or the new one.
-      (workdir / 'config.json.new').write_text(json.dumps(record, indent=2) + '\n')
-      (workdir / 'config.json.new').replace(workdir / 'config.json')
+      disk.write_whole(workdir / 'config.json', json.dumps(record, indent=2) + '\n')
   except OSError as error:
     raise _not_writable(path, error) from error
   return workdir
@@ -62,7 +61,7 @@ def locked(workdir: epath.Path) -> Iterator[None]:
   with contextlib.ExitStack() as stack:
     try:
       workdir.mkdir(parents=True, exist_ok=True)
-      if not jax.process_index() and '://' not in str(workdir):  # one process locks for all; object stores cannot
+      if not jax.process_index() and not disk.is_remote(workdir):  # one process locks for all; object stores cannot
         stack.enter_context(filelock.FileLock(workdir / 'lock', timeout=0))
     except filelock.Timeout as error:
       raise UserError(f'--workdir={workdir}: another run is at work there; give another folder or end it') from error

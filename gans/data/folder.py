@@ -4,7 +4,6 @@ First-level subfolders are labels where all images lie in two or more of them. D
 ~/.cache/gans (or $XDG_CACHE_HOME/gans) until a file changes.
 """
 from concurrent.futures import ThreadPoolExecutor
-import hashlib
 import os
 import pathlib
 
@@ -36,12 +35,9 @@ def load(config) -> Dataset:
   paths = find_images(root)
   if len(paths) < 2:
     raise UserError(f'dataset.path={config.path!r} holds {len(paths)} images ({", ".join(SUFFIXES)}): expected 2')
-  decoded = cache_path(root, paths, config.image_size)
-  if not decoded.exists():
-    _decode_all(root, paths, config.image_size, decoded)
-  with np.load(decoded, allow_pickle=False) as arrays:
-    labels, classes = arrays['labels'], arrays['num_classes']
-    return Dataset(arrays['images'], labels, int(classes))
+  decoded = cache.arrays('folders', _as_they_are(root, paths, config.image_size),
+                         lambda: _decode_all(root, paths, config.image_size))
+  return Dataset(decoded['images'], decoded['labels'], int(decoded['num_classes']))
 
 
 def find_images(root: pathlib.Path) -> list[pathlib.Path]:
@@ -52,15 +48,14 @@ def find_images(root: pathlib.Path) -> list[pathlib.Path]:
                 if path.suffix.lower() in SUFFIXES and path.resolve().is_relative_to(home) and path.is_file())
 
 
-def cache_path(root: pathlib.Path, paths: list[pathlib.Path], size: int) -> pathlib.Path:
-  """Names the cache of these files as they are now: another size, or a file changed, gives another name."""
+def _as_they_are(root: pathlib.Path, paths: list[pathlib.Path], size: int) -> tuple:
+  """The key of these files' cache: another size, or a file changed, gives another one."""
   stats = [(str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-  key = hashlib.sha256(repr((str(root.resolve()), size, stats)).encode()).hexdigest()[:24]
-  return cache.home() / f'{root.resolve().name}-{size}-{key}.npz'
+  return str(root.resolve()), size, stats
 
 
-def _decode_all(root, paths, size: int, target: pathlib.Path):
-  """Decodes the files with all cores and writes them to the cache in one move."""
+def _decode_all(root, paths, size: int) -> dict[str, np.ndarray]:
+  """Decodes the files with all cores: {'images', 'labels', 'num_classes'}."""
   with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes outside the interpreter's lock
     results = list(tqdm.tqdm(pool.map(lambda path: decode(path, size), paths), total=len(paths), disable=None,
                              desc=f'reading {root.name!r}', unit=' images'))
@@ -71,11 +66,7 @@ def _decode_all(root, paths, size: int, target: pathlib.Path):
   if (pixels == pixels[..., :1]).all():
     pixels = pixels[..., :1]
   labels, num_classes = folder_labels(root, good)
-  target.parent.mkdir(parents=True, exist_ok=True)
-  part = target.with_suffix(f'.{os.getpid()}.part')
-  with part.open('wb') as file:
-    np.savez(file, images=pixels, labels=labels, num_classes=num_classes)
-  part.replace(target)
+  return {'images': pixels, 'labels': labels, 'num_classes': np.array(num_classes)}
 
 
 def decode(path: pathlib.Path, size: int) -> np.ndarray | str:

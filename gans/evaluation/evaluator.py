@@ -80,7 +80,12 @@ def best_score(config) -> tuple[str, str]:
 
 def best_value(config, evaluation: Evaluation) -> float:
   """Returns that score's value, its mean over the seeds."""
-  return float(np.mean(next(each for name, each in evaluation.scores.items() if name.endswith(f'/{config.eval.best}'))))
+  return float(np.mean(values(evaluation.scores, config.eval.best)))
+
+
+def values(scores: dict[str, list[float]], name: str) -> list[float]:
+  """Returns a score's values by its name without its features'."""
+  return next(each for full, each in scores.items() if full.rsplit('/', 1)[1] == name)
 
 
 def extract(looking: features.Features, draw: Callable, num: int) -> dict[str, np.ndarray]:
