@@ -11,8 +11,8 @@ def start(config, images: np.ndarray):
   """Returns (data set of images without labels, mesh, experiment, state of step 0)."""
   dataset = data.Dataset(images, np.zeros(len(images), np.int32), 0)
   mesh = sharding.make_mesh(config.batch_size)
-  experiment = train.build(config, dataset)
-  return dataset, mesh, experiment, train.create_state(config, experiment, dataset, mesh)
+  experiment = train.build(config, dataset.spec)
+  return dataset, mesh, experiment, train.create_state(config, experiment, dataset.spec, mesh)
 
 
 class Run:

@@ -45,8 +45,8 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   with train.open_manager(folder, config, read_only=True) as manager:
     if not manager.all_steps():
       raise UserError(f'--workdir={path} has no checkpoint yet; the first comes after {config.checkpoint_every} steps')
-    experiment = train.build(config, dataset)
-    initial = train.create_state(config, experiment, dataset, sharding.make_mesh(1, jax.local_devices()[:1]))
+    experiment = train.build(config, dataset.spec)
+    initial = train.create_state(config, experiment, dataset.spec, sharding.make_mesh(1, jax.local_devices()[:1]))
     yield Run(folder, config, dataset, experiment, initial, manager)
 
 

@@ -26,7 +26,7 @@ POINTS = 2000  # 2-D samples in a plot
 
 
 class Experiment(NamedTuple):
-  """What a config and its data set spell out."""
+  """What a config and the shape of its data spell out."""
   generator: nn.Module
   critic: nn.Module
   optimizers: tuple[optax.GradientTransformation, optax.GradientTransformation]  # generator's, critic's
@@ -47,10 +47,10 @@ def train(config, path) -> states.GANState:
   settled = evaluator.settle(config, dataset)
   if config.eval_every and not settled.eval_every:
     print(f'no evaluation: it takes some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
-  experiment = build(config, dataset)
-  state = create_state(config, experiment, dataset, mesh)
+  experiment = build(config, dataset.spec)
+  state = create_state(config, experiment, dataset.spec, mesh)
   with disk.explained(workdir), workdirs.locked(workdir), open_manager(
-      seal.set_damaged_aside(workdirs.open_workdir(workdir, config)), settled) as manager:
+      seal.set_damaged_aside(workdirs.open_workdir(workdir, config, dataset.spec)), settled) as manager:
     state = checkpoint.restore_latest(manager, state)
     start = int(state.step)
     if start >= config.num_steps:
@@ -98,7 +98,7 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
 
 def make_show(config, dataset, sample, reporter):
   """Returns show(step, state), which draws samples of the same noise where due, and looks whether they differ."""
-  label = grid_labels(config, dataset)
+  label = grid_labels(config, dataset.spec)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
   reporter.real(dataset.images[:len(label)])
   check_collapse = {seed: health.watch_collapse(dataset.images, len(label), reporter.say) for seed in seeds(config)}
@@ -141,15 +141,15 @@ def save_if_raised(measure, manager, step: int, state: states.GANState) -> dict[
     raise
 
 
-def grid_labels(config, dataset: data.Dataset) -> np.ndarray:
+def grid_labels(config, spec: datasets.Spec) -> np.ndarray:
   """Labels of the samples shown [N] int32: GRID images or POINTS zeros; of labelled models as many of each class.
 
   Images come in a row of GRID_COLUMNS for each of the first GRID_CLASSES classes.
   """
-  images = dataset.images.ndim == 4
+  images = len(spec.shape) == 3
   if not config.generator.get('label_dim'):
     return np.zeros(GRID if images else POINTS, np.int32)
-  classes = min(dataset.num_classes, GRID_CLASSES) if images else dataset.num_classes
+  classes = min(spec.num_classes, GRID_CLASSES) if images else spec.num_classes
   return np.repeat(np.arange(classes, dtype=np.int32), GRID_COLUMNS if images else POINTS // classes)
 
 
@@ -183,11 +183,10 @@ def step_indices(config, step: int, num_examples: int) -> np.ndarray:
   return np.stack(batches, axis=1) if len(batches) > 1 else batches[0]
 
 
-def build(config, dataset: data.Dataset) -> Experiment:
+def build(config, spec: datasets.Spec) -> Experiment:
   """Resolves the names in a config: networks, optimizers and algorithm. Raises UserError for those there are not."""
-  image_shape = dataset.images.shape[1:]
-  fields = {'num_classes': dataset.num_classes, 'dtype': jnp.dtype(config.dtype)}
-  generator = build_network('Generator', config.generator, image_shape=image_shape, **fields)
+  fields = {'num_classes': spec.num_classes, 'dtype': jnp.dtype(config.dtype)}
+  generator = build_network('Generator', config.generator, image_shape=spec.shape, **fields)
   critic = build_network('Critic', config.critic, **fields)
   optimizers = (build_optimizer(config, 'generator', 1), build_optimizer(config, 'critic', config.n_critic))
   algorithm = _module(algorithms, 'algorithm', config.algorithm).make_algorithm(config, generator, critic)
@@ -231,9 +230,9 @@ def build_train_steps(config, experiment: Experiment, mesh):
       out_shardings=sharding.replicated(mesh), seeds=config.num_seeds > 1)
 
 
-def create_state(config, experiment: Experiment, dataset: data.Dataset, mesh) -> states.GANState:
+def create_state(config, experiment: Experiment, spec: datasets.Spec, mesh) -> states.GANState:
   """Creates the state of step 0 on every device of the mesh, a function of the config's seed; of several, stacked."""
-  example = {'image': np.zeros((1, *dataset.images.shape[1:]), np.float32), 'label': np.zeros(1, np.int32)}
+  example = {'image': np.zeros((1, *spec.shape), np.float32), 'label': np.zeros(1, np.int32)}
 
   def create(seed):
     rng = jax.random.PRNGKey(seed)

@@ -14,17 +14,18 @@ import ml_collections
 from gans import disk
 from gans.errors import UserError
 
-VERSION = 2  # of the layout above
+VERSION = 3  # of the layout above
 # The fields that came with a layout, and what runs of earlier ones did.
 ADDED = {2: {'num_seeds': 1, 'eval_every': 0, 'eval': {
-    'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}}}
+    'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
+         3: {}}
 # What a run may change when it goes on: none of these alters a step.
 MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights', 'profile',
               'dataset.data_dir')
 
 
-def open_workdir(path, config) -> epath.Path:
-  """Creates the folder, or takes it up again where `config` made it; returns its path.
+def open_workdir(path, config, spec) -> epath.Path:
+  """Creates the folder, or takes it up again where `config` made it on data of dataset.Spec `spec`; returns its path.
 
   Raises:
     UserError: it holds other files, was made with another config, or cannot be written.
@@ -32,7 +33,7 @@ def open_workdir(path, config) -> epath.Path:
   workdir = check_workdir(path, config)
   try:
     workdir.mkdir(parents=True, exist_ok=True)
-    record = {'version': VERSION, 'config': config.to_dict()}
+    record = {'version': VERSION, 'data': spec._asdict(), 'config': config.to_dict()}
     if not jax.process_index():
       disk.write_whole(workdir / 'config.json', json.dumps(record, indent=2) + '\n')
   except OSError as error:
@@ -76,13 +77,19 @@ def read_config(path) -> ml_collections.ConfigDict:
     record = json.loads((epath.Path(path).expanduser() / 'config.json').read_text())
     version, config = int(record['version']), record['config']
     for layout in range(version + 1, VERSION + 1):
-      config = ADDED[layout] | config
+      config = _filled(config, ADDED[layout])
     config = ml_collections.ConfigDict(config)
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f'--workdir={path} is not the folder of a run: it has no readable config.json') from error
   if version > VERSION:
     raise UserError(f'--workdir={path} was made by a later version (layout {version}, this one reads up to {VERSION})')
   return config
+
+
+def _filled(config: dict, added: dict) -> dict:
+  """Returns the nested dict with those fields of `added` that it has not."""
+  return added | {key: _filled(value, added[key]) if isinstance(added.get(key), dict) else value
+                  for key, value in config.items()}
 
 
 def differences(old: dict, new: dict, prefix: str = '') -> dict[str, tuple]:

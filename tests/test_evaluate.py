@@ -9,7 +9,7 @@ import pytest
 from configs import wgan_gp, wgan_gp_toy
 from gans import checkpoint, data, evaluate, report, runs, train
 from gans.data import mixtures
-from gans.data.dataset import Dataset
+from gans.data.dataset import Dataset, Spec
 from gans.errors import UserError
 from gans.evaluation import classifier, evaluator, scores
 
@@ -189,7 +189,7 @@ def test_what_is_measured_follows_from_the_data():
 def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
   with pytest.raises(UserError, match='not the folder of a run'):
     evaluate.evaluate(tmp_path, {})
-  train.workdirs.open_workdir(tmp_path / 'new', toy)
+  train.workdirs.open_workdir(tmp_path / 'new', toy, Spec((2,)))
   with pytest.raises(UserError, match='has no checkpoint yet'):
     evaluate.evaluate(tmp_path / 'new', {})
   assert not (tmp_path / 'new' / 'checkpoints').exists()

@@ -62,11 +62,11 @@ def test_bfloat16_with_the_gradient_penalty_stays_finite_for_2000_steps():
   config.update({'dtype': 'bfloat16', 'batch_size': 32, 'n_critic': 2, 'num_steps': 2000, 'gp_weight': 10.0})
   config.generator.hidden = config.critic.hidden = (16, 16)
   ring = data.load(config.dataset)
-  experiment = train.build(config, ring)
+  experiment = train.build(config, ring.spec)
   assert experiment.critic.dtype == experiment.generator.dtype == jnp.bfloat16
   mesh = sharding.make_mesh(config.batch_size)
   config.log_every = config.num_steps
-  state = train.create_state(config, experiment, ring, mesh)
+  state = train.create_state(config, experiment, ring.spec, mesh)
   state, metrics = train.build_train_steps(config, experiment, mesh)(
       state, (ring.images, ring.labels), train.step_indices(config, 0, len(ring.images)), config.num_steps)
   health.check_finite(0, metrics, config.num_steps, state)

@@ -13,10 +13,10 @@ def test_all_eight_modes_are_found():
   config.update({'batch_size': 128, 'log_every': config.num_steps, 'gp_weight': 1.0})
   config.generator.hidden = config.critic.hidden = (64, 64, 64)
   ring = data.load(config.dataset)
-  experiment = train.build(config, ring)
+  experiment = train.build(config, ring.spec)
   mesh = sharding.make_mesh(config.batch_size)
   train_steps = train.build_train_steps(config, experiment, mesh)
-  state = train.create_state(config, experiment, ring, mesh)
+  state = train.create_state(config, experiment, ring.spec, mesh)
   state, _ = train_steps(
       state, (ring.images, ring.labels), train.step_indices(config, 0, len(ring.images)), config.num_steps)
 

@@ -12,6 +12,7 @@ import pytest
 from configs import wgan_gp_toy
 import gans
 from gans import seal, train, workdir
+from gans.data.dataset import Spec
 from gans.errors import UserError
 
 STEPS = (2, 4, 6)  # checkpoints of the run below, which ends with the last
@@ -182,7 +183,7 @@ def test_other_arrays_are_not_damaged_but_another_versions(run):
   config.generator.hidden = (8, 8, 9)
   shutil.move(run / 'checkpoints', run.parent / 'checkpoints')  # as if this version made other networks of a config
   shutil.rmtree(run)
-  workdir.open_workdir(run, config)
+  workdir.open_workdir(run, config, Spec((2,)))
   shutil.move(run.parent / 'checkpoints', run / 'checkpoints')
   with pytest.raises(UserError, match=rf'checkpoints/6 was written by version {gans.__version__} of gans and does not '
                      r'fit .*: ema.params.Dense_2.bias has shape \(8,\) there, \(9,\) now, and \d+ more differ'):

@@ -15,8 +15,8 @@ def test_seeds_side_by_side_are_their_single_runs(config):
   results = []
   for seed, num_seeds in ((5, 2), (5, 1), (6, 1)):
     config.seed, config.num_seeds = seed, num_seeds
-    experiment = train.build(config, digits)
-    state = train.create_state(config, experiment, digits, mesh)
+    experiment = train.build(config, digits.spec)
+    state = train.create_state(config, experiment, digits.spec, mesh)
     train_steps = train.build_train_steps(config, experiment, mesh)
     results.append(train_steps(state, arrays, train.step_indices(config, 0, len(digits.images)), 3))
   (both, both_metrics), *singles = results

@@ -20,8 +20,8 @@ def run_steps(path: str):
                       'critic_learning_rate': 0.02}
   dataset = data.load(config.dataset)
   mesh = sharding.make_mesh(config.batch_size)
-  experiment = train.build(config, dataset)
-  state = train.create_state(config, experiment, dataset, mesh)
+  experiment = train.build(config, dataset.spec)
+  state = train.create_state(config, experiment, dataset.spec, mesh)
   train_steps = train.build_train_steps(config, experiment, mesh)
   arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
   indices = jax.device_put(train.step_indices(config, 0, 5000), sharding.over_batch(mesh, 2))

@@ -110,7 +110,8 @@ def test_an_image_size_that_the_network_cannot_make_is_named(tmp_path):
 
 def test_a_bad_state_is_found_before_any_metric_shows_it(config):
   digits = data.load(config.dataset)
-  state = train.create_state(config, train.build(config, digits), digits, sharding.make_mesh(config.batch_size))
+  experiment = train.build(config, digits.spec)
+  state = train.create_state(config, experiment, digits.spec, sharding.make_mesh(config.batch_size))
   metrics = {'critic_loss': np.array([1.0, 2.0, np.nan])}  # the third was not taken
   health.check_finite(4, metrics, 2, state)
   params = jax.tree.map(lambda p: p.at[(0,) * p.ndim].set(np.inf), state.critic.params)

@@ -11,62 +11,65 @@ import ml_collections
 import pytest
 
 from gans import workdir
+from gans.data.dataset import Spec
 from gans.errors import UserError
 from tests.conftest import ROOT
 
+SPEC = Spec((28, 28, 1), 10)
+
 
 def test_config_comes_back_as_it_was(tmp_path, config):
-  made = workdir.open_workdir(tmp_path / 'new' / 'run', config)
+  made = workdir.open_workdir(tmp_path / 'new' / 'run', config, SPEC)
   assert workdir.differences(workdir.read_config(made).to_dict(), {**config.to_dict()}).keys() == {
       'critic.hidden', 'generator.hidden'}  # tuples come back as lists, which linen takes as well
-  workdir.open_workdir(made, config)  # the same again is welcome
+  workdir.open_workdir(made, config, SPEC)  # the same again is welcome
 
 
 def test_another_config_is_refused_and_the_difference_printed(tmp_path, config):
-  made = workdir.open_workdir(tmp_path, config)
+  made = workdir.open_workdir(tmp_path, config, SPEC)
   before = (made / 'config.json').read_text()
   config.batch_size, config.generator.norm = 4, 'none'
   with pytest.raises(UserError, match=r"batch_size: 8 there, 4 now\n.*generator.norm: 'batch' there, 'none' now"):
-    workdir.open_workdir(tmp_path, config)
+    workdir.open_workdir(tmp_path, config, SPEC)
   assert (made / 'config.json').read_text() == before
 
 
 def test_what_alters_no_step_may_change_or_be_new(tmp_path, config):
   old = config.copy_and_resolve_references()
   del old.profile  # as a workdir from before that field has it
-  workdir.open_workdir(tmp_path, old)
+  workdir.open_workdir(tmp_path, old, SPEC)
   config.profile, config.log_every = True, 7
-  workdir.open_workdir(tmp_path, config)
+  workdir.open_workdir(tmp_path, config, SPEC)
   assert workdir.read_config(tmp_path).log_every == 7
 
 
 def test_a_longer_run_is_welcome_unless_its_learning_rates_change(tmp_path, config):
   config.optimizer.schedule = 'constant'
-  workdir.open_workdir(tmp_path / 'constant', config)
+  workdir.open_workdir(tmp_path / 'constant', config, SPEC)
   config.num_steps *= 2
-  workdir.open_workdir(tmp_path / 'constant', config)
+  workdir.open_workdir(tmp_path / 'constant', config, SPEC)
   config.optimizer.schedule = 'linear'
-  workdir.open_workdir(tmp_path / 'linear', config)
+  workdir.open_workdir(tmp_path / 'linear', config, SPEC)
   config.num_steps *= 2
   with pytest.raises(UserError, match='num_steps'):
-    workdir.open_workdir(tmp_path / 'linear', config)
+    workdir.open_workdir(tmp_path / 'linear', config, SPEC)
 
 
 def test_somebody_elses_files_are_left_alone(tmp_path, config):
   (tmp_path / 'thesis.tex').write_text('years of work')
   with pytest.raises(UserError, match='something else'):
-    workdir.open_workdir(tmp_path, config)
+    workdir.open_workdir(tmp_path, config, SPEC)
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, config):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='file/run cannot be written'):
-    workdir.open_workdir(tmp_path / 'file' / 'run', config)
+    workdir.open_workdir(tmp_path / 'file' / 'run', config, SPEC)
   if os.geteuid():  # root may write everywhere
     tmp_path.chmod(stat.S_IREAD | stat.S_IEXEC)
     with pytest.raises(UserError, match='cannot be written'):
-      workdir.open_workdir(tmp_path / 'run', config)
+      workdir.open_workdir(tmp_path / 'run', config, SPEC)
 
 
 @pytest.mark.parametrize('text', [None, '', '{}', '[1]', '{"version": 1}', '{"version": 1, "config": [2]}',

@@ -6,11 +6,22 @@ import jax.numpy as jnp
 import numpy as np
 
 
+class Spec(NamedTuple):
+  """What the networks must know of a data set; config.json keeps it, so that samples need no data."""
+  shape: tuple[int, ...]  # of an example: (H, W, C) of images, (D,) of points
+  num_classes: int = 0  # 0: unlabelled
+
+
 class Dataset(NamedTuple):
   """All examples in memory; small data sets live on the device whole, so uint8 until a batch is made."""
   images: np.ndarray  # [N,H,W,C] uint8, or points [N,D] float32
   labels: np.ndarray  # [N] int32; zeros where there are none
   num_classes: int = 0  # 0: unlabelled
+
+  @property
+  def spec(self) -> Spec:
+    """What the networks must know of it."""
+    return Spec(tuple(self.images.shape[1:]), self.num_classes)
 
 
 def to_unit(images):
