@@ -95,14 +95,14 @@ def systems(dataset: str) -> str:
   speeds, cells = {}, {}
   for name in SYSTEMS:
     config = make_config(name, dataset, seeds=3)
-    record = run(config, f'{dataset}_{name}_steps')
-    speeds[name] = speed(pathlib.Path(WORKDIR.value) / f'{dataset}_{name}_steps')
+    record = run(config, f'{dataset}_{name}_{config.num_steps}')
+    speeds[name] = speed(pathlib.Path(WORKDIR.value) / f'{dataset}_{name}_{config.num_steps}')
     cells[name] = mean_and_error(values(record, 'frechet_distance'), 1)
   seconds, rows = config.num_steps / min(speeds.values()), []
   for name in SYSTEMS:
     longer = make_config(name, dataset, seeds=3)
-    longer.num_steps = longer.sample_every = longer.checkpoint_every = int(seconds * speeds[name])
-    record = run(longer, f'{dataset}_{name}_time')
+    longer.num_steps = longer.sample_every = longer.checkpoint_every = round(seconds * speeds[name])
+    record = run(longer, f'{dataset}_{name}_{longer.num_steps}')  # that of the slowest is there already
     rows.append(f'{name} | {cells[name]} | {mean_and_error(values(record, "frechet_distance"), 1)} '
                 f'| {longer.num_steps} | {speeds[name]:.3g}')
   return table(config, record, [f'Frechet distance, {config.num_steps} steps', f'Frechet distance, {seconds:.0f} s',
