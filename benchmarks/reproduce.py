@@ -1,6 +1,6 @@
 """The papers' figures, by their protocols, on several seeds that train side by side.
 
-    python -m benchmarks.reproduce ring8 --write=docs      # grid25, swiss_roll; --variant=paper: the 100,000 steps
+    python -m benchmarks.reproduce ring8 --write=docs      # grid25, swiss_roll; --variant=narrow or paper: the config's
     python -m benchmarks.reproduce stacked_mnist_5k        # stacked_mnist --data_dir=DIR: of all of MNIST
     python -m benchmarks.reproduce mnist_5k --steps=1000   # six GANs, equal steps and equal time; mnist --data_dir=DIR
 
@@ -19,7 +19,7 @@ from gans.evaluation import evaluator
 
 WORKDIR = flags.DEFINE_string('workdir', '/tmp/reproduce', 'Folder of the runs.')
 DATA_DIR = flags.DEFINE_string('data_dir', '', "Where TFDS has its data sets; '': its own place.")
-VARIANT = flags.DEFINE_string('variant', '', 'Variant of the config, such as paper.')
+VARIANT = flags.DEFINE_string('variant', '', 'Variant of the config, such as narrow or paper.')
 SEEDS = flags.DEFINE_integer('seeds', None, 'Seeds; ten of 2-D data, three of images unless given.', lower_bound=2)
 STEPS = flags.DEFINE_integer('steps', 0, "Steps; 0: the config's.")
 WRITE = flags.DEFINE_string('write', '', 'Folder for results.md, such as docs; empty: print only.')
@@ -140,7 +140,7 @@ def main(argv):
   text = makers[argv[1]](argv[1])
   print(text)
   if WRITE.value:
-    page.write_section(pathlib.Path(WRITE.value) / 'results.md', f'Reproduction: {argv[1]}', text)
+    page.write_section(pathlib.Path(WRITE.value) / 'results.md', f'Reproduction: {" ".join([argv[1], VARIANT.value]).strip()}', text)
 
 
 if __name__ == '__main__':

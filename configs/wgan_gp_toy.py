@@ -1,6 +1,7 @@
 """WGAN-GP on points in the plane, the networks of the released gan_toy of Gulrajani et al. 2017.
 
     python main.py --config=configs/wgan_gp_toy.py --workdir=/tmp/toy  # or --config.dataset.name=grid25, swiss_roll
+    python main.py --config=configs/wgan_gp_toy.py:narrow --workdir=/tmp/toy_narrow  # a quarter as wide, 8,000 steps
     python main.py --config=configs/wgan_gp_toy.py:paper --workdir=/tmp/toy_paper  # its 100,000 steps
 
 Hardware: two CPU cores (AMD EPYC, AVX2). Time: 7 minutes, beside other work. Expect: all modes of ring8 and of grid25,
@@ -11,7 +12,7 @@ from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; `configs/wgan_gp_toy.py:VARIANT` selects 'paper' or 'test' (tiny)."""
+  """Returns the experiment; `configs/wgan_gp_toy.py:VARIANT` selects 'narrow', 'paper' or 'test' (tiny)."""
   config = base.get_config()
   config.dataset.name = 'ring8'
   config.batch_size = 256
@@ -23,7 +24,14 @@ def get_config(variant: str = ''):
   config.optimizer.schedule = 'linear'
   config.generator = base.mlp_generator(hidden=(512, 512, 512), output='linear')
   config.critic = base.mlp_critic(hidden=(512, 512, 512), leak=0.0)
-  return base.variant_of(config, variant, paper=paper, test=test)
+  return base.variant_of(config, variant, narrow=narrow, paper=paper, test=test)
+
+
+def narrow(config):
+  """Networks a quarter as wide, a step of which takes a tenth of the time, and more steps for it."""
+  config.num_steps, config.sample_every, config.eval_every = 8000, 1000, 1000
+  config.generator.hidden = config.critic.hidden = (128, 128, 128)
+  return config
 
 
 def paper(config):
