@@ -140,7 +140,8 @@ def main(argv):
   text = makers[argv[1]](argv[1])
   print(text)
   if WRITE.value:
-    page.write_section(pathlib.Path(WRITE.value) / 'results.md', f'Reproduction: {" ".join([argv[1], VARIANT.value]).strip()}', text)
+    title = ' '.join(['Reproduction:', argv[1], *VARIANT.value.split()])
+    page.write_section(pathlib.Path(WRITE.value) / 'results.md', title, text)
 
 
 if __name__ == '__main__':
