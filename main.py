@@ -9,12 +9,48 @@ from gans.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment: a file in configs/, or FILE:VARIANT.')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where checkpoints, samples and logs go.', required=True)
-_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'], 'What to do; all but train need the workdir alone.')
 # Of --mode=evaluate; the run's own where they are not given, see configs/base.py.
 _EVAL = [flags.DEFINE_string('eval.features', None, "'classifier', 'inception' or 'points'."),
          flags.DEFINE_string('eval.weights', None, "The file of 'inception'."),
          flags.DEFINE_integer('eval.num_samples', None, 'Samples to measure.', lower_bound=2),
          flags.DEFINE_integer('eval.seed', None, 'Of their noise.', lower_bound=0)]
+# Which generator; --workdir may then also name a built-in model, see README.md.
+_CHOICE = [flags.DEFINE_string('sample.checkpoint', None, "'best', the default, 'latest', or a step."),
+           flags.DEFINE_enum('sample.weights', None, ['ema', 'raw'], 'Averaged over the steps, the default, or not.'),
+           flags.DEFINE_integer('sample.training_seed', None, 'Of several seeds; default: the first.', lower_bound=0)]
+_OUT = [flags.DEFINE_string('sample.out', None, 'NAME.png, NAME.npz, or a new folder; default: in the workdir.')]
+_DRAW = [flags.DEFINE_integer('sample.num', None, 'Samples; default: 64, or 8 of each class.', lower_bound=1),
+         flags.DEFINE_integer('sample.seed', None, 'Of their noise; default: 0.', lower_bound=0),
+         flags.DEFINE_list('sample.labels', None, 'Labels: 3,3,7; default: as many of each class.'),
+         flags.DEFINE_float('sample.truncation', None, 'Noise beyond it is drawn again; default: off.', lower_bound=0)]
+
+
+def _train():
+  from gans import train  # here and below, so that a mistyped flag is answered at once
+  train.train(_CONFIG.value, _WORKDIR.value)
+
+
+def _evaluate():
+  from gans import evaluate
+  evaluate.evaluate(_WORKDIR.value, _given())
+
+
+def _sample():
+  from gans import sample
+  sample.sample(_WORKDIR.value, **_arguments())
+
+
+def _pack():
+  from gans import pack
+  pack.pack(_WORKDIR.value, **_arguments())
+
+
+# What there is to do, and the flags that are its own.
+MODES = {'train': (_train, []),
+         'evaluate': (_evaluate, _EVAL),
+         'sample': (_sample, _CHOICE + _DRAW + _OUT),
+         'pack': (_pack, _CHOICE + _OUT)}
+_MODE = flags.DEFINE_enum('mode', 'train', list(MODES), 'What to do; all but train need the workdir alone.')
 
 
 def main(argv):
@@ -23,13 +59,10 @@ def main(argv):
   if not flags.FLAGS['verbosity'].present:
     # Orbax and CLU tell much, and print tracebacks of errors that are raised as well; --verbosity=0 lets them.
     logging.set_verbosity(logging.FATAL)
-  from gans import cache, evaluate, train  # here, so that a mistyped flag is answered at once
+  from gans import cache
   cache.keep_compilations()
   try:
-    if _MODE.value == 'train':
-      train.train(_CONFIG.value, _WORKDIR.value)
-    else:
-      evaluate.evaluate(_WORKDIR.value, {flag.name: flag.value for flag in _EVAL if flag.value is not None})
+    MODES[_MODE.value][0]()
   except UserError as error:
     sys.exit(f'error: {error}')
 
@@ -54,13 +87,25 @@ def parse_flags(argv):
 def _check_mode():
   """Raises absl's error for a flag that is not of the mode, or one that the mode needs."""
   training, config = _MODE.value == 'train', flags.FLAGS['config'].present
-  given = [flag.name for flag in _EVAL if flag.value is not None]
-  if given and training:
-    raise flags.IllegalFlagValueError(f'flag --{given[0]}: is of --mode=evaluate; give --config.{given[0]} to train')
+  for name in _given():
+    modes = [mode for mode, (_, own) in MODES.items() if name in [flag.name for flag in own]]
+    if _MODE.value not in modes:
+      to_train = f'; give --config.{name} to train' if training and name.startswith('eval.') else ''
+      raise flags.IllegalFlagValueError(f'flag --{name}: is of --mode={" or ".join(modes)}{to_train}')
   if config and not training:
     raise flags.IllegalFlagValueError(f'flag --config: --mode={_MODE.value} takes the config of the workdir')
   if training and not config:
     raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')
+
+
+def _given() -> dict:
+  """The flags given of those that are of some modes only, {'sample.num': 64}."""
+  return {flag.name: flag.value for _, own in MODES.values() for flag in own if flag.value is not None}
+
+
+def _arguments() -> dict:
+  """The same as keyword arguments, {'num': 64}."""
+  return {name.split('.')[1]: value for name, value in _given().items()}
 
 
 def _last_line(error: Exception) -> str:

@@ -24,7 +24,7 @@ def sample_last(path: str, num: int) -> tuple[int, np.ndarray, np.ndarray | None
     step = run.manager.latest_step()
     ema, *_ = run.averages(step)
   z = sampling.fixed_noise(1, num, run.config.z_dim)
-  label = np.arange(num, dtype=np.int32) % max(run.dataset.num_classes, 1)
+  label = np.arange(num, dtype=np.int32) % max(run.spec.num_classes, 1)
   images = sampling.sample_many(sampling.make_sampler(run.experiment.generator), ema, z, label)
   return step, images, label if run.config.generator.label_dim else None
 

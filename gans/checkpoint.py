@@ -6,6 +6,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from gans import seal
+from gans.errors import UserError
 from gans.state import GANState
 
 KEEP = 3
@@ -55,3 +56,18 @@ def restore(manager: ocp.CheckpointManager, step: int, state: GANState) -> GANSt
   """
   seal.check_fit(manager.directory / str(step), manager.item_metadata(step), state)
   return manager.restore(step, args=ocp.args.StandardRestore(state))
+
+
+def pick_step(manager: ocp.CheckpointManager, wanted: str | int) -> int:
+  """Returns a step that was kept: that number, the 'latest', or the 'best', the latest where none was evaluated.
+
+  Raises:
+    UserError: it was not kept.
+  """
+  steps = manager.all_steps()
+  named = {'latest': manager.latest_step(), 'best': manager.best_step() or manager.latest_step()}
+  step = named.get(str(wanted)) or next((step for step in steps if str(step) == str(wanted)), None)
+  if step is None:
+    raise UserError(f"checkpoint={wanted!r}: {manager.directory} has the steps {sorted(steps)}; expected one of them, "
+                    "'best' or 'latest'")
+  return step

@@ -1,5 +1,5 @@
 """--mode=evaluate: measures every checkpoint that a workdir keeps."""
-from gans import disk, report, runs, sampling, workdir
+from gans import data, disk, report, runs, sampling, workdir
 from gans.evaluation import evaluator
 
 
@@ -12,8 +12,9 @@ def evaluate(path, changes: dict) -> dict[int, evaluator.Evaluation]:
     UserError: it is no workdir, has no checkpoint, is at work, or config.eval cannot work on its data set.
   """
   with runs.open_run(path, changes) as run, disk.explained(run.workdir), workdir.locked(run.workdir):
-    evaluator.check(run.config, run.dataset)
-    measure = evaluator.make_evaluate(run.config, run.dataset, sampling.make_sampler(run.experiment.generator))
+    dataset = data.load(run.config.dataset)
+    evaluator.check(run.config, dataset)
+    measure = evaluator.make_evaluate(run.config, dataset, sampling.make_sampler(run.experiment.generator))
     writer, found = None if changes else report.open_writer(run.workdir / 'events', first=True), {}
     for step in run.manager.all_steps():
       print(f'evaluating step {step}')

@@ -1,4 +1,4 @@
-"""A run opened for reading: what its workdir says and keeps, without a trace left in it."""
+"""A run opened for reading: what its workdir says and keeps, without a trace left in it; no data are read."""
 from collections.abc import Iterator
 import contextlib
 import pathlib
@@ -10,6 +10,7 @@ import ml_collections
 import orbax.checkpoint as ocp
 
 from gans import checkpoint, data, disk, seal, sharding, state, train, validate, workdir
+from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.evaluation import evaluator
 
@@ -18,14 +19,21 @@ class Run(NamedTuple):
   """All that training started from, and where its states are."""
   workdir: epath.Path
   config: ml_collections.ConfigDict
-  dataset: data.Dataset
+  spec: Spec
   experiment: train.Experiment
-  initial: state.GANState
   manager: ocp.CheckpointManager
+
+  def restore(self, step: int) -> state.GANState:
+    """Returns the state at a step that was kept, on the first device of this process."""
+    mesh = sharding.make_mesh(1, jax.local_devices()[:1])
+    # Shapes are enough to read it by: weights that are read over need not be drawn first.
+    shapes = jax.eval_shape(lambda: train.create_state(self.config, self.experiment, self.spec, mesh))
+    placed = jax.tree.map(lambda leaf: leaf.update(sharding=sharding.replicated(mesh)), shapes)
+    return checkpoint.restore(self.manager, step, placed)
 
   def averages(self, step: int) -> list:
     """Returns the averaged generator's variables at a step that was kept, of each seed."""
-    return state.each_seed(checkpoint.restore(self.manager, step, self.initial).ema, self.config.num_seeds)
+    return state.each_seed(self.restore(step).ema, self.config.num_seeds)
 
 
 @contextlib.contextmanager
@@ -39,15 +47,18 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   config.update_from_flattened_dict(changes or {})
   folder = epath.Path(path).expanduser()
   validate.check_config(config)
-  dataset = data.load(config.dataset)
-  config = evaluator.settle(config, dataset)
+  spec = workdir.read_spec(path) or _spec_of_data(config, path)
+  config = evaluator.name_scores(config, spec)
   _refuse_damaged(folder)
   with train.open_manager(folder, config, read_only=True) as manager:
     if not manager.all_steps():
       raise UserError(f'--workdir={path} has no checkpoint yet; the first comes after {config.checkpoint_every} steps')
-    experiment = train.build(config, dataset.spec)
-    initial = train.create_state(config, experiment, dataset.spec, sharding.make_mesh(1, jax.local_devices()[:1]))
-    yield Run(folder, config, dataset, experiment, initial, manager)
+    yield Run(folder, config, spec, train.build(config, spec), manager)
+
+
+def _spec_of_data(config, path) -> Spec:
+  print(f'{path} is of an earlier version and does not say which shape its data have: they are looked at')
+  return data.load(config.dataset).spec
 
 
 def _refuse_damaged(folder: epath.Path):

@@ -1,6 +1,7 @@
 """Drawing from a trained generator: noise in, pictures' pixels out."""
 import jax
 import numpy as np
+import tqdm
 
 from gans.data.dataset import to_uint8
 
@@ -27,4 +28,5 @@ def make_sampler(generator):
 
 def sample_many(sample, variables, z, label) -> np.ndarray:
   """Calls a `sample` of make_sampler on any number of z [N,Z], label [N], a bounded number at a time."""
-  return np.concatenate([sample(variables, z[i:i + CHUNK], label[i:i + CHUNK]) for i in range(0, len(z), CHUNK)])
+  starts = tqdm.tqdm(range(0, len(z), CHUNK), unit_scale=CHUNK, unit=' samples', leave=False, disable=None)
+  return np.concatenate([sample(variables, z[i:i + CHUNK], label[i:i + CHUNK]) for i in starts])

@@ -12,6 +12,7 @@ import jax
 import ml_collections
 
 from gans import disk
+from gans.data.dataset import Spec
 from gans.errors import UserError
 
 VERSION = 3  # of the layout above
@@ -69,6 +70,15 @@ def locked(workdir: epath.Path) -> Iterator[None]:
     except OSError as error:
       raise _not_writable(workdir, error) from error
     yield
+
+
+def read_spec(path) -> Spec | None:
+  """Returns the shape of the data that a workdir was made on; None where it was made before that was written down."""
+  try:
+    data = json.loads((epath.Path(path).expanduser() / 'config.json').read_text()).get('data')
+    return data and Spec(tuple(map(int, data['shape'])), int(data['num_classes']))
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise UserError(f"--workdir={path}: the field 'data' of its config.json is not as it was written") from error
 
 
 def read_config(path) -> ml_collections.ConfigDict:

@@ -8,6 +8,7 @@ import tqdm
 
 from gans import cache, data, health, sampling
 from gans.data import mixtures
+from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.evaluation import checks, features, inception
 
@@ -98,7 +99,7 @@ def extract(looking: features.Features, draw: Callable, num: int) -> dict[str, n
 
 
 def settle(config, dataset: data.Dataset):
-  """Returns the config with eval.features and eval.best filled in, by the kind of data, where they are ''.
+  """Returns the config with eval.features and eval.best filled in, as name_scores does.
 
   Where neither features nor weights are given and images are large, unlabelled or few, nothing is measured: eval_every
   is 0.
@@ -106,20 +107,30 @@ def settle(config, dataset: data.Dataset):
   Raises:
     UserError: config.eval cannot work on the data set.
   """
+  unasked, config = not config.eval.features, name_scores(config, dataset.spec)
+  if unasked and config.eval.features == 'classifier' and not _suits_classifier(config, dataset):
+    config.eval_every = 0
+  if config.eval_every:
+    check(config, dataset)
+  return config
+
+
+def name_scores(config, spec: Spec):
+  """Returns the config with eval.features and eval.best filled in, by the kind of data, where they are ''.
+
+  Raises:
+    UserError: there are no such features or there is no such score.
+  """
   config = config.copy_and_resolve_references()
-  points = dataset.images.ndim == 2
   if not config.eval.features:
+    points = len(spec.shape) == 1
     config.eval.features = 'points' if points else 'inception' if config.eval.weights else 'classifier'
-    if config.eval.features == 'classifier' and not _suits_classifier(config, dataset):
-      config.eval_every = 0
   if not config.eval.best:
     config.eval.best = 'sliced_wasserstein' if config.eval.features == 'points' else 'frechet_distance'
   if config.eval.features not in features.BY_NAME:
     raise UserError(f'eval.features={config.eval.features!r}: expected one of {sorted(features.BY_NAME)}')
   if config.eval.best not in score_modes(config):
     raise UserError(f'eval.best={config.eval.best!r}: expected one of {sorted(score_modes(config))}')
-  if config.eval_every:
-    check(config, dataset)
   return config
 
 

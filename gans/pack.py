@@ -1,0 +1,33 @@
+"""--mode=pack: keeps a run's generator without its checkpoints, in a small folder that gans.load takes as well."""
+import json
+
+from etils import epath
+import jax
+
+import gans
+from gans import packed, trained
+from gans.errors import UserError
+
+
+def pack(path, *, out=None, weights: str = 'ema', **choice) -> epath.Path:
+  """Writes the generator of a workdir to a new folder `out`, default: `packed` in the workdir; returns it.
+
+  `weights` and `choice` are gans.load's. Matrices are rounded, see packed.shrink.
+
+  Raises:
+    UserError: as gans.load, or `out` exists or cannot be written.
+  """
+  folder = trained.find(path)
+  generate = trained.load(path, weights=weights, **choice)
+  target = epath.Path(out or folder / 'packed').expanduser()
+  if target.exists():
+    raise UserError(f'--sample.out={target} exists; give another name, or remove it')
+  record = json.loads((folder / 'config.json').read_text())
+  made = {'step': generate.step, 'weights': weights, 'training_seed': generate.training_seed,
+          'gans': gans.__version__, 'jax': jax.__version__}
+  try:
+    packed.write(target, {**record, 'data': generate.spec._asdict()}, made, generate.variables)
+  except OSError as error:
+    raise UserError(f'--sample.out={target} cannot be written: {error.strerror or error}') from error
+  print(f'{target}: the generator of step {generate.step}, {(target / packed.NAME).stat().length} bytes')
+  return target

@@ -1,0 +1,113 @@
+"""--mode=sample: new images of a trained generator, as a grid, as single files or as arrays."""
+from collections.abc import Iterator, Sequence
+import io
+import itertools
+import math
+
+from etils import epath
+import jax
+import numpy as np
+import tqdm
+
+from gans import pictures, sampling, trained
+from gans.errors import UserError
+
+ROW = 8  # images of a class, and in a row
+
+
+def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None = None,
+           truncation: float | None = None, out=None, **choice) -> epath.Path:
+  """Draws images from a workdir or a built-in model and writes them; the same arguments give the same pixels.
+
+  Args:
+    path: whatever gans.load takes; `choice` is its checkpoint, weights and training_seed.
+    num: how many; None: as many as `labels`, else 64, or eight of each class.
+    seed: of the noise: the images are those of gans.load(path)(jax.random.key(seed), num, labels).
+    labels: of the images, over and over up to `num`; None: as many of each class, class by class.
+    truncation: as gans.load's.
+    out: NAME.png, a grid; NAME.npz, `images` [N,H,W,C] uint8 (`points` [N,D] float32) and, if any, `labels` [N]; or a
+      new folder of one PNG each, in a folder for each label, if any. None: a new grid in the workdir's `generated`.
+
+  Returns:
+    What was written.
+
+  Raises:
+    UserError: as gans.load, or `labels`, `num` or `out` is not what it should be.
+  """
+  generate = trained.load(path, **choice)
+  label = choose_labels(generate, num, labels)
+  target = choose_target(path, out, generate, seed)
+  z = generate.latents(jax.random.key(seed), len(label), truncation)
+  samples = sampling.sample_many(sampling.make_sampler(generate.module), generate.variables, z, label)
+  try:
+    write(target, samples, label if generate.num_classes else None)
+  except OSError as error:
+    raise UserError(f'--sample.out={target} cannot be written: {error.strerror or error}') from error
+  print(f'{target}: {len(samples)} of step {generate.step}')
+  return target
+
+
+def choose_labels(generate: trained.TrainedGenerator, num: int | None, labels: Sequence | None) -> np.ndarray:
+  """Labels of the samples [N] int32, zeros where the model takes none; raises UserError for those it cannot take."""
+  if num is not None and num < 1:
+    raise UserError(f'--sample.num={num}: expected at least 1')
+  if labels:
+    try:
+      given = np.array([int(label) for label in labels])
+    except ValueError as error:
+      raise UserError(f'--sample.labels={",".join(map(str, labels))}: expected whole numbers: 3,3,7') from error
+    given = np.resize(given, num or len(given))
+    return np.asarray(generate.check_labels(given, len(given)))
+  classes = max(generate.num_classes, 1)
+  num = num or (ROW * classes if generate.num_classes else ROW ** 2)
+  return (np.arange(num) * classes // num).astype(np.int32)
+
+
+def choose_target(path, out, generate: trained.TrainedGenerator, seed: int) -> epath.Path:
+  """Returns where to write: nothing is there yet."""
+  if out is None:
+    folder = epath.Path(path).expanduser() / 'generated'
+    name = f'{generate.step:07d}_seed_{seed}'
+    return next(target for target in _numbered(folder, name) if not target.exists())
+  target = epath.Path(out).expanduser()
+  if target.suffix not in ('.png', '.npz', ''):
+    raise UserError(f'--sample.out={out}: expected NAME.png, NAME.npz, or a folder for single PNGs')
+  if target.suffix == '' and len(generate.image_shape) == 1:
+    raise UserError(f'--sample.out={out}: points are no single pictures; expected NAME.png or NAME.npz')
+  if target.exists():
+    raise UserError(f'--sample.out={out} exists; give another name, or remove it')
+  return target
+
+
+def write(target: epath.Path, samples: np.ndarray, label: np.ndarray | None):
+  """Writes samples [N,H,W,C] uint8 or [N,D] in the format that the name tells; label [N], or None for none."""
+  target.parent.mkdir(parents=True, exist_ok=True)
+  if target.suffix == '.png':
+    pictures.save_png(target, picture(samples, label))
+  elif target.suffix == '.npz':
+    buffer = io.BytesIO()
+    arrays = {} if label is None else {'labels': label}
+    np.savez_compressed(buffer, **{'images' if samples.ndim == 4 else 'points': samples}, **arrays)
+    target.write_bytes(buffer.getvalue())
+  else:
+    folders = [target] * len(samples) if label is None else [target / str(each) for each in label]
+    for folder in set(folders):
+      folder.mkdir(parents=True)
+    for i, image in enumerate(tqdm.tqdm(samples, unit=' files', leave=False, disable=None)):
+      pictures.save_png(folders[i] / f'{i:06d}.png', image)
+
+
+def picture(samples: np.ndarray, label: np.ndarray | None) -> np.ndarray:
+  """One picture [H,W,C] uint8: a plot of points; a grid of images, a row per class where there are as many of each."""
+  if samples.ndim == 2:
+    return pictures.scatter(samples)
+  columns = min(len(samples), max(ROW, math.ceil(math.sqrt(len(samples)))))
+  if label is not None and (np.diff(label) >= 0).all():
+    counts = np.unique(label, return_counts=True)[1]
+    columns = counts[0] if counts[0] > 1 and (counts == counts[0]).all() else columns
+  return pictures.grid(samples, columns)
+
+
+def _numbered(folder: epath.Path, name: str) -> Iterator[epath.Path]:
+  yield folder / f'{name}.png'
+  yield from (folder / f'{name}_{number}.png' for number in itertools.count(2))
