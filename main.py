@@ -45,11 +45,35 @@ def _pack():
   pack.pack(_WORKDIR.value, **_arguments())
 
 
+def _interpolate():
+  from gans import interpolate
+  interpolate.interpolate(_WORKDIR.value, **_arguments())
+
+
+def _nearest():
+  from gans import nearest
+  nearest.show(_WORKDIR.value, **_arguments())
+
+
+def _export():
+  from gans import export
+  export.write(_WORKDIR.value, **_arguments())
+
+
+def _report():
+  from gans import page
+  page.write(_WORKDIR.value.split(','), **_arguments())
+
+
 # What there is to do, and the flags that are its own.
 MODES = {'train': (_train, []),
          'evaluate': (_evaluate, _EVAL),
          'sample': (_sample, _CHOICE + _DRAW + _OUT),
-         'pack': (_pack, _CHOICE + _OUT)}
+         'pack': (_pack, _CHOICE + _OUT),
+         'interpolate': (_interpolate, _CHOICE + _DRAW + _OUT),
+         'nearest': (_nearest, _CHOICE + _DRAW + _OUT + _EVAL[:1]),
+         'export': (_export, _CHOICE + _OUT),
+         'report': (_report, _OUT)}
 _MODE = flags.DEFINE_enum('mode', 'train', list(MODES), 'What to do; all but train need the workdir alone.')
 
 

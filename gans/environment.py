@@ -33,7 +33,7 @@ def commit() -> str:
   if not (root / '.git').exists():  # or git would answer for whatever repository the package is installed in
     return ''
   try:
-    return subprocess.run(['git', 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*'], cwd=root, timeout=10,
+    return subprocess.run(['git', 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*'], cwd=root, timeout=9,
                           capture_output=True, text=True, check=True).stdout.strip()
   except (OSError, subprocess.SubprocessError):
     return ''
