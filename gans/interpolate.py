@@ -87,7 +87,8 @@ def blend_classes(generate: trained.TrainedGenerator, weights: np.ndarray) -> tr
                     'between its classes: give one class, such as --sample.labels=0')
   flat |= {name: np.asarray(weights @ np.asarray(flat[name]), np.float32) for name in tables}
   return dataclasses.replace(generate, module=generate.module.clone(num_classes=len(weights)),
-                             variables=traverse_util.unflatten_dict(flat), num_classes=len(weights))
+                             variables=traverse_util.unflatten_dict(flat),
+                             spec=generate.spec._replace(num_classes=len(weights)))
 
 
 def slerp(a, b, t):

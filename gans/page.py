@@ -10,7 +10,6 @@ from typing import NamedTuple
 from etils import epath
 import jax
 import numpy as np
-from PIL import Image
 
 from gans import interpolate, outputs, pictures, report, trained, workdir
 from gans.errors import UserError
@@ -82,9 +81,8 @@ def read(path) -> Told:
 def save_training(target: epath.Path, run: Told):
   """Writes sample grids of a run, of its first seed, as a GIF that rests on the last one."""
   files = thinned(next(iter(run.grids.values()))).values()
-  grids = [np.asarray(Image.open(file.open('rb'))) for file in files]
-  shape = grids[-1].shape
-  frames = np.stack([grid.reshape(*shape[:2], -1) for grid in grids if grid.shape == shape])
+  grids = [pictures.read(file) for file in files]
+  frames = np.stack([grid for grid in grids if grid.shape == grids[-1].shape])
   pictures.save_gif(target, np.concatenate([frames, frames[-1:].repeat(HOLD, axis=0)]), MILLISECONDS)
   print(f'{target}: {len(frames)} sample grids over the steps')
 

@@ -32,6 +32,12 @@ def save_png(path: epath.Path, image: np.ndarray):
   path.write_bytes(png(image))
 
 
+def read(path: epath.Path) -> np.ndarray:
+  """Reads what save_png wrote: [H,W,1] or [H,W,3] uint8."""
+  image = np.asarray(Image.open(io.BytesIO(path.read_bytes())))
+  return image[..., None] if image.ndim == 2 else image
+
+
 def png(image: np.ndarray) -> bytes:
   """Returns [H,W,1] or [H,W,3] uint8 as the contents of a PNG file."""
   buffer = io.BytesIO()

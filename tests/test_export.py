@@ -25,7 +25,7 @@ PACKAGES = ('jax', 'jaxlib', 'numpy', 'numpy.libs', 'scipy', 'scipy.libs', 'ml_d
 def untrained(config, spec: Spec) -> TrainedGenerator:
   module, label = train.build(config, spec).generator, np.zeros(1, np.int32)
   variables = module.init(jax.random.key(0), np.zeros((1, config.z_dim), np.float32), label, train=False)
-  return TrainedGenerator(module, variables, config.z_dim, spec.shape, spec.num_classes, 0, 0)
+  return TrainedGenerator(module, variables, spec, config.z_dim, 0, 0)
 
 
 @pytest.fixture(scope='module')

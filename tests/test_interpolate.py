@@ -1,14 +1,14 @@
 """Interpolation: the arc's geometry, blends of classes, and the pictures of --mode=interpolate."""
 import jax
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 import pytest
 
-from configs import wgan_gp_toy
 import gans
-from gans import interpolate, pictures, train
+from gans import interpolate, pictures
 from gans.data.dataset import to_uint8
 from gans.errors import UserError
+from tests.conftest import ROOT
 
 
 def test_slerp_goes_along_the_arc():
@@ -69,7 +69,7 @@ def test_the_pictures_of_a_labelled_model(digits_run, tmp_path):
   assert sorted(path.name for path in folder.iterdir()) == ['classes.gif', 'classes.png', 'latents.gif', 'latents.png']
   generate = gans.load(digits_run)
   z = generate.latents(jax.random.key(5), 3)
-  latents, classes = (np.asarray(Image.open(folder / f'{name}.png')).astype(int) for name in ('latents', 'classes'))
+  latents, classes = (pictures.read(folder / f'{name}.png')[..., 0].astype(int) for name in ('latents', 'classes'))
   assert latents.shape == (3 * 8, 9 * 8) and classes.shape == (2 * 8, 9 * 8)
   expected = np.asarray(to_uint8(generate.from_latents(z, 4)))[..., 0].astype(int)
   assert abs(latents[:, :8] - expected.reshape(24, 8)).max() <= 1
@@ -82,13 +82,12 @@ def test_the_pictures_of_a_labelled_model(digits_run, tmp_path):
 def test_the_gif_goes_all_the_way_and_starts_over(digits_run, tmp_path):
   legs = interpolate.through_latents(gans.load(digits_run), np.eye(2, 8), 0)
   pictures.save_gif(tmp_path / 'a.gif', interpolate.frames(legs), 70)
-  gif = Image.open(tmp_path / 'a.gif')
-  assert gif.info['loop'] == 0 and gif.size == (144, 144)  # 18 times 8 pixels
   shown, milliseconds = [], 0
-  for index in range(gif.n_frames):
-    gif.seek(index)
-    shown.append(np.asarray(gif.convert('L')))
-    milliseconds += gif.info['duration']
+  with Image.open(tmp_path / 'a.gif') as gif:
+    assert gif.info['loop'] == 0 and gif.size == (144, 144)  # 18 times 8 pixels
+    for frame in ImageSequence.Iterator(gif):
+      shown.append(np.asarray(frame.convert('L')))
+      milliseconds += frame.info['duration']
   assert milliseconds == 2 * 16 * 70  # equal frames may be one, shown for longer
   np.testing.assert_array_equal(shown[0][::18, ::18], legs[0, 0, ..., 0])
   np.testing.assert_array_equal(shown[-1][::18, ::18], legs[1, -2, ..., 0])
@@ -106,7 +105,6 @@ def test_what_cannot_be_shown_is_named(digits_run, arguments, message):
   assert not (digits_run / 'interpolation').exists()
 
 
-def test_points_are_refused(tmp_path):
-  train.train(wgan_gp_toy.get_config('test'), tmp_path)
+def test_points_are_refused():
   with pytest.raises(UserError, match='--mode=interpolate: .* makes points in 2 dimensions'):
-    interpolate.interpolate(tmp_path)
+    interpolate.interpolate(ROOT / 'tests' / 'workdirs' / 'layout_2')

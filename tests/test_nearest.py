@@ -1,10 +1,10 @@
 """Nearest training images: the search, leaving one out, and what --mode=nearest tells of a generator that copies."""
 import numpy as np
-from PIL import Image
 import pytest
 
-from gans import nearest
+from gans import nearest, pictures
 from gans.errors import UserError
+from tests.conftest import ROOT
 
 PIXELS = nearest.Look(lambda images: images, 1.0, 'Euclidean')
 
@@ -46,11 +46,16 @@ def test_neighbours_stand_beside_their_sample():
 def test_a_run_is_shown_beside_its_data(digits_run, tmp_path, capsys):
   found = nearest.show(digits_run, num=5, labels=['1', '2'], out=tmp_path / 'near.png')
   assert found.samples.shape == found.real.shape == (1000,)
-  assert Image.open(tmp_path / 'near.png').size == (8 * 8 + 2, 5 * 8)
+  assert pictures.read(tmp_path / 'near.png').shape == (5 * 8, 8 * 8 + 2, 1)
   output = capsys.readouterr().out
   assert '5000 training images (root mean square over the pixels, of 255)' in output
   assert f'median {np.median(found.samples):.4g}' in output and f'median {np.median(found.real):.4g}' in output
   assert 0 < found.real.min() < np.median(found.real) < np.median(found.samples) < 255  # four steps taught it nothing
+
+
+def test_points_are_refused():
+  with pytest.raises(UserError, match='--mode=nearest: .* makes points in 2 dimensions'):
+    nearest.show(ROOT / 'tests' / 'workdirs' / 'layout_2')
 
 
 @pytest.mark.parametrize('arguments, message', [

@@ -5,10 +5,10 @@ import re
 import shutil
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 import pytest
 
-from gans import page, report, workdir
+from gans import page, pictures, report, workdir
 from gans.errors import UserError
 from gans.evaluation.evaluator import Evaluation
 
@@ -77,14 +77,11 @@ def test_runs_stand_side_by_side_and_what_differs_is_marked(run, tmp_path):
 
 
 def test_training_is_a_gif_that_ends_on_the_last_grid(run):
-  gif = Image.open(page.write([run]).with_suffix('.gif'))
-  durations = []
-  for index, step in enumerate((2, 4)):
-    gif.seek(index)
-    durations.append(gif.info['duration'])
-    expected = np.asarray(Image.open(run / 'samples' / f'fake_{step:07d}.png'))
-    np.testing.assert_array_equal(np.asarray(gif.convert('L')), expected)
-  assert gif.n_frames == 2 and durations == [page.MILLISECONDS, page.MILLISECONDS * (1 + page.HOLD)]
+  with Image.open(page.write([run]).with_suffix('.gif')) as gif:
+    frames = [(np.asarray(frame.convert('L')), frame.info['duration']) for frame in ImageSequence.Iterator(gif)]
+  assert [milliseconds for _, milliseconds in frames] == [page.MILLISECONDS, page.MILLISECONDS * (1 + page.HOLD)]
+  for (pixels, _), step in zip(frames, (2, 4), strict=True):
+    np.testing.assert_array_equal(pixels, pictures.read(run / 'samples' / f'fake_{step:07d}.png')[..., 0])
 
 
 def test_grids_are_thinned_evenly():
