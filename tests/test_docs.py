@@ -1,4 +1,5 @@
-"""What the documents say runs: the example GAN of docs/adding-a-gan.md, and the links."""
+"""What the documents say runs: the example GAN of docs/adding-a-gan.md, the notebook, and the links."""
+import json
 import pathlib
 import re
 import types
@@ -28,6 +29,16 @@ def test_the_example_gan_trains(tmp_path, monkeypatch):
   config.generator, config.critic = small.generator, small.critic
   state = train.train(config, tmp_path / 'run')
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+
+
+def test_the_notebook_runs(capsys):
+  cells = json.loads(pathlib.Path('docs/using-a-trained-gan.ipynb').read_text())['cells']
+  code, namespace = [''.join(cell['source']) for cell in cells if cell['cell_type'] == 'code'], {}
+  for cell in code:
+    exec(cell, namespace)
+  assert namespace['error'] and len(code) >= 6
+  start, end = re.search(r'error: ([\d.]+) at the start, ([\d.]+) in the end', capsys.readouterr().out).groups()
+  assert float(end) < float(start) / 5
 
 
 @pytest.mark.parametrize('path', DOCUMENTS, ids=str)

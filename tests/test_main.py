@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT
@@ -31,6 +32,10 @@ def run(*arguments, timeout=120):
     (['--mode=evaluate'], 'not the folder of a run'),
     (['--config=configs/wgan_gp.py', '--eval.seed=1'], '--config.eval.seed'),
     (['--mode=evaluate', '--config=configs/wgan_gp.py'], 'config of the workdir'),
+    (['--mode=sample'], 'neither the folder of a run'),
+    (['--mode=sample', '--eval.seed=1'], '--eval.seed: is of --mode=evaluate'),
+    (['--config=configs/wgan_gp.py', '--sample.num=3'], '--sample.num: is of --mode=sample'),
+    (['--mode=sample', '--sample.num=0'], '--sample.num=0'),
 ])
 def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   result = run(*arguments, f'--workdir={tmp_path / "run"}', timeout=20)
@@ -49,6 +54,16 @@ def test_trains_from_the_command_line(tmp_path, cache_home):
   (tmp_path / 'mine' / 'notes').write_text('')
   refused = run('--config=configs/wgan_gp.py:test', f'--workdir={tmp_path / "mine"}')
   assert refused.returncode == 1 and 'something else' in refused.stderr and 'Traceback' not in refused.stderr
+
+
+def test_samples_from_the_command_line(tmp_path):
+  command = ['--mode=sample', '--workdir=acgan_mnist_5k', '--sample.labels=3,3,7', f'--sample.out={tmp_path / "x.npz"}']
+  result = run(*command)
+  assert result.returncode == 0 and f'{tmp_path / "x.npz"}: 3 of step 3000' in result.stdout, result.stderr
+  with np.load(tmp_path / 'x.npz') as file:
+    assert file['images'].shape == (3, 28, 28, 1) and file['labels'].tolist() == [3, 3, 7]
+  refused = run(*command)
+  assert refused.returncode == 1 and refused.stderr.startswith('error: --sample.out=') and 'exists' in refused.stderr
 
 
 @pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

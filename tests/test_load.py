@@ -1,0 +1,269 @@
+"""gans.load: a trained generator from a workdir alone, as a function."""
+import importlib
+import json
+import pathlib
+import re
+import shutil
+
+from etils import epath
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from configs import wgan_gp, wgan_gp_toy
+import gans
+from gans import checkpoint, data, pack, packed, train, workdir
+from gans.data.dataset import Spec, to_unit
+from gans.errors import UserError
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+    yield tmp_path_factory.mktemp('runs')
+
+
+@pytest.fixture(scope='module')
+def labelled(folder):
+  """A run on a folder of images of two classes, which is gone when it has ended: (workdir, final state)."""
+  images = np.random.default_rng(0).integers(0, 256, (2, 4, 8, 8), np.uint8)
+  for label in (0, 1):
+    (folder / 'data' / str(label)).mkdir(parents=True)
+    for i, image in enumerate(images[label]):
+      Image.fromarray(image).save(folder / 'data' / str(label) / f'{i}.png')
+  config = wgan_gp.get_config('test')
+  config.dataset = {**config.dataset, 'name': 'folder', 'path': str(folder / 'data'), 'image_size': 8}
+  config.generator = {'family': 'mlp', 'hidden': (8,), 'norm': 'batch', 'label_dim': 2}
+  config.critic = {'family': 'mlp', 'hidden': (8,), 'norm': 'layer', 'label_dim': 1}
+  config.checkpoint_every = 2
+  state = train.train(config, folder / 'labelled')
+  shutil.rmtree(folder / 'data')
+  shutil.rmtree(folder / 'labelled' / 'events')
+  return folder / 'labelled', state
+
+
+@pytest.fixture(scope='module')
+def points(folder):
+  """A run of two seeds on 2-D points, measured at each of its checkpoints: (workdir, final state)."""
+  config = wgan_gp_toy.get_config('test')
+  config.num_seeds, config.seed, config.eval_every, config.eval.num_samples = 2, 5, 1, 100
+  return folder / 'points', train.train(config, folder / 'points')
+
+
+@pytest.fixture(scope='module')
+def generate(labelled):
+  return gans.load(labelled[0])
+
+
+def listing(path) -> dict:
+  return {str(file): file.stat().st_mtime_ns for file in pathlib.Path(path).rglob('*')}
+
+
+def equal(one, other):
+  jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_a_workdir_is_enough_and_stays_as_it_is(labelled):
+  before = listing(labelled[0])
+  generate = gans.load(str(labelled[0]))
+  assert (generate.z_dim, generate.image_shape, generate.num_classes, generate.step) == (8, (8, 8, 1), 2, 4)
+  images = generate(jax.random.key(0), 5, [0, 1, 0, 1, 1])
+  assert images.shape == (5, 8, 8, 1) and images.dtype == jnp.float32
+  assert 0 < abs(images).max() <= 1
+  assert listing(labelled[0]) == before
+
+
+def test_its_weights_are_the_runs(labelled, generate):
+  path, state = labelled
+  equal(generate.variables, state.ema)
+  raw = gans.load(path, weights='raw')
+  equal(raw.variables, {'params': state.generator.params, **state.generator.model_state})
+  earlier = gans.load(path, checkpoint=2)
+  assert earlier.step == 2 and gans.load(path, 'latest').step == 4
+  key = jax.random.key(0)
+  for other in (raw, earlier):
+    assert abs(other(key, 3, 0) - generate(key, 3, 0)).max() > 1e-4
+
+
+def test_the_key_alone_decides(generate):
+  draw = lambda seed: generate(jax.random.key(seed), 4, 1)
+  np.testing.assert_array_equal(draw(0), draw(0))
+  assert abs(draw(0) - draw(1)).max() > 1e-3
+  np.testing.assert_array_equal(generate(jax.random.PRNGKey(0), 4, 1), draw(0))
+
+
+def test_it_works_inside_jit_vmap_and_grad(generate):
+  keys, labels = jax.random.split(jax.random.key(1), 2), jnp.array([0, 1, 1])
+  eager = np.stack([generate(key, 3, labels) for key in keys])
+  inside = jax.jit(jax.vmap(lambda key, labels: generate(key, 3, labels), in_axes=(0, None)))(keys, labels)
+  np.testing.assert_allclose(inside, eager, atol=1e-6)
+  np.testing.assert_allclose(jax.jit(lambda key: generate(key, 3, [0, 1, 1]))(keys[0]), eager[0], atol=1e-6)
+  z = generate.latents(keys[0], 3)
+  np.testing.assert_array_equal(generate.from_latents(z, labels), eager[0])
+  loss = lambda z: jnp.sum(generate.from_latents(z, labels) ** 2)
+  direction = jax.random.normal(keys[1], z.shape)
+  slope = float(loss(z + 1e-2 * direction) - loss(z - 1e-2 * direction)) / 2e-2
+  assert abs(slope) > 1e-3
+  assert float(jnp.vdot(jax.jit(jax.grad(loss))(z), direction)) == pytest.approx(slope, rel=0.02)
+
+
+def test_labels_not_given_are_drawn_evenly(generate):
+  key, num = jax.random.key(2), 400
+  images, z = generate(key, num), generate.latents(key, num)
+  zeros, ones = ((images == generate.from_latents(z, label)).all((1, 2, 3)) for label in (0, 1))
+  assert (zeros ^ ones).all() and 150 < ones.sum() < 250
+
+
+def test_truncated_noise_stays_within(generate):
+  key = jax.random.key(3)
+  z = generate.latents(key, 1000, truncation=0.5)
+  assert abs(z).max() <= 0.5 and z.std() == pytest.approx(0.2828, abs=0.01)  # of a normal cut off at 0.5
+  np.testing.assert_array_equal(generate.latents(key, 4, truncation=0), generate.latents(key, 4))
+  np.testing.assert_array_equal(generate(key, 4, 0, truncation=0.5),
+                                generate.from_latents(generate.latents(key, 4, truncation=0.5), 0))
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ((4, [0, 1, 2, 1]), 'labels: there is 2 among them; expected 4 whole numbers from 0 to 1, or one for all'),
+    ((4, -1), 'labels: there is -1 among them'),
+    ((4, [0, 1]), r'labels=\[0 1\] of type int64 and shape \(2,\): expected 4 whole numbers'),
+    ((4, 0.5), 'labels=0.5 of type float64'),
+    ((0, 1), 'n=0: expected a whole number of at least 1'),
+    ((4, 1, -2.0), 'truncation=-2.0: expected a number above 0'),
+])
+def test_what_cannot_be_drawn_is_named(generate, arguments, message):
+  with pytest.raises(UserError, match=message):
+    generate(jax.random.key(0), *arguments)
+
+
+def test_noise_of_another_size_or_without_labels_is_named(generate):
+  with pytest.raises(UserError, match=r'z of shape \(2, 3\): expected \(n, 8\)'):
+    generate.from_latents(jnp.zeros((2, 3)), 0)
+  with pytest.raises(UserError, match='labels=None'):
+    generate.from_latents(jnp.zeros((2, 8)))
+
+
+def test_points_and_seeds(points):
+  path, state = points
+  generate = gans.load(path, 'latest')
+  assert generate.training_seed == 5 and generate(jax.random.key(0), 7).shape == (7, 2)
+  equal(generate.variables, jax.tree.map(lambda leaf: leaf[0], state.ema))
+  equal(gans.load(path, 'latest', training_seed=6).variables, jax.tree.map(lambda leaf: leaf[1], state.ema))
+  with pytest.raises(UserError, match=r'training_seed=7: .* was trained with the seeds \[5, 6\]'):
+    gans.load(path, training_seed=7)
+  with pytest.raises(UserError, match='labels=3: this model was trained without labels; expected None'):
+    generate(jax.random.key(0), 1, 3)
+
+
+def test_the_best_is_that_of_the_runs_score(points):
+  scores = {int(file.parent.parent.name): json.loads(file.read_text())['points/sliced_wasserstein']
+            for file in points[0].glob('checkpoints/*/metrics/metrics')}
+  assert len(scores) >= 3 and gans.load(points[0]).step == min(scores, key=scores.get)
+
+
+def test_the_best_of_some_without_a_score(tmp_path):
+  for name, scores, best in (('some', (5.0, 1.0, 9.0, None), 20), ('none', (None,) * 4, 40)):
+    with checkpoint.open_manager(epath.Path(tmp_path / name), 'fid', 'min') as manager:
+      for step, score in zip(range(10, 50, 10), scores):
+        checkpoint.save(manager, step, {'w': jnp.zeros(3)}, {'fid': score} if score else {})
+      manager.wait_until_finished()
+      assert checkpoint.pick_step(manager, 'best') == best and checkpoint.pick_step(manager, 'latest') == 40
+
+
+@pytest.mark.parametrize('choice, message', [
+    ({'checkpoint': 3}, r"checkpoint=3: .*checkpoints has the steps \[2, 4\]; expected one of them, 'best'"),
+    ({'checkpoint': 'newest'}, r"checkpoint='newest': .* has the steps \[2, 4\]"),
+    ({'weights': 'mean'}, r"weights='mean': expected one of \('ema', 'raw'\)"),
+])
+def test_what_a_run_has_not_is_named(labelled, choice, message):
+  with pytest.raises(UserError, match=message):
+    gans.load(labelled[0], **choice)
+
+
+def test_what_is_no_run_is_named(tmp_path, config):
+  for source in (tmp_path, tmp_path / 'nowhere', 'wgan_gp_mnits'):
+    with pytest.raises(UserError, match=f'{source} is neither the folder of a run.* built-in model.*dcgan_mnist_5k'):
+      gans.load(source)
+  workdir.open_workdir(tmp_path / 'new', config, Spec((28, 28, 1), 10))
+  with pytest.raises(UserError, match='has no checkpoint yet'):
+    gans.load(tmp_path / 'new')
+
+
+def test_a_workdir_of_an_earlier_version_is_asked_for_its_data(capsys):
+  generate = gans.load(ROOT / 'tests' / 'workdirs' / 'layout_2')
+  assert generate.image_shape == (2,) and generate.step == 3
+  assert 'of an earlier version' in capsys.readouterr().out
+
+
+def test_a_packed_generator_is_the_same_within_rounding(labelled, generate, tmp_path, capsys):
+  target = pack.pack(labelled[0], out=tmp_path / 'small', checkpoint=4)
+  assert sorted(file.name for file in target.iterdir()) == ['config.json', 'generator.npz']
+  small = gans.load(target)
+  assert (small.step, small.spec, small.z_dim, small.training_seed) == (4, generate.spec, 8, 0)
+  key = jax.random.key(0)
+  assert abs(small(key, 50) - generate(key, 50)).max() < 1 / 255
+  for choice, message in (({'checkpoint': 2}, r"checkpoint='2': .* expected one of \['best', 'latest', '4'\]"),
+                          ({'weights': 'raw'}, "weights='raw': .* is packed"),
+                          ({'training_seed': 1}, 'training_seed=1: .* is packed')):
+    with pytest.raises(UserError, match=message):
+      gans.load(target, **choice)
+  with pytest.raises(UserError, match='small exists; give another name'):
+    pack.pack(labelled[0], out=target)
+  (target / packed.NAME).write_bytes((target / packed.NAME).read_bytes()[:-100])
+  with pytest.raises(UserError, match='small is no packed generator, or is damaged'):
+    gans.load(target)
+
+
+def test_large_matrices_are_rounded_by_column():
+  values = np.random.default_rng(0).normal(size=(1024, 300)).astype(np.float32) * np.geomspace(1e-6, 1e3, 300)
+  values[:, 7] = 0
+  kept = packed.shrink('kernel', values.astype(np.float32))
+  assert kept['kernel'].dtype == np.int8
+  error = abs(kept['kernel'] * kept['kernel' + packed.SCALE] - values)
+  assert (error <= abs(values).max(0) / 127 * 0.5001).all()
+  assert packed.shrink('bias', values[0])['bias'].dtype == values.dtype
+
+
+def models() -> list[str]:
+  return sorted(path.parent.name for path in (ROOT / 'gans' / 'zoo').glob('*/config.json'))
+
+
+def command_of(name: str) -> str:
+  """The command under a built-in model's name in gans/zoo/README.md, in a line."""
+  section = (ROOT / 'gans' / 'zoo' / 'README.md').read_text().split(f'## {name}\n')[1]
+  return section.split('```')[1].replace('\\\n', ' ')
+
+
+@pytest.mark.parametrize('name', models())
+def test_a_built_in_model_is_small_and_of_the_command_beside_it(name):
+  folder = ROOT / 'gans' / 'zoo' / name
+  assert sum(file.stat().st_size for file in folder.iterdir()) < 2_000_000
+  module = re.search(r'--config=configs/(\w+)\.py ', command_of(name))[1]
+  changes = dict(re.findall(r'--config\.([\w.]+)=(\S+)', command_of(name)))
+  committed = json.loads(json.dumps(importlib.import_module(f'configs.{module}').get_config().to_dict()))
+  found = workdir.differences(committed, workdir.read_config(folder).to_dict())
+  assert {field: str(value) for field, (_, value) in found.items() if field not in workdir.MAY_CHANGE} == {
+      field: value for field, value in changes.items() if field not in workdir.MAY_CHANGE}
+
+
+@pytest.mark.parametrize('name', models())
+def test_a_built_in_model_draws_digits(name, digits):
+  """A nearest neighbour among real digits sees all classes, and the labels where there are some."""
+  generate = gans.load(name)
+  labels = np.arange(200) % 10 if generate.num_classes else None
+  images = np.asarray(generate(jax.random.key(0), 200, labels)).reshape(200, -1)
+  found = digits.predict(images)
+  assert len(set(found)) >= 8
+  if labels is not None:
+    assert (found == labels).mean() > 0.8
+
+
+@pytest.fixture(scope='module')
+def digits():
+  real = data.load(wgan_gp.get_config().dataset)
+  return KNeighborsClassifier(1).fit(to_unit(real.images).reshape(len(real.images), -1), real.labels)
