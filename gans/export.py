@@ -14,8 +14,8 @@ FILE, SCRIPT = 'generator.jaxexport', 'run.py'
 PROGRAM = '''\
 """Draws 16 {kind} from {file}: python {script}. Needs `pip install jax flatbuffers` and nothing else.
 
-Made with jax {version} on {date}. JAX promises that versions of up to six months later read such a file, and those of
-up to three weeks earlier; load it with a jax of about {version} and it stays readable.
+Made with jax {version} on {date}. JAX promises that its versions of up to six months later, and of up to three weeks
+earlier, can read it; with jax {version} itself it stays readable.
 """
 import pathlib
 
@@ -25,8 +25,8 @@ import numpy as np
 
 here = pathlib.Path(__file__).parent
 generator = export.deserialize(bytearray((here / '{file}').read_bytes()))
-z = jax.random.normal(jax.random.key(0), (16, {z_dim}))  # any number
-label = np.arange(16, dtype=np.int32) % {classes}
+z = jax.random.normal(jax.random.key(0), (16, {z_dim}))  # any number of them
+label = np.arange(16, dtype=np.int32) % {classes}  # classes; 0 where there are none
 images = generator.call(z, label)
 np.save(here / 'samples.npy', images)
 print('samples.npy:', images.shape, images.dtype, 'from', images.min(), 'to', images.max())

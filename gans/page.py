@@ -88,13 +88,18 @@ def save_training(target: epath.Path, run: Told):
 
 
 def draw_between(path) -> np.ndarray | str:
-  """Returns a picture [H,W,C] uint8 of the ways between some samples, or the reason why there is none."""
+  """Returns a picture [H,W,C] uint8 of the ways between classes, or else latents, or the reason why there is none."""
   try:
     generate = trained.load(path)
     outputs.refuse_points('interpolate', path, generate.image_shape)
+    z = generate.latents(jax.random.key(0), LEGS)
+    if generate.num_classes:
+      legs = interpolate.through_classes(generate, z[0], np.arange(min(LEGS, generate.num_classes)))
+    else:
+      legs = interpolate.through_latents(generate, z, 0)
+    return interpolate.rows(legs)
   except UserError as error:
     return str(error)
-  return interpolate.rows(interpolate.through_latents(generate, generate.latents(jax.random.key(0), LEGS), 0))
 
 
 def render(runs: list[Told], between: list) -> str:
@@ -106,9 +111,9 @@ def render(runs: list[Told], between: list) -> str:
       'Samples over the steps': slider(runs),
       'Between samples': side_by_side(
           f'<p>{escape(one)}</p>' if isinstance(one, str) else image(pictures.png(one), 'pixels') for one in between),
-      'Losses': curves({name: [run.scalars.get(name, {}) for run in runs]
-                        for name in (f'train/{name}' for name in report.PLOTTED)}, smoothed=True),
-      'Scores': curves(scores_over_steps(runs), smoothed=False),
+      'Losses': curves(runs, {name: [run.scalars.get(name, {}) for run in runs]
+                              for name in (f'train/{name}' for name in report.PLOTTED)}, smoothed=True),
+      'Scores': curves(runs, scores_over_steps(runs), smoothed=False),
       'Environment': table(runs, environment(runs)),
       'Config': table(runs, fields(runs)),
   }
@@ -193,15 +198,19 @@ def fields(runs: list[Told]) -> dict[str, list]:
 
 def table(runs: list[Told], rows: dict[str, list]) -> str:
   """Makes a table with a column for each run; rows in which these differ are marked, empty ones are left out."""
-  heads = ''.join(f'<th><i style="background:{COLOURS[i % len(COLOURS)]}"></i>{escape(run.name)}</th>'
-                  for i, run in enumerate(runs))
+  heads = ''.join(f'<th>{name}</th>' for name in coloured_names(runs))
   lines = [f'<tr{" class=differs" if len(set(map(str, values))) > 1 else ""}><th>{escape(name)}</th>'
            + ''.join(f'<td>{escape(value)}</td>' for value in values) + '</tr>'
            for name, values in rows.items() if any(value != '' for value in values)]
   return f'<table><tr><th></th>{heads}</tr>\n' + '\n'.join(lines) + '\n</table>' if lines else ''
 
 
-def curves(plotted: dict[str, list[dict[int, float]]], smoothed: bool) -> str:
+def coloured_names(runs: list[Told]) -> list[str]:
+  """Returns the name of each run behind a patch of its colour."""
+  return [f'<i style="background:{COLOURS[i % len(COLOURS)]}"></i>{escape(run.name)}' for i, run in enumerate(runs)]
+
+
+def curves(runs: list[Told], plotted: dict[str, list[dict[int, float]]], smoothed: bool) -> str:
   """Plots {name: [{step: value} of each run]}, a small plot for each name with the runs' lines in it."""
   made = []
   for name, lines in plotted.items():
@@ -209,7 +218,8 @@ def curves(plotted: dict[str, list[dict[int, float]]], smoothed: bool) -> str:
     if drawn:
       made.append(f'<figure>{image(pictures.plot_curves(drawn, smoothed), "", "svg+xml")}'
                   f'<figcaption>{escape(name)}</figcaption></figure>')
-  return f'<div class=curves>{"".join(made)}</div>' if made else ''
+  names = ''.join(f'<span>{name}</span>' for name in coloured_names(runs))
+  return f'<p>{names}</p><div class=curves>{"".join(made)}</div>' if made else ''
 
 
 def slider(runs: list[Told]) -> str:
