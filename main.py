@@ -18,7 +18,7 @@ _EVAL = [flags.DEFINE_string('eval.features', None, "'classifier', 'inception' o
 _CHOICE = [flags.DEFINE_string('sample.checkpoint', None, "'best', the default, 'latest', or a step."),
            flags.DEFINE_enum('sample.weights', None, ['ema', 'raw'], 'Averaged over the steps, the default, or not.'),
            flags.DEFINE_integer('sample.training_seed', None, 'Of several seeds; default: the first.', lower_bound=0)]
-_OUT = [flags.DEFINE_string('sample.out', None, 'NAME.png, NAME.npz, or a new folder; default: in the workdir.')]
+_OUT = [flags.DEFINE_string('sample.out', None, 'A new file or folder, as the mode writes; default: in the workdir.')]
 _DRAW = [flags.DEFINE_integer('sample.num', None, 'Samples; default: 64, or 8 of each class.', lower_bound=1),
          flags.DEFINE_integer('sample.seed', None, 'Of their noise; default: 0.', lower_bound=0),
          flags.DEFINE_list('sample.labels', None, 'Labels: 3,3,7; default: as many of each class.'),

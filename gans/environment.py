@@ -18,7 +18,7 @@ def describe() -> dict[str, str]:
   devices = jax.devices()
   return {
       'time': time.strftime('%Y-%m-%d %H:%M:%S %z'),
-      'command': shlex.join(sys.argv),
+      'command': shlex.join(['python', *sys.argv]),
       'commit': commit(),
       'devices': f'{len(devices)} x {devices[0].device_kind} ({devices[0].platform}), {jax.process_count()} processes',
       'machine': f'{platform.platform()}, {os.cpu_count()} cores',

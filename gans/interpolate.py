@@ -7,7 +7,7 @@ from flax import traverse_util
 import jax
 import numpy as np
 
-from gans import outputs, pictures, sampling, trained
+from gans import outputs, pictures, sampling, train, trained
 from gans import sample as sampled
 from gans.errors import UserError
 
@@ -24,7 +24,8 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
     path: whatever gans.load takes; `choice` is its checkpoint, weights and training_seed.
     num: how many latents; None: 8.
     seed: of the noise, as of --mode=sample.
-    labels: the classes to go through, with the first latent; the latents are of the first of them. None: all.
+    labels: the classes to go through, with the first latent; the latents are of the first of them. None: all, of many
+      those in a run's sample grids.
     truncation: as gans.load's.
     out: a new folder; None: `interpolation` in the workdir.
 
@@ -57,7 +58,9 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
 
 def choose_classes(generate: trained.TrainedGenerator, labels: Sequence | None) -> np.ndarray:
   """Returns the classes to go through [K] int32; of a model without labels [0]. Raises UserError for wrong labels."""
-  return sampled.choose_labels(generate, None if labels else max(generate.num_classes, 1), labels)
+  if labels:
+    return sampled.choose_labels(generate, None, labels)
+  return np.arange(min(max(generate.num_classes, 1), train.GRID_CLASSES), dtype=np.int32)
 
 
 def through_latents(generate: trained.TrainedGenerator, z, label: int) -> np.ndarray:

@@ -12,9 +12,14 @@ def choose(path, out, own: str) -> epath.Path:
   if out is None:
     return epath.Path(path).expanduser() / own
   target = epath.Path(out).expanduser()
-  if target.exists():
-    raise UserError(f'--sample.out={out} exists; give another name, or remove it')
+  refuse_existing(target)
   return target
+
+
+def refuse_existing(target: epath.Path):
+  """Raises UserError where there is anything already."""
+  if target.exists():
+    raise UserError(f'--sample.out={target} exists; give another name, or remove it')
 
 
 @contextlib.contextmanager

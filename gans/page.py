@@ -50,13 +50,16 @@ def write(paths: Sequence, *, out=None) -> epath.Path:
   target = outputs.choose(paths[0], out, 'report.html' if len(paths) == 1 else 'comparison.html')
   if target.suffix != '.html':
     raise UserError(f'--sample.out={out}: expected NAME.html')
+  gif = target.with_suffix('.gif')
+  if out is not None:
+    outputs.refuse_existing(gif)
   between = [draw_between(path) for path in paths]
   with outputs.explained(target):
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(render(runs, between))
     print(f'{target}: opens in any browser, without a network')
     if len(runs) == 1 and runs[0].grids:
-      save_training(target.with_suffix('.gif'), runs[0])
+      save_training(gif, runs[0])
   return target
 
 
@@ -138,8 +141,8 @@ def glance(runs: list[Told]) -> dict[str, list]:
 
 def last_step(run: Told) -> int:
   """Returns the last step that left a trace."""
-  return max(step for by_step in (*run.scalars.values(), *run.grids.values(), {r['step']: 0 for r in run.scores})
-             for step in by_step)
+  return max((step for by_step in (*run.scalars.values(), *run.grids.values(), {r['step']: 0 for r in run.scores})
+              for step in by_step), default=0)
 
 
 def own(run: Told) -> list[dict]:

@@ -6,10 +6,12 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # Halves the time to compile, which is most of the suite's; the dots, which are a library's, run as fast as ever.
 os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')
 
+import jax
 import pytest
 
 from configs import wgan_gp
-from gans import train
+from gans import checkpoint, sharding, train, workdir
+from gans.evaluation import evaluator
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -33,3 +35,16 @@ def digits_run(tmp_path_factory):
   path = tmp_path_factory.mktemp('runs') / 'digits'
   train.train(config, path)
   return path
+
+
+def save_untrained(path, config, spec, scores: dict):
+  """Makes the workdir of a run on data of a Spec, which need not exist, with a checkpoint {step: score or None} each.
+
+  All are the state of step 0, which is returned.
+  """
+  state = train.create_state(config, train.build(config, spec), spec, sharding.make_mesh(1, jax.local_devices()[:1]))
+  settled = evaluator.name_scores(config, spec)
+  with train.open_manager(workdir.open_workdir(path, config, spec), settled) as manager:
+    for step, score in scores.items():
+      checkpoint.save(manager, step, state, {} if score is None else {evaluator.best_score(settled)[0]: score})
+  return state

@@ -7,10 +7,10 @@ import pytest
 
 from configs import wgan_gp
 import gans
-from gans import checkpoint, data, pictures, sample, sampling, sharding, train, workdir
+from gans import data, pictures, sample, sampling
 from gans.data.dataset import Spec, to_uint8
 from gans.errors import UserError
-from gans.evaluation import evaluator
+from tests.conftest import save_untrained
 
 
 def test_many_samples_keep_their_order_and_come_in_bounded_pieces():
@@ -27,14 +27,12 @@ def test_many_samples_keep_their_order_and_come_in_bounded_pieces():
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-  """The workdir of a run on two labels of an 8x8 data set; it is never read for samples, so there is none."""
-  path, spec = tmp_path_factory.mktemp('runs') / 'run', Spec((8, 8, 1), 2)
+  """The workdir of a run on an 8x8 data set of two classes, which samples need not, so that there is none."""
   config = wgan_gp.get_config('test')
   config.generator = {'family': 'mlp', 'hidden': (8,), 'norm': 'batch', 'label_dim': 2}
   config.critic = {'family': 'mlp', 'hidden': (8,), 'norm': 'layer'}
-  state = train.create_state(config, train.build(config, spec), spec, sharding.make_mesh(1))
-  with train.open_manager(workdir.open_workdir(path, config, spec), evaluator.name_scores(config, spec)) as manager:
-    checkpoint.save(manager, 3, state, {})
+  path = tmp_path_factory.mktemp('runs') / 'run'
+  save_untrained(path, config, Spec((8, 8, 1), 2), {3: None})
   return path
 
 
