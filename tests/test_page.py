@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import jax
 import numpy as np
 from PIL import Image, ImageSequence
 import pytest
@@ -54,7 +55,10 @@ def test_the_page_needs_nothing_else(run):
 
 def test_the_environment_of_each_start_is_kept(run):
   start, = report.read_records(run / 'starts.jsonl')
-  assert start['step'] == 0 and start['jax'] in page.render([page.read(run)], ['']) and 'cpu' in start['devices']
+  assert start['step'] == 0 and start['jax'] == jax.__version__ and 'cpu' in start['devices']
+  assert re.fullmatch('([0-9a-f]{40}(-dirty)?)?', start['commit'])  # none outside of a checkout
+  text = page.render([page.read(run)], [''])
+  assert f'<th>jax</th><td>{jax.__version__}</td>' in text and f'<td>{page.escape(start["command"])}</td>' in text
 
 
 def test_text_is_not_taken_for_html(run, tmp_path):
@@ -104,6 +108,9 @@ def test_what_is_no_run_is_refused(run, tmp_path):
     page.write([run], out='x.pdf')
   with pytest.raises(UserError, match='--sample.out=.*config.json exists'):
     page.write([run], out=run / 'config.json')
+  (tmp_path / 'old.gif').write_text('')
+  with pytest.raises(UserError, match='--sample.out=.*old.gif exists'):
+    page.write([run], out=tmp_path / 'old.html')
   (run / 'eval.jsonl').write_text('{')
   with pytest.raises(UserError, match='eval.jsonl is not as it was written'):
     page.write([run])
