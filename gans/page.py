@@ -221,8 +221,8 @@ def curves(runs: list[Told], plotted: dict[str, list[dict[int, float]]], smoothe
     if drawn:
       made.append(f'<figure>{image(pictures.plot_curves(drawn, smoothed), "", "svg+xml")}'
                   f'<figcaption>{escape(name)}</figcaption></figure>')
-  names = ''.join(f'<span>{name}</span>' for name in coloured_names(runs))
-  return f'<p>{names}</p><div class=curves>{"".join(made)}</div>' if made else ''
+  names = ''.join(f'<span>{name}</span>' for name in coloured_names(runs)) if len(runs) > 1 else ''
+  return f'{names}<div class=curves>{"".join(made)}</div>' if made else ''
 
 
 def slider(runs: list[Told]) -> str:
