@@ -46,29 +46,36 @@ def show(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None
   Raises:
     UserError: as gans.load, the data set is not to be had or not the model's, or an argument is not what it should be.
   """
-  generate, config = trained.load(path, **choice), workdir.read_config(trained.find(path))
+  generate = trained.load(path, **choice)
   outputs.refuse_points('nearest', path, generate.image_shape)
   target = outputs.choose(path, out, 'nearest.png')
   if target.suffix != '.png':
     raise UserError(f'--sample.out={out}: expected NAME.png')
   num = ROWS if num is None else num
   label = sampled.choose_labels(generate, max(num, MEASURED), labels)
-  dataset = data.load(config.dataset)
-  if dataset.spec.shape != generate.image_shape:
-    raise UserError(f'dataset.name={config.dataset.name!r}: its images are {dataset.spec.shape} now, those of {path} '
-                    f'{generate.image_shape}')
+  config, dataset = load_data(path, generate)
   look = choose_look(config, dataset, features)
   z = generate.latents(jax.random.key(seed), len(label), truncation)
   samples = sampling.sample_many(sampling.make_sampler(generate.module), generate.variables, z, label)
   real = with_mirrored(dataset.images) if config.dataset.flip else dataset.images
-  distances, indices, found = measure(samples, real, len(dataset.images), look)
+  indices, found = measure(samples, real, len(dataset.images), look)
+  print(describe(found, len(dataset.images), look))
   shown = np.linspace(0, len(samples) - 1, num).astype(int)  # of all classes, where they are in order
   with outputs.explained(target):
     target.parent.mkdir(parents=True, exist_ok=True)
     pictures.save_png(target, beside(samples[shown], real[indices[shown]]))
-  print(describe(found, len(dataset.images), look))
   print(f'{target}: {num} of these samples, the {NEIGHBOURS} nearest training images beside each')
   return found
+
+
+def load_data(path, generate: trained.TrainedGenerator):
+  """Returns the config of a workdir and the data that it names; raises UserError where these are others by now."""
+  config = workdir.read_config(trained.find(path))
+  dataset = data.load(config.dataset)
+  if dataset.spec.shape != generate.image_shape:
+    raise UserError(f'dataset.name={config.dataset.name!r}: its images are {dataset.spec.shape} now, those of {path} '
+                    f'{generate.image_shape}')
+  return config, dataset
 
 
 def choose_look(config, dataset: data.Dataset, features: str | None) -> Look:
@@ -76,7 +83,7 @@ def choose_look(config, dataset: data.Dataset, features: str | None) -> Look:
   if features is None:
     return Look(lambda images: images, dataset.images[0].size ** -0.5, 'root mean square over the pixels, of 255')
   config = config.copy_and_resolve_references()
-  config.eval.features = features
+  config.eval.features, config.eval.best = features, ''  # the run's best score may be none of these
   config = evaluator.name_scores(config, dataset.spec)
   evaluator.check(config, dataset)
   looking = features_of.BY_NAME[features](config, dataset)
@@ -85,15 +92,16 @@ def choose_look(config, dataset: data.Dataset, features: str | None) -> Look:
 
 
 def measure(samples: np.ndarray, real: np.ndarray, num_own: int, look: Look):
-  """Returns (distances [M,k], indices [M,k]) of samples [M,...] to their nearest of real [N,...], and Distances.
+  """Returns indices [M,k] of the nearest of real [N,...] to each of samples [M,...], and Distances.
 
-  real is num_own training images, perhaps followed by their mirror images, which are nobody's neighbours of their own.
+  real is num_own training images, perhaps followed by their mirror images; neither it nor its mirror image counts as
+  another one for a training image.
   """
   seen = look.see(real)
   distances, indices = nearest(look.see(samples), seen, NEIGHBOURS)
   picked = np.random.default_rng(0).permutation(num_own)[:MEASURED]
   others = nearest_others(seen[picked], picked, seen, num_own)
-  return distances * look.scale, indices, Distances(distances[:, 0] * look.scale, others * look.scale)
+  return indices, Distances(distances[:, 0] * look.scale, others * look.scale)
 
 
 def with_mirrored(images: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ class Told(NamedTuple):
   name: str
   config: dict  # nested, as in config.json
   scalars: dict[str, dict[int, float]]  # {name: {step: value}}, of TensorBoard's files
-  scores: list[dict]  # of eval.jsonl
+  scores: list[tuple[int, evaluator.Evaluation]]  # (step, what was measured), of eval.jsonl
   grids: dict[str, dict[int, epath.Path]]  # {seed, '' of a single one: {step: file}}
   real: epath.Path | None  # the picture of training data
   starts: list[dict]  # of starts.jsonl
@@ -74,11 +74,19 @@ def read(path) -> Told:
     if found := re.fullmatch(r'fake_(\d+)(?:_(\d+))?\.png', file.name):
       grids.setdefault(found[2] or '', {})[int(found[1])] = file
   real = folder / 'samples' / 'real.png'
-  told = Told(str(path), config, scalars, report.read_records(folder / 'eval.jsonl'), grids,
+  told = Told(str(path), config, scalars, read_scores(folder / 'eval.jsonl'), grids,
               real if real.exists() else None, report.read_records(folder / 'starts.jsonl'))
   if not (told.scalars or told.scores or told.grids):
     raise UserError(f'--workdir={path} has nothing to report yet: no scalars in events/, no scores, no sample grids')
   return told
+
+
+def read_scores(path: epath.Path) -> list[tuple[int, evaluator.Evaluation]]:
+  """Reads an eval.jsonl; raises UserError where it is not as it was written."""
+  try:
+    return [(record.pop('step'), evaluator.Evaluation(**record)) for record in report.read_records(path)]
+  except (TypeError, KeyError, AttributeError) as error:
+    raise UserError(f'{path} is not as it was written: {error}') from error
 
 
 def save_training(target: epath.Path, run: Told):
@@ -131,41 +139,35 @@ def glance(runs: list[Told]) -> dict[str, list]:
       'steps per second': [f'{np.median(list(speeds.values())):.3g}' if speeds else ''
                            for speeds in (run.scalars.get('steps_per_second') for run in runs)],
       'best step': [best(run) for run in runs],
-      'measured by': [report.about_scores(evaluator.Evaluation(**without_step(own(run)[-1]))) if own(run) else ''
-                      for run in runs]}
-  for name in score_names(runs):
-    last = [by_step[max(by_step)] if by_step else None for by_step in (score_by_step(run, name) for run in runs)]
-    rows[f'last {name}'] = ['' if value is None else f'{value:.4g}' for value in last]
+      'measured by': [' / '.join(dict.fromkeys(report.about_scores(each) for _, each in own(run))) for run in runs]}
+  for name, each in scores_over_steps(runs).items():
+    rows[f'last {name}'] = [f'{by_step[max(by_step)]:.4g}' if by_step else '' for by_step in each]
   return rows
 
 
 def last_step(run: Told) -> int:
   """Returns the last step that left a trace."""
-  return max((step for by_step in (*run.scalars.values(), *run.grids.values(), {r['step']: 0 for r in run.scores})
-              for step in by_step), default=0)
+  traces = (*run.scalars.values(), *run.grids.values(), dict(run.scores))
+  return max((step for by_step in traces for step in by_step), default=0)
 
 
-def own(run: Told) -> list[dict]:
+def own(run: Told) -> list[tuple[int, evaluator.Evaluation]]:
   """Returns the scores measured as the run's config says, or else as the last ones were, in order of their steps."""
-  how = lambda measured: (measured['num_samples'], measured['seed'])
-  ways = [how(run.config['eval'])] + [how(record) for record in run.scores[-1:]]
-  found = ([record for record in run.scores if how(record) == way] for way in ways)
-  return sorted(next(filter(None, found), []), key=lambda record: record['step'])
-
-
-def without_step(record: dict) -> dict:
-  return {name: value for name, value in record.items() if name != 'step'}
+  asked = run.config['eval']
+  ways = [(asked['num_samples'], asked['seed'])] + [(each.num_samples, each.seed) for _, each in run.scores[-1:]]
+  found = ([(step, each) for step, each in run.scores if (each.num_samples, each.seed) == way] for way in ways)
+  return sorted(next(filter(None, found), []), key=lambda measured: measured[0])
 
 
 def score_names(runs: list[Told]) -> list[str]:
   """Returns the names of the runs' scores, without those that are the spread of another."""
-  names = dict.fromkeys(name for run in runs for record in own(run) for name in record['scores'])
+  names = dict.fromkeys(name for run in runs for _, each in own(run) for name in each.scores)
   return [name for name in names if not name.endswith('_std')]
 
 
 def score_by_step(run: Told, name: str) -> dict[int, float]:
   """Returns {step: value} of a score; of several seeds the mean."""
-  return {record['step']: float(np.mean(record['scores'][name])) for record in own(run) if name in record['scores']}
+  return {step: float(np.mean(each.scores[name])) for step, each in own(run) if name in each.scores}
 
 
 def scores_over_steps(runs: list[Told]) -> dict[str, list[dict[int, float]]]:

@@ -30,7 +30,7 @@ def test_an_example_is_not_its_own_neighbour_nor_is_its_mirror_image():
 def test_copies_are_at_no_distance_and_found_mirrored_too():
   real = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), np.uint8)
   copies = real[[3, 5], :, ::-1]
-  distances, indices, found = nearest.measure(copies, nearest.with_mirrored(real), 40, PIXELS)
+  indices, found = nearest.measure(copies, nearest.with_mirrored(real), 40, PIXELS)
   assert indices[:, 0].tolist() == [43, 45]
   np.testing.assert_allclose(found.samples, 0, atol=1e-3)
   assert found.real.min() > 50 and len(found.real) == 40

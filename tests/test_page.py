@@ -111,9 +111,10 @@ def test_what_is_no_run_is_refused(run, tmp_path):
   (tmp_path / 'old.gif').write_text('')
   with pytest.raises(UserError, match='--sample.out=.*old.gif exists'):
     page.write([run], out=tmp_path / 'old.html')
-  (run / 'eval.jsonl').write_text('{')
-  with pytest.raises(UserError, match='eval.jsonl is not as it was written'):
-    page.write([run])
+  for text in ('{', '{"step": 3}', '[]'):
+    (run / 'eval.jsonl').write_text(text)
+    with pytest.raises(UserError, match='eval.jsonl is not as it was written'):
+      page.write([run])
 
 
 def test_a_run_without_a_checkpoint_has_a_page_too(run):
