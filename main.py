@@ -18,7 +18,7 @@ _EVAL = [flags.DEFINE_string('eval.features', None, "'classifier', 'inception' o
 _CHOICE = [flags.DEFINE_string('sample.checkpoint', None, "'best', the default, 'latest', or a step."),
            flags.DEFINE_enum('sample.weights', None, ['ema', 'raw'], 'Averaged over the steps, the default, or not.'),
            flags.DEFINE_integer('sample.training_seed', None, 'Of several seeds; default: the first.', lower_bound=0)]
-_OUT = [flags.DEFINE_string('sample.out', None, 'NAME.png, NAME.npz, or a new folder; default: in the workdir.')]
+_OUT = [flags.DEFINE_string('sample.out', None, 'A new file or folder, as the mode writes; default: in the workdir.')]
 _DRAW = [flags.DEFINE_integer('sample.num', None, 'Samples; default: 64, or 8 of each class.', lower_bound=1),
          flags.DEFINE_integer('sample.seed', None, 'Of their noise; default: 0.', lower_bound=0),
          flags.DEFINE_list('sample.labels', None, 'Labels: 3,3,7; default: as many of each class.'),
@@ -45,11 +45,35 @@ def _pack():
   pack.pack(_WORKDIR.value, **_arguments())
 
 
+def _interpolate():
+  from gans import interpolate
+  interpolate.interpolate(_WORKDIR.value, **_arguments())
+
+
+def _nearest():
+  from gans import nearest
+  nearest.show(_WORKDIR.value, **_arguments())
+
+
+def _export():
+  from gans import export
+  export.write(_WORKDIR.value, **_arguments())
+
+
+def _report():
+  from gans import page
+  page.write(_WORKDIR.value.split(','), **_arguments())
+
+
 # What there is to do, and the flags that are its own.
 MODES = {'train': (_train, []),
          'evaluate': (_evaluate, _EVAL),
          'sample': (_sample, _CHOICE + _DRAW + _OUT),
-         'pack': (_pack, _CHOICE + _OUT)}
+         'pack': (_pack, _CHOICE + _OUT),
+         'interpolate': (_interpolate, _CHOICE + _DRAW + _OUT),
+         'nearest': (_nearest, _CHOICE + _DRAW + _OUT + _EVAL[:1]),
+         'export': (_export, _CHOICE + _OUT),
+         'report': (_report, _OUT)}
 _MODE = flags.DEFINE_enum('mode', 'train', list(MODES), 'What to do; all but train need the workdir alone.')
 
 

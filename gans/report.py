@@ -12,7 +12,8 @@ import numpy as np
 import psutil
 import tqdm
 
-from gans import disk, pictures
+from gans import disk, environment, pictures
+from gans.errors import UserError
 from gans.state import each_seed
 
 PLOTTED = ('critic_loss', 'generator_loss', 'wasserstein_estimate')
@@ -49,8 +50,11 @@ class Reporter:
     return open_writer(self.workdir / 'events', self.first)
 
   def started(self, config, state):
-    """Says how long the start took; writes the hyperparameters and tables of both players' parameters."""
+    """Says how long the start took; writes by what the run was started, its config and tables of its parameters."""
     self.say(f'first step {seconds_since_start():.1f} s after the command')
+    if self.first:
+      starts = self.workdir / 'starts.jsonl'
+      write_records(starts, [*read_records(starts), {'step': self.bar.n, **environment.describe()}])
     self.writer.write_hparams(flatten(config.to_dict()))
     self.writer.write_texts(0, {
         f'parameters/{name}': parameter_overview.get_parameter_overview(
@@ -154,9 +158,20 @@ def append_scores(path: epath.Path, step: int, evaluation):
     return record['step'], record['features'], record['reference'], record['num_samples'], record['seed']
 
   record = {'step': step, **evaluation._asdict()}
-  lines = path.read_text().splitlines() if path.exists() else []
-  kept = [line for line in lines if kind(json.loads(line)) != kind(record)]
-  disk.write_whole(path, '\n'.join([*kept, json.dumps(record)]) + '\n')
+  write_records(path, [*(each for each in read_records(path) if kind(each) != kind(record)), record])
+
+
+def read_records(path: epath.Path) -> list[dict]:
+  """Reads a file of JSON lines, none where there is no file. Raises UserError where it is not as it was written."""
+  try:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+  except ValueError as error:
+    raise UserError(f'{path} is not as it was written: {error}') from error
+
+
+def write_records(path: epath.Path, records: list[dict]):
+  """Writes a file of JSON lines."""
+  disk.write_whole(path, ''.join(f'{json.dumps(record)}\n' for record in records))
 
 
 class PlainLines:

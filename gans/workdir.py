@@ -1,6 +1,6 @@
 """The folder of a run: it says by itself what was trained, and is never taken from somebody else's files.
 
-    config.json   checkpoints/   damaged/   events/   samples/   losses.png   eval.jsonl   lock
+    config.json   checkpoints/   damaged/   events/   samples/   losses.png   eval.jsonl   starts.jsonl   lock
 """
 from collections.abc import Iterator
 import contextlib

@@ -25,6 +25,18 @@ def config():
   return config
 
 
+@pytest.fixture(scope='session')
+def digits_run(tmp_path_factory):
+  """The workdir of a finished run of four steps on labelled digits of 8x8 pixels; tests only read it."""
+  config = wgan_gp.get_config('test')
+  config.dataset.image_size, config.num_steps, config.sample_every, config.log_every = 8, 4, 2, 2
+  config.generator = {'family': 'mlp', 'hidden': (8,), 'norm': 'batch', 'label_dim': 2}
+  config.critic = {'family': 'mlp', 'hidden': (8,), 'norm': 'layer'}
+  path = tmp_path_factory.mktemp('runs') / 'digits'
+  train.train(config, path)
+  return path
+
+
 def save_untrained(path, config, spec, scores: dict):
   """Makes the workdir of a run on data of a Spec, which need not exist, with a checkpoint {step: score or None} each.
 

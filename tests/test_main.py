@@ -36,6 +36,8 @@ def run(*arguments, timeout=120):
     (['--mode=sample', '--eval.seed=1'], '--eval.seed: is of --mode=evaluate'),
     (['--config=configs/wgan_gp.py', '--sample.num=3'], '--sample.num: is of --mode=sample'),
     (['--mode=sample', '--sample.num=0'], '--sample.num=0'),
+    (['--mode=report'], 'not the folder of a run'),
+    (['--mode=export', '--sample.num=3'], 'is of --mode=sample or interpolate or nearest'),
 ])
 def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   result = run(*arguments, f'--workdir={tmp_path / "run"}', timeout=20)

@@ -20,6 +20,7 @@ CLASSES = {'classifier_score': 'max'}
 STACKED = {'modes': 'max', 'mode_kl': 'min'}
 POINTS = {'sliced_wasserstein': 'min'}
 MIXTURES = {'modes': 'max', 'high_quality': 'max', 'reverse_kl': 'min'}
+MODES = IMAGES | CLASSES | STACKED | POINTS | MIXTURES
 
 
 class Evaluation(NamedTuple):

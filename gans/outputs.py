@@ -1,0 +1,37 @@
+"""Where the modes that show a trained generator write, and what they refuse alike."""
+from collections.abc import Iterator
+import contextlib
+
+from etils import epath
+
+from gans.errors import UserError
+
+
+def choose(path, out, own: str) -> epath.Path:
+  """Returns the place that --sample.out names, where nothing may be yet, or else a mode's `own` one in the workdir."""
+  if out is None:
+    return epath.Path(path).expanduser() / own
+  target = epath.Path(out).expanduser()
+  refuse_existing(target)
+  return target
+
+
+def refuse_existing(target: epath.Path):
+  """Raises UserError where there is anything already."""
+  if target.exists():
+    raise UserError(f'--sample.out={target} exists; give another name, or remove it')
+
+
+@contextlib.contextmanager
+def explained(target: epath.Path) -> Iterator[None]:
+  """Turns an error of the disk into a UserError that names the target."""
+  try:
+    yield
+  except OSError as error:
+    raise UserError(f'--sample.out={target} cannot be written: {error.strerror or error}') from error
+
+
+def refuse_points(mode: str, path, shape: tuple[int, ...]):
+  """Raises UserError where a model makes points of `shape` (D,), which --mode=`mode` cannot show."""
+  if len(shape) == 1:
+    raise UserError(f'--mode={mode}: {path} makes points in {shape[0]} dimensions; expected a model that makes images')

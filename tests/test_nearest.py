@@ -1,0 +1,70 @@
+"""Nearest training images: the search, leaving one out, and what --mode=nearest tells of a generator that copies."""
+import numpy as np
+import pytest
+
+from gans import nearest, pictures
+from gans.errors import UserError
+from tests.conftest import ROOT
+
+PIXELS = nearest.Look(lambda images: images, 1.0, 'Euclidean')
+
+
+def test_the_search_is_that_of_all_pairs_whatever_the_chunks(monkeypatch):
+  queries, examples = np.split(np.random.default_rng(0).integers(0, 256, (60, 3, 3, 1), np.uint8), [10])
+  pairs = np.linalg.norm((queries[:, None] - examples[None].astype(float)).reshape(10, 50, -1), axis=-1)
+  for chunk in (7, 50, 100):
+    monkeypatch.setattr(nearest, 'CHUNK', chunk)
+    distances, indices = nearest.nearest(queries, examples, 4)
+    np.testing.assert_array_equal(indices, np.argsort(pairs, axis=1)[:, :4])
+    np.testing.assert_allclose(distances, np.sort(pairs, axis=1)[:, :4], rtol=1e-5)
+
+
+def test_an_example_is_not_its_own_neighbour_nor_is_its_mirror_image():
+  examples = np.array([[0.0], [1], [10], [10]])
+  own = np.arange(4)
+  np.testing.assert_allclose(nearest.nearest_others(examples, own, examples, 4), [1, 1, 0, 0])
+  mirrored = np.concatenate([examples, examples + 0.1])
+  np.testing.assert_allclose(nearest.nearest_others(examples, own, mirrored, 4), [1, 0.9, 0, 0], atol=1e-5)
+
+
+def test_copies_are_at_no_distance_and_found_mirrored_too():
+  real = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), np.uint8)
+  copies = real[[3, 5], :, ::-1]
+  indices, found = nearest.measure(copies, nearest.with_mirrored(real), 40, PIXELS)
+  assert indices[:, 0].tolist() == [43, 45]
+  np.testing.assert_allclose(found.samples, 0, atol=1e-3)
+  assert found.real.min() > 50 and len(found.real) == 40
+  assert 'samples are 0.00 times as far' in nearest.describe(found, 40, PIXELS)
+
+
+def test_neighbours_stand_beside_their_sample():
+  samples = np.array([1, 2], np.uint8).reshape(2, 1, 1, 1)
+  neighbours = np.array([[3, 4], [5, 6]], np.uint8).reshape(2, 2, 1, 1, 1)
+  np.testing.assert_array_equal(nearest.beside(samples, neighbours)[..., 0], [[1, 255, 255, 3, 4], [2, 255, 255, 5, 6]])
+
+
+def test_a_run_is_shown_beside_its_data(digits_run, tmp_path, capsys):
+  found = nearest.show(digits_run, num=5, labels=['1', '2'], out=tmp_path / 'near.png')
+  assert found.samples.shape == found.real.shape == (1000,)
+  assert pictures.read(tmp_path / 'near.png').shape == (5 * 8, 8 * 8 + 2, 1)
+  output = capsys.readouterr().out
+  assert '5000 training images (root mean square over the pixels, of 255)' in output
+  assert f'median {np.median(found.samples):.4g}' in output and f'median {np.median(found.real):.4g}' in output
+  assert 0 < found.real.min() < np.median(found.real) < np.median(found.samples) < 255  # four steps taught it nothing
+
+
+def test_points_are_refused():
+  with pytest.raises(UserError, match='--mode=nearest: .* makes points in 2 dimensions'):
+    nearest.show(ROOT / 'tests' / 'workdirs' / 'layout_2')
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ({'labels': ['-1']}, 'labels: there is -1 among them'),
+    ({'features': 'points'}, "eval.features='points': mnist_5k has images"),
+    ({'features': 'inception'}, "eval.features='inception' takes eval.weights"),
+    ({'out': 'near.jpg'}, '--sample.out=near.jpg: expected NAME.png'),
+    ({'out': 'README.md'}, '--sample.out=README.md exists'),
+])
+def test_what_cannot_be_shown_is_named(digits_run, arguments, message):
+  with pytest.raises(UserError, match=message):
+    nearest.show(digits_run, **arguments)
