@@ -22,6 +22,7 @@ DATA_DIR = flags.DEFINE_string('data_dir', '', "Where TFDS has its data sets; ''
 VARIANT = flags.DEFINE_string('variant', '', 'Variant of the config, such as narrow or paper.')
 SEEDS = flags.DEFINE_integer('seeds', None, 'Seeds; ten of 2-D data, three of images unless given.', lower_bound=2)
 STEPS = flags.DEFINE_integer('steps', 0, "Steps; 0: the config's.")
+SECONDS = flags.DEFINE_integer('seconds', 0, "Equal time of the six GANs; 0: what the slowest took for --steps.")
 WRITE = flags.DEFINE_string('write', '', 'Folder for results.md, such as docs; empty: print only.')
 
 SYSTEMS = ('gan', 'dcgan', 'wgan', 'wgan_gp', 'cgan', 'acgan')
@@ -91,18 +92,18 @@ def stacked(dataset: str) -> str:
 
 
 def systems(dataset: str) -> str:
-  """Six GANs: after equal generator steps, and after as many steps as fit into the time of the slowest of them."""
+  """Six GANs: after equal generator steps, and after as many as each takes in equal time."""
   speeds, cells = {}, {}
   for name in SYSTEMS:
     config = make_config(name, dataset, seeds=3)
     record = run(config, f'{dataset}_{name}_{config.num_steps}')
     speeds[name] = speed(pathlib.Path(WORKDIR.value) / f'{dataset}_{name}_{config.num_steps}')
     cells[name] = mean_and_error(values(record, 'frechet_distance'), 1)
-  seconds, rows = config.num_steps / min(speeds.values()), []
+  seconds, rows = SECONDS.value or config.num_steps / min(speeds.values()), []
   for name in SYSTEMS:
     longer = make_config(name, dataset, seeds=3)
     longer.num_steps = longer.sample_every = longer.checkpoint_every = round(seconds * speeds[name])
-    record = run(longer, f'{dataset}_{name}_{longer.num_steps}')  # that of the slowest is there already
+    record = run(longer, f'{dataset}_{name}_{longer.num_steps}')  # the slowest's may be there already
     rows.append(f'{name} | {cells[name]} | {mean_and_error(values(record, "frechet_distance"), 1)} '
                 f'| {longer.num_steps} | {speeds[name]:.3g}')
   return table(config, record, [f'Frechet distance, {config.num_steps} steps', f'Frechet distance, {seconds:.0f} s',
