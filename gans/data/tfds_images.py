@@ -37,9 +37,10 @@ def load(config) -> Dataset:
   num_classes = features['label'].num_classes if 'label' in features else 0
   crop = _cropper(config.crop, features)
   fit = lambda examples: [images.fit(crop(example), config.image_size) for example in examples]
-  shape = (len(source), *fit([source[0]])[0].shape)
+  read = _reader(config, source, fit)
+  shape = (len(source), *read([0])[0].shape)
   if is_too_large(config, shape):
-    return _on_disk(tfds, builder, config, source, fit, shape, num_classes)
+    return _on_disk(tfds, builder, config, read, shape, num_classes)
   chunks = (source.__getitems__(list(range(i, min(i + READ, len(source))))) for i in range(0, len(source), READ))
   fitted, labels = [], []
   with tqdm.tqdm(total=len(source), desc=f'reading {config.name}', unit=' images', disable=None) as progress:
@@ -50,19 +51,24 @@ def load(config) -> Dataset:
   return Dataset(np.stack(fitted), np.asarray(labels, np.int32), num_classes)
 
 
-def _on_disk(tfds, builder, config, source, fit: Callable, shape: tuple, num_classes: int) -> Dataset:
-  """Returns the images as examples of `source` to be read and `fit` at each use; only the labels are read at once."""
-  written = (builder.data_path / 'dataset_info.json').stat().mtime
-  key = str(builder.data_path), written, config.split, config.crop, shape
-
+def _reader(config, source, fit: Callable) -> Callable:
+  """Returns read(positions) -> images, which reads and fits examples; it raises UserError for one that is damaged."""
   def read(positions: list[int]) -> list[np.ndarray]:
     try:
       return fit(source.__getitems__(positions))
-    except (OSError, ValueError, RuntimeError, IndexError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
       if len(positions) > 1:  # one by one, to name it
         return [image for position in positions for image in read([position])]
-      raise UserError(f'dataset.name={config.name!r}: example {positions[0]} in {builder.data_path} cannot be read: '
+      raise UserError(f'dataset.name={config.name!r}: example {positions[0]} of {config.split!r} cannot be read: '
                       f'{error}; prepare the data set anew') from error
+
+  return read
+
+
+def _on_disk(tfds, builder, config, read: Callable, shape: tuple, num_classes: int) -> Dataset:
+  """Returns the images as examples to be read at each use; only the labels are read at once, and kept."""
+  written = (builder.data_path / 'dataset_info.json').stat().mtime
+  key = str(builder.data_path), written, config.split, config.crop, shape
 
   def read_labels() -> dict[str, np.ndarray]:
     bare = builder.as_data_source(split=config.split, decoders={'image': tfds.decode.SkipDecoding()})
@@ -71,7 +77,7 @@ def _on_disk(tfds, builder, config, source, fit: Callable, shape: tuple, num_cla
     chunks = (bare.__getitems__(list(range(start, min(start + READ, len(bare))))) for start in starts)
     return {'labels': np.array([example['label'] for chunk in chunks for example in chunk], np.int32)}
 
-  labels = cache.arrays('labels', key, read_labels)['labels'] if num_classes else np.zeros(len(source), np.int32)
+  labels = cache.arrays('labels', key, read_labels)['labels'] if num_classes else np.zeros(shape[0], np.int32)
   return Dataset(OnDisk(shape, cache.digest(key), read), labels, num_classes)
 
 
