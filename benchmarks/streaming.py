@@ -3,8 +3,10 @@
     python -m benchmarks.streaming --write=docs       # --sizes=0.1,1,10 --folder=/tmp/streaming: 2 GB of disk
 
 Makes artificial TFDS data sets (array_record of JPEG files, 64x64 in colour) of so many GB as uint8. Each is then read
-in processes of their own: `read` takes the blocks and does nothing with them, `train` takes steps of a GAN.
+in processes of their own, which take the blocks and do nothing with them, or take steps of a GAN. A processor's time
+for an image is given too, as other work on the machine alters it less.
 """
+import importlib
 import io
 import json
 import os
@@ -20,18 +22,18 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import page
-from configs import gan, wgan_gp_celeba
 from gans import data, feed, sharding, train
 
 SIZES = flags.DEFINE_list('sizes', ['0.1', '1', '10'], 'GB of the data sets, as uint8.')
 FOLDER = flags.DEFINE_string('folder', '/tmp/streaming', 'Where the data sets are made, and kept for the next time.')
 IN_MEMORY = flags.DEFINE_float('in_memory', 1, 'GB up to which a data set is also read whole.')
+MODELS = flags.DEFINE_list('models', ['gan', 'wgan_gp_celeba'], 'Configs to train.')
 SECONDS = flags.DEFINE_float('seconds', 30, 'Length of a measurement, about.')
 WRITE = flags.DEFINE_string('write', '', 'Folder of streaming.md, such as docs; empty: print only.')
 CHILD = flags.DEFINE_string('child', '', 'Of the processes that this one starts: what to do, as JSON.')
 
 SIDE, DISTINCT = 64, 5000
-MODELS = {'gan': gan, 'wgan_gp_celeba': wgan_gp_celeba}
+WARMING = 2  # calls that are not timed: the first compiles, and the second finds its block ready
 
 
 def make_data(gigabytes: float) -> str:
@@ -72,15 +74,15 @@ def jpeg(seed: int) -> bytes:
 
 def make_config(name: str, model: str, device_bytes: int):
   """Returns a config of a model at 64x64 pixels on one of these data sets."""
-  config = MODELS[model].get_config()
+  config = importlib.import_module(f'configs.{model}').get_config()
   config.dataset.update({'name': name, 'data_dir': FOLDER.value, 'image_size': SIDE, 'device_bytes': device_bytes})
   config.num_steps, config.log_every = 10 ** 6, 10 if model != 'gan' else 50
   return config
 
 
 def measure(name: str, model: str, device_bytes: int) -> dict:
-  """Reads, or with a model trains, for --seconds; returns {'images/s', 'MiB' at the peak, 'start' in seconds}."""
-  config, begin = make_config(name, model or 'gan', device_bytes), time.perf_counter()
+  """Reads, or with a model trains, for --seconds: {'images/s', 'ms' of a core an image, 'MiB' at the peak}."""
+  config = make_config(name, model or 'gan', device_bytes)
   dataset = data.load(config.dataset)
   config, mesh = feed.shorten_calls(config, dataset), sharding.make_mesh(config.batch_size)
   pick = lambda step: train.step_indices(config, step, len(dataset.images))
@@ -88,21 +90,20 @@ def measure(name: str, model: str, device_bytes: int) -> dict:
     experiment = train.build(config, dataset.spec)
     state = train.create_state(config, experiment, dataset.spec, mesh)
     train_steps = train.build_train_steps(config, experiment, mesh)
-  loaded, step, start, end = time.perf_counter(), 0, None, None
+  calls, start = 0, (time.perf_counter(), time.process_time())
   with feed.open_feed(config, dataset, mesh, 0, pick) as take:
-    while end is None or time.perf_counter() < end:
-      fed = take(step)
+    while calls <= WARMING or time.perf_counter() < start[0] + SECONDS.value:
+      fed = take(calls * config.log_every)
       if model:
         state, fed = train_steps(state, *fed, config.log_every)
       jax.block_until_ready(fed)
-      step += config.log_every
-      if step == 2 * config.log_every:  # compiled, and what was read ahead is used up
-        start = time.perf_counter()
-        end = start + SECONDS.value
-    seconds = time.perf_counter() - start
-  images = (step - 2 * config.log_every) * config.n_critic * config.batch_size
-  return {'images/s': images / seconds, 'MiB': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 10,
-          'start': loaded - begin}
+      calls += 1
+      if calls == WARMING:
+        start = time.perf_counter(), time.process_time()
+    seconds, busy = time.perf_counter() - start[0], time.process_time() - start[1]
+  images = (calls - WARMING) * config.log_every * config.n_critic * config.batch_size
+  return {'images/s': images / seconds, 'ms': 1000 * busy / images,
+          'MiB': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 10}
 
 
 def measure_apart(**what) -> dict:
@@ -115,7 +116,7 @@ def measure_apart(**what) -> dict:
 
 def table(rows: list[list[str]]) -> str:
   """A Markdown table of all measurements."""
-  columns = ('GB as uint8', 'images', 'GB on disk', 'work', 'data', 'images/s', 'peak memory', 'until it is open')
+  columns = ('GB as uint8', 'images', 'GB on disk', 'work', 'data', 'images/s', 'core ms/image', 'peak memory')
   return '\n'.join(f'| {" | ".join(row)} |' for row in [columns, ['---'] * len(columns), *rows])
 
 
@@ -129,15 +130,16 @@ def main(argv):
     name = make_data(size)
     images = int(name.split('_')[1])
     on_disk = sum(path.stat().st_size for path in pathlib.Path(FOLDER.value, name).rglob('*') if path.is_file())
-    for model in ('', *MODELS):
+    for model in ('', *MODELS.value):
       for kind, device_bytes in (('streamed', 0), ('in memory', 2 ** 40)):
         if kind == 'in memory' and (size > IN_MEMORY.value or not model):
           continue
         found = measure_apart(name=name, model=model, device_bytes=device_bytes)
         rows.append([f'{size:g}', f'{images:,}', f'{on_disk / 1e9:.2g}', model or 'reading alone', kind,
-                     f'{found["images/s"]:.0f}', f'{found["MiB"]:.0f} MiB', f'{found["start"]:.1f} s'])
+                     f'{found["images/s"]:.0f}', f'{found["ms"]:.2f}', f'{found["MiB"]:.0f} MiB'])
         print(' | '.join(rows[-1]), flush=True)
-  text = f'{page.command()} on {page.machine()}, {os.cpu_count()} threads that decode.\n\n{table(rows)}'
+  text = (f'{page.command()} on {page.machine()}; {os.cpu_count()} threads that decode; load of the machine at the end '
+          f'{os.getloadavg()[1]:.1f}.\n\n{table(rows)}')
   print(text)
   if WRITE.value:
     page.write_section(pathlib.Path(WRITE.value) / 'streaming.md', 'Measured', text)
