@@ -29,7 +29,8 @@ class Judge(NamedTuple):
 def load_mnist(split: str) -> data.Dataset:
   """Loads a split of the full MNIST from TFDS."""
   return data.load(ml_collections.ConfigDict(
-      {'name': 'mnist', 'data_dir': DATA_DIR.value, 'split': split, 'image_size': 28, 'crop': ''}))
+      {'name': 'mnist', 'data_dir': DATA_DIR.value, 'split': split, 'image_size': 28, 'crop': '',
+       'device_bytes': 2**30}))
 
 
 def make_judge(train_set: data.Dataset) -> Judge:

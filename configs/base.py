@@ -50,6 +50,11 @@ def get_config() -> ml_collections.ConfigDict:
           'crop': '',
           # Whether every second image is mirrored, at random.
           'flip': False,
+          # A data set of more bytes than this, as uint8 of image_size, is streamed from disk instead of being held in
+          # memory and on the device whole; 0: whatever its size. See docs/streaming.md.
+          'device_bytes': 2 * 2**30,
+          # Threads that read and decode what is streamed; 0: one a core.
+          'workers': 0,
       },
       'eval': {
           # What samples are compared by: 'classifier', trained on the labelled data set itself; 'inception', whose

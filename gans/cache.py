@@ -25,7 +25,7 @@ def keep_compilations():
 
 def arrays(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
   """Returns make()'s named arrays, kept for the next time under `kind` and all that they depend on, `key`."""
-  path = home() / kind / f'{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.npz'
+  path = home() / kind / f'{digest(key)}.npz'
   damaged = (ValueError, EOFError, zipfile.BadZipFile)
   # There is never a pickle in it: NumPy refuses those, as a ValueError, unless told otherwise.
   with contextlib.suppress(OSError, *damaged), np.load(path) as kept:
@@ -39,6 +39,11 @@ def arrays(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]]) -> 
   except OSError as error:
     print(f'{path} cannot be written: {error.strerror or error}; what it would keep is made anew next time')
   return made
+
+
+def digest(key: tuple) -> str:
+  """Tells keys apart by what they print as."""
+  return hashlib.sha256(repr(key).encode()).hexdigest()[:32]
 
 
 def fingerprint(*parts: np.ndarray) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from gans import data, outputs, pictures, sampling, trained, workdir
 from gans import sample as sampled
+from gans.data.dataset import OnDisk
 from gans.errors import UserError
 from gans.evaluation import evaluator
 from gans.evaluation import features as features_of
@@ -104,9 +105,16 @@ def measure(samples: np.ndarray, real: np.ndarray, num_own: int, look: Look):
   return indices, Distances(distances[:, 0] * look.scale, others * look.scale)
 
 
-def with_mirrored(images: np.ndarray) -> np.ndarray:
+def with_mirrored(images: np.ndarray | OnDisk) -> np.ndarray | OnDisk:
   """Appends the mirror images to images [N,H,W,C]: [2*N,H,W,C]."""
-  return np.concatenate([images, images[:, :, ::-1]])
+  if not isinstance(images, OnDisk):
+    return np.concatenate([images, images[:, :, ::-1]])
+
+  def read(positions: list[int]) -> list[np.ndarray]:
+    found = images[np.array(positions) % len(images)]
+    return [image[:, ::-1] if at >= len(images) else image for at, image in zip(positions, found)]
+
+  return OnDisk((2 * len(images), *images.shape[1:]), f'{images.key} mirrored', read)
 
 
 def nearest(queries: np.ndarray, examples: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,8 @@
 That is all a step needs to run on any number of devices: `jax.jit` puts the sums over the batch together (batch
 norm's and the losses' too), so that the same config gives the same run on one device or on many.
 """
+from collections.abc import Iterable
+
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
@@ -28,3 +30,10 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def over_batch(mesh: Mesh, axis: int) -> NamedSharding:
   """The array cut along `axis`, its batch axis."""
   return NamedSharding(mesh, PartitionSpec(*[None] * axis, 'data'))
+
+
+def share(mesh: Mesh, batch_size: int, devices: Iterable) -> np.ndarray:
+  """The positions in a batch that `devices` hold, such as those of one process (mesh.local_devices), in their order."""
+  spans = over_batch(mesh, 0).devices_indices_map((batch_size,))
+  held = {spans[device][0].indices(batch_size) for device in devices}
+  return np.concatenate([np.arange(*span) for span in sorted(held)])

@@ -18,6 +18,7 @@ from gans.data import dataset as datasets
 from gans.data import order
 from gans.errors import UserError
 from gans.evaluation import evaluator
+from gans.feed import open_feed, shorten_calls
 from gans.report import Reporter
 from gans.train_step import Algorithm, make_train_step, make_train_steps
 
@@ -44,7 +45,7 @@ def train(config, path) -> states.GANState:
   mesh = sharding.make_mesh(config.batch_size)
   dataset = data.load(config.dataset)
   validate.check_data(config, dataset)
-  settled = evaluator.settle(config, dataset)
+  settled = shorten_calls(evaluator.settle(config, dataset), dataset)
   if config.eval_every and not settled.eval_every:
     print(f'no evaluation: it takes some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
   experiment = build(config, dataset.spec)
@@ -59,14 +60,15 @@ def train(config, path) -> states.GANState:
     with Reporter(workdir, config.num_steps, start) as reporter:
       if start:
         reporter.say(f'going on at step {start} of {config.num_steps}')
-      with interrupt.watched() as received:
-        state = run_steps(settled, experiment, dataset, mesh, state, manager, reporter, received)
+      pick = lambda step: step_indices(settled, step, len(dataset.images))
+      with interrupt.watched() as received, open_feed(settled, dataset, mesh, start, pick) as take:
+        state = run_steps(settled, experiment, dataset, mesh, take, state, manager, reporter, received)
   print_results(workdir)
   return state
 
 
-def run_steps(config, experiment, dataset, mesh, state, manager, reporter, received) -> states.GANState:
-  """Takes the steps that are left, reporting and saving at the config's intervals and at the end.
+def run_steps(config, experiment, dataset, mesh, take, state, manager, reporter, received) -> states.GANState:
+  """Takes the steps that are left on what open_feed gives, reporting and saving at the config's intervals.
 
   Raises:
     SystemExit: a signal was received(); the state is saved then, and the exit code is 128 and its number.
@@ -74,12 +76,9 @@ def run_steps(config, experiment, dataset, mesh, state, manager, reporter, recei
   train_steps = build_train_steps(config, experiment, mesh)
   sample = sampling.make_sampler(experiment.generator)
   show, measure = (make(config, dataset, sample, reporter) for make in (make_show, make_measure))
-  arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
   for call, (step, stop) in enumerate(calls(int(state.step), config)):
     with reporter.trace(config.profile and call == 1):  # the first call compiles
-      indices = step_indices(config, step, len(dataset.images))
-      indices = jax.device_put(indices, sharding.over_batch(mesh, indices.ndim - 1))
-      state, metrics = train_steps(state, arrays, indices, stop - step)
+      state, metrics = train_steps(state, *take(step), stop - step)
       if call == 0:  # compiled; the steps run on while this is written
         reporter.started(config, state)
       health.check_finite(step, metrics, stop - step, state)

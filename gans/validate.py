@@ -15,6 +15,8 @@ def check_config(config):
   _expect(config, 'eval_every', config.eval_every >= 0, 'a whole number of at least 0')
   for field, least in (('num_samples', 2), ('classifier_steps', 1), ('seed', 0)):
     _expect(config, f'eval.{field}', config.eval[field] >= least, f'a whole number of at least {least}')
+  for field in ('device_bytes', 'workers'):
+    _expect(config, f'dataset.{field}', config.dataset[field] >= 0, 'a whole number of at least 0')
   _expect(config, 'gp_weight', 0 <= config.gp_weight < float('inf'), 'a number of at least 0')
   _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
   if 'loss' in config:

@@ -19,10 +19,10 @@ VERSION = 3  # of the layout above
 # The fields that came with a layout, and what runs of earlier ones did.
 ADDED = {2: {'num_seeds': 1, 'eval_every': 0, 'eval': {
     'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
-         3: {}}
+         3: {'dataset': {'device_bytes': 2 * 2**30, 'workers': 0}}}
 # What a run may change when it goes on: none of these alters a step.
 MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights', 'profile',
-              'dataset.data_dir')
+              'dataset.data_dir', 'dataset.device_bytes', 'dataset.workers')
 
 
 def open_workdir(path, config, spec) -> epath.Path:

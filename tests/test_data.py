@@ -14,7 +14,7 @@ from gans.errors import UserError
 
 def ask(name, **fields):
   return ml_collections.ConfigDict(
-      {'name': name, 'data_dir': '', 'split': 'train', 'image_size': 28, 'crop': '', **fields})
+      {'name': name, 'data_dir': '', 'split': 'train', 'image_size': 28, 'crop': '', 'device_bytes': 2**30, **fields})
 
 
 def test_mnist_5k_has_500_of_each_digit():
@@ -75,36 +75,6 @@ def test_ring_has_eight_tight_modes():
   centres = np.stack([points.images[points.labels == k].mean(0) for k in range(8)])
   np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 2 / 1.414, rtol=1e-3)
   assert points.images[points.labels == 0].std() < 2
-
-
-@pytest.fixture(scope='module')
-def tfds_dir(tmp_path_factory):
-  """A folder with a real TFDS data set in it, prepared as array_record: 23 images of differing sizes."""
-  import tensorflow_datasets as tfds
-
-  class Blobs(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    VERSION = tfds.core.Version('1.0.0')
-
-    def _info(self):
-      features = tfds.features.FeaturesDict({
-          'image': tfds.features.Image(), 'label': tfds.features.ClassLabel(names=['dark', 'light']),
-          'head': tfds.features.BBoxFeature()})
-      return tfds.core.DatasetInfo(builder=self, features=features)
-
-    def _split_generators(self, dl_manager):
-      return {'train': self._generate_examples()}
-
-    def _generate_examples(self):
-      for i in range(23):
-        image = np.full((10 + i, 12, 3), 10 * i, np.uint8)
-        image[:5, :6] = 255
-        head = tfds.features.BBox(ymin=0.0, xmin=0.0, ymax=5 / (10 + i), xmax=0.5)
-        yield i, {'image': image, 'label': int(i > 11), 'head': head}
-
-  folder = tmp_path_factory.mktemp('tfds')
-  Blobs.name = 'blobs'
-  Blobs(data_dir=folder, file_format='array_record').download_and_prepare()
-  return str(folder)
 
 
 def test_tfds_data_set_is_read_and_fitted(tfds_dir):

@@ -19,7 +19,7 @@ def cache(tmp_path_factory, monkeypatch):
 
 
 def ask(path, size=8):
-  return ml_collections.ConfigDict({'name': 'folder', 'path': str(path), 'image_size': size})
+  return ml_collections.ConfigDict({'name': 'folder', 'path': str(path), 'image_size': size, 'device_bytes': 2**30})
 
 
 def fill(path, count, mode='RGB', start=0):

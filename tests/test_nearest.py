@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from gans import nearest, pictures
+from gans.data.dataset import OnDisk
 from gans.errors import UserError
 from tests.conftest import ROOT
 
@@ -27,9 +28,13 @@ def test_an_example_is_not_its_own_neighbour_nor_is_its_mirror_image():
   np.testing.assert_allclose(nearest.nearest_others(examples, own, mirrored, 4), [1, 0.9, 0, 0], atol=1e-5)
 
 
-def test_copies_are_at_no_distance_and_found_mirrored_too():
+@pytest.mark.parametrize('streamed', [False, True])
+def test_copies_are_at_no_distance_and_found_mirrored_too(streamed):
   real = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), np.uint8)
   copies = real[[3, 5], :, ::-1]
+  if streamed:
+    in_memory, real = real, OnDisk(real.shape, '', lambda positions: list(in_memory[positions]))
+    np.testing.assert_array_equal(nearest.with_mirrored(real)[[[43, 5]]], [[copies[0], in_memory[5]]])
   indices, found = nearest.measure(copies, nearest.with_mirrored(real), 40, PIXELS)
   assert indices[:, 0].tolist() == [43, 45]
   np.testing.assert_allclose(found.samples, 0, atol=1e-3)

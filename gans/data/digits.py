@@ -28,7 +28,8 @@ def _read() -> tuple[np.ndarray, np.ndarray]:
 def load_stacked(config) -> Dataset:
   """Returns [128000, S, S, 3] uint8; the label of a triple is its three digits read as a number, 0 to 999."""
   if config.name == 'stacked_mnist':
-    digits = tfds_images.load(ml_collections.ConfigDict({**config.to_dict(), 'name': 'mnist'}))
+    digits = tfds_images.load(ml_collections.ConfigDict(
+        {**config.to_dict(), 'name': 'mnist', 'device_bytes': 2**30}))
   else:
     digits = load(config)
   triples = np.random.default_rng(0).integers(len(digits.images), size=(NUM_TRIPLES, 3))

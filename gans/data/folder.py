@@ -1,9 +1,11 @@
 """A user's own images: every image file below a folder, whatever its format, size or mode.
 
 First-level subfolders are labels where all images lie in two or more of them. Decoded once, in parallel, and kept in
-~/.cache/gans (or $XDG_CACHE_HOME/gans) until a file changes.
+~/.cache/gans (or $XDG_CACHE_HOME/gans) until a file changes; of a folder too large for that, what each file is is kept.
 """
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+import itertools
 import os
 import pathlib
 
@@ -13,7 +15,7 @@ import tqdm
 
 from gans import cache
 from gans.data import images
-from gans.data.dataset import Dataset
+from gans.data.dataset import Dataset, OnDisk, is_too_large
 from gans.errors import UserError
 
 # Whatever a file's name says, no other decoder sees it: that of EPS would start a program, Ghostscript.
@@ -21,10 +23,13 @@ FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.gif', '.bmp', '.tif', '.tiff')
 MAX_UNREADABLE = 0.1  # share of the files; more, and the folder is refused
 SHOWN = 10  # unreadable files listed by name
+AHEAD = 10_000  # files that are looked at at once
 
 
 def load(config) -> Dataset:
   """Reads every image below config.path as [N,S,S,C] uint8, S = config.image_size; C is 1 where all are grey, else 3.
+
+  Where that is more than config.device_bytes, with C taken as 3, the images stay on disk; each has been decoded once.
 
   Raises:
     UserError: no folder, fewer than two images, or more than MAX_UNREADABLE of them cannot be read.
@@ -35,8 +40,10 @@ def load(config) -> Dataset:
   paths = find_images(root)
   if len(paths) < 2:
     raise UserError(f'dataset.path={config.path!r} holds {len(paths)} images ({", ".join(SUFFIXES)}): expected 2')
-  decoded = cache.arrays('folders', _as_they_are(root, paths, config.image_size),
-                         lambda: _decode_all(root, paths, config.image_size))
+  key = _as_they_are(root, paths, config.image_size)
+  if is_too_large(config, (len(paths), config.image_size, config.image_size, 3)):
+    return _on_disk(root, paths, config.image_size, key)
+  decoded = cache.arrays('folders', key, lambda: _decode_all(root, paths, config.image_size))
   return Dataset(decoded['images'], decoded['labels'], int(decoded['num_classes']))
 
 
@@ -55,21 +62,63 @@ def _as_they_are(root: pathlib.Path, paths: list[pathlib.Path], size: int) -> tu
 
 
 def _decode_all(root, paths, size: int) -> dict[str, np.ndarray]:
-  """Decodes the files with all cores: {'images', 'labels', 'num_classes'}."""
+  """Decodes the files: {'images', 'good', 'labels', 'num_classes'}."""
+  images, fields = _look_at_all(root, paths, lambda path: decode(path, size))
+  pixels = np.stack(images)
+  return {'images': pixels[..., :1] if is_grey(pixels) else pixels} | fields
+
+
+def _check_all(root, paths, size: int) -> dict[str, np.ndarray]:
+  """Decodes the files and keeps no pixels: {'channels', 'good', 'labels', 'num_classes'}."""
+  def look(path):
+    image = decode(path, size)
+    return image if isinstance(image, str) else is_grey(image)
+
+  greys, fields = _look_at_all(root, paths, look)
+  return {'channels': np.array(1 if all(greys) else 3)} | fields
+
+
+def _look_at_all(root, paths, look: Callable) -> tuple[list, dict[str, np.ndarray]]:
+  """Calls look(path) -> what to keep, or an error as str, with all cores; leaves out what cannot be read.
+
+  Returns what there is to keep, and the arrays {'good', 'labels', 'num_classes'}; 'good' are positions in `paths`.
+  """
+  chunks = (paths[i:i + AHEAD] for i in range(0, len(paths), AHEAD))
   with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes outside the interpreter's lock
-    results = list(tqdm.tqdm(pool.map(lambda path: decode(path, size), paths), total=len(paths), disable=None,
-                             desc=f'reading {root.name!r}', unit=' images'))
+    found = itertools.chain.from_iterable(pool.map(look, chunk) for chunk in chunks)
+    results = list(tqdm.tqdm(found, total=len(paths), disable=None, desc=f'reading {root.name!r}', unit=' images'))
   errors = {path: result for path, result in zip(paths, results) if isinstance(result, str)}
   _report_unreadable(root, errors, len(paths))
-  good = [path for path in paths if path not in errors]
-  pixels = np.stack([result for result in results if not isinstance(result, str)])
-  if (pixels == pixels[..., :1]).all():
-    pixels = pixels[..., :1]
-  labels, num_classes = folder_labels(root, good)
-  return {'images': pixels, 'labels': labels, 'num_classes': np.array(num_classes)}
+  good = [i for i, result in enumerate(results) if not isinstance(result, str)]
+  labels, num_classes = folder_labels(root, [paths[i] for i in good])
+  return [results[i] for i in good], {
+      'good': np.array(good), 'labels': labels, 'num_classes': np.array(num_classes)}
 
 
-def decode(path: pathlib.Path, size: int) -> np.ndarray | str:
+def _on_disk(root, paths, size: int, key: tuple) -> Dataset:
+  """Returns the images as files to be decoded at each use, the same ones with the same labels as _decode_all."""
+  checked = cache.arrays('folders', ('checked', *key), lambda: _check_all(root, paths, size))
+  files = [str(paths[i]) for i in checked['good']]
+  channels = int(checked['channels'])
+
+  def read(positions: list[int]) -> list[np.ndarray]:
+    images = {files[i]: decode(files[i], size) for i in positions}
+    for file, image in images.items():
+      if isinstance(image, str):
+        raise UserError(f'dataset.path: {file!r} could be read before and cannot be any more: {image!r}; restore it, '
+                        'and the same command goes on')
+    return [images[files[i]][..., :channels] for i in positions]
+
+  shape = (len(files), size, size, channels)
+  return Dataset(OnDisk(shape, cache.digest(key), read), checked['labels'], int(checked['num_classes']))
+
+
+def is_grey(pixels: np.ndarray) -> bool:
+  """Tells whether all channels of [...,C] are the same."""
+  return bool((pixels == pixels[..., :1]).all())
+
+
+def decode(path: pathlib.Path | str, size: int) -> np.ndarray | str:
   """Decodes one file to [size,size,3] uint8, or returns why it cannot be read; the first frame of an animation."""
   try:
     with Image.open(path, formats=FORMATS) as image:

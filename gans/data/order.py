@@ -20,4 +20,4 @@ def batch_indices(seed: int, start: int, count: int, batch_size: int, num_exampl
 
 @functools.lru_cache(maxsize=32)  # two epochs of some seeds
 def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
-  return np.random.default_rng((seed, epoch)).permutation(num_examples)
+  return np.random.default_rng((seed, epoch)).permutation(num_examples).astype(np.int32)

@@ -1,12 +1,14 @@
 """Any image data set of TensorFlow Datasets, through `tfds.data_source` (array_record; no TensorFlow in the loop)."""
+from collections.abc import Callable
 import socket
 
 from etils import epath
 import numpy as np
 import tqdm
 
+from gans import cache
 from gans.data import images
-from gans.data.dataset import Dataset
+from gans.data.dataset import Dataset, OnDisk, is_too_large
 from gans.errors import UserError
 
 CONNECT_SECONDS = 3
@@ -17,8 +19,8 @@ def load(config) -> Dataset:
   """Reads config.split of the TFDS data set config.name, prepared under config.data_dir ('' for TFDS's own place).
 
   Images become [N,S,S,C] uint8, S = config.image_size: the centre of the image, or of its bounding box in the feature
-  config.crop ('' for none). A 'label' feature becomes the labels. A data set that is not prepared yet is downloaded,
-  where there is a network.
+  config.crop ('' for none). A 'label' feature becomes the labels. Images of more than config.device_bytes stay on
+  disk. A data set that is not prepared yet is downloaded, where there is a network.
 
   Raises:
     UserError: unknown name or split, no images in it, or not prepared and no network.
@@ -34,14 +36,49 @@ def load(config) -> Dataset:
     raise UserError(f'dataset.split={config.split!r}: {config.name} has {sorted(builder.info.splits)}') from error
   num_classes = features['label'].num_classes if 'label' in features else 0
   crop = _cropper(config.crop, features)
+  fit = lambda examples: [images.fit(crop(example), config.image_size) for example in examples]
+  read = _reader(config, source, fit)
+  shape = (len(source), *read([0])[0].shape)
+  if is_too_large(config, shape):
+    return _on_disk(tfds, builder, config, read, shape, num_classes)
   chunks = (source.__getitems__(list(range(i, min(i + READ, len(source))))) for i in range(0, len(source), READ))
   fitted, labels = [], []
   with tqdm.tqdm(total=len(source), desc=f'reading {config.name}', unit=' images', disable=None) as progress:
     for chunk in chunks:
-      fitted += [images.fit(crop(example), config.image_size) for example in chunk]
+      fitted += fit(chunk)
       labels += [example['label'] if num_classes else 0 for example in chunk]
       progress.update(len(chunk))
   return Dataset(np.stack(fitted), np.asarray(labels, np.int32), num_classes)
+
+
+def _reader(config, source, fit: Callable) -> Callable:
+  """Returns read(positions) -> images, which reads and fits examples; it raises UserError for one that is damaged."""
+  def read(positions: list[int]) -> list[np.ndarray]:
+    try:
+      return fit(source.__getitems__(positions))
+    except (OSError, ValueError, RuntimeError) as error:
+      if len(positions) > 1:  # one by one, to name it
+        return [image for position in positions for image in read([position])]
+      raise UserError(f'dataset.name={config.name!r}: example {positions[0]} of {config.split!r} cannot be read: '
+                      f'{error}; prepare the data set anew') from error
+
+  return read
+
+
+def _on_disk(tfds, builder, config, read: Callable, shape: tuple, num_classes: int) -> Dataset:
+  """Returns the images as examples to be read at each use; only the labels are read at once, and kept."""
+  written = (builder.data_path / 'dataset_info.json').stat().mtime
+  key = str(builder.data_path), written, config.split, config.crop, shape
+
+  def read_labels() -> dict[str, np.ndarray]:
+    bare = builder.as_data_source(split=config.split, decoders={'image': tfds.decode.SkipDecoding()})
+    starts = tqdm.tqdm(range(0, len(bare), READ), desc=f'reading labels of {config.name}', unit_scale=READ,
+                       unit=' images', disable=None)
+    chunks = (bare.__getitems__(list(range(start, min(start + READ, len(bare))))) for start in starts)
+    return {'labels': np.array([example['label'] for chunk in chunks for example in chunk], np.int32)}
+
+  labels = cache.arrays('labels', key, read_labels)['labels'] if num_classes else np.zeros(shape[0], np.int32)
+  return Dataset(OnDisk(shape, cache.digest(key), read), labels, num_classes)
 
 
 def _cropper(feature: str, features):

@@ -8,7 +8,7 @@ import tqdm
 
 from gans import cache, data, health, sampling
 from gans.data import mixtures
-from gans.data.dataset import Spec
+from gans.data.dataset import Spec, evidence
 from gans.errors import UserError
 from gans.evaluation import checks, features, inception
 
@@ -45,7 +45,7 @@ def make_evaluate(config, dataset: data.Dataset, sample: Callable) -> Callable:
   def prepare():
     looking = features.BY_NAME[config.eval.features](config, dataset)
     picked = np.random.default_rng(seed).permutation(len(dataset.images))[:num]
-    key = (looking.name, looking.key, cache.fingerprint(dataset.images[picked]))
+    key = (looking.name, looking.key, cache.fingerprint(*evidence(dataset.images, picked)))
     draw = lambda part: dataset.images[picked[part]]
     real = cache.arrays('features', key, lambda: extract(looking, draw, len(picked)))
     label = np.resize(dataset.labels[picked], num)  # as often as in the data
