@@ -99,7 +99,8 @@ def make_show(config, dataset, sample, reporter):
   """Returns show(step, state), which draws samples of the same noise where due, and looks whether they differ."""
   label = grid_labels(config, dataset.spec)
   z = sampling.fixed_noise(config.seed, len(label), config.z_dim)
-  reporter.real(dataset.images[:len(label)])
+  first, = order.batch_indices(config.seed, 0, 1, len(label), len(dataset.images))  # many data sets are sorted by class
+  reporter.real(dataset.images[first])
   check_collapse = {seed: health.watch_collapse(dataset.images, len(label), reporter.say) for seed in seeds(config)}
 
   def show(step: int, state: states.GANState):
