@@ -15,6 +15,12 @@ _EVAL = [flags.DEFINE_string('eval.features', None, "'classifier', 'inception' o
          flags.DEFINE_string('eval.weights', None, "The file of 'inception'."),
          flags.DEFINE_integer('eval.num_samples', None, 'Samples to measure.', lower_bound=2),
          flags.DEFINE_integer('eval.seed', None, 'Of their noise.', lower_bound=0)]
+# Of several processes, see docs/several-devices.md; the last three are jax.distributed.initialize's.
+_DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'Whether this is one of several processes of the same command; '
+                                 'JAX finds the others on Cloud TPU and GKE, under SLURM and Open MPI.')
+_PROCESSES = [flags.DEFINE_string('coordinator_address', None, 'Where JAX does not: HOST:PORT of the first one.'),
+              flags.DEFINE_integer('num_processes', None, 'How many there are.', lower_bound=1),
+              flags.DEFINE_integer('process_id', None, 'The number of this one, from 0.', lower_bound=0)]
 
 
 def main(argv):
@@ -23,13 +29,15 @@ def main(argv):
   if not flags.FLAGS['verbosity'].present:
     # Orbax and CLU tell much, and print tracebacks of errors that are raised as well; --verbosity=0 lets them.
     logging.set_verbosity(logging.FATAL)
-  from gans import cache, evaluate, train  # here, so that a mistyped flag is answered at once
+  from gans import cache, evaluate, processes, train  # here, so that a mistyped flag is answered at once
   cache.keep_compilations()
   try:
+    if _DISTRIBUTED.value or _given(_PROCESSES):
+      processes.connect(**_given(_PROCESSES))
     if _MODE.value == 'train':
       train.train(_CONFIG.value, _WORKDIR.value)
     else:
-      evaluate.evaluate(_WORKDIR.value, {flag.name: flag.value for flag in _EVAL if flag.value is not None})
+      evaluate.evaluate(_WORKDIR.value, _given(_EVAL))
   except UserError as error:
     sys.exit(f'error: {error}')
 
@@ -54,13 +62,18 @@ def parse_flags(argv):
 def _check_mode():
   """Raises absl's error for a flag that is not of the mode, or one that the mode needs."""
   training, config = _MODE.value == 'train', flags.FLAGS['config'].present
-  given = [flag.name for flag in _EVAL if flag.value is not None]
+  given = list(_given(_EVAL))
   if given and training:
     raise flags.IllegalFlagValueError(f'flag --{given[0]}: is of --mode=evaluate; give --config.{given[0]} to train')
   if config and not training:
     raise flags.IllegalFlagValueError(f'flag --config: --mode={_MODE.value} takes the config of the workdir')
   if training and not config:
     raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')
+
+
+def _given(among: list) -> dict:
+  """Returns {name: value} of those flags that were given."""
+  return {flag.name: flag.value for flag in among if flag.value is not None}
 
 
 def _last_line(error: Exception) -> str:

@@ -1,4 +1,6 @@
 """--mode=evaluate: measures every checkpoint that a workdir keeps."""
+import jax
+
 from gans import disk, report, runs, sampling, workdir
 from gans.evaluation import evaluator
 
@@ -14,7 +16,7 @@ def evaluate(path, changes: dict) -> dict[int, evaluator.Evaluation]:
   with runs.open_run(path, changes) as run, disk.explained(run.workdir), workdir.locked(run.workdir):
     evaluator.check(run.config, run.dataset)
     measure = evaluator.make_evaluate(run.config, run.dataset, sampling.make_sampler(run.experiment.generator))
-    writer, found = None if changes else report.open_writer(run.workdir / 'events', first=True), {}
+    writer, found = None if changes else report.open_writer(run.workdir / 'events', first=not jax.process_index()), {}
     for step in run.manager.all_steps():
       print(f'evaluating step {step}')
       found[step] = measure(run.averages(step))

@@ -30,7 +30,7 @@ class Reporter:
     self.first = jax.process_index() == 0
     (workdir / 'samples').mkdir(parents=True, exist_ok=True)
     events = workdir / 'events'  # which a user may have deleted
-    self.history = read_scalars(events, PLOTTED, start) if start and events.exists() else {}
+    self.history = read_scalars(events, PLOTTED, start) if start and self.first and events.exists() else {}
     terminal = sys.stderr.isatty()
     self.bar = tqdm.tqdm(
         total=num_steps, initial=start, unit=' steps', disable=not self.first, file=None if terminal else PlainLines(),
@@ -86,8 +86,7 @@ class Reporter:
 
   def scores(self, step: int, evaluation):
     """Writes an evaluation.evaluator.Evaluation to TensorBoard and eval.jsonl, and shows it."""
-    if self.first:
-      write_scores(self.workdir, self.writer, step, evaluation, self.say)
+    write_scores(self.workdir, self.writer, step, evaluation, self.say)
     self.last_metrics = time.monotonic()  # the steps' speed is not that of their evaluation
 
   def plot_losses(self):
@@ -127,7 +126,12 @@ def open_writer(events: epath.Path, first: bool):
 
 
 def write_scores(workdir: epath.Path, writer, step: int, evaluation, say=print):
-  """Shows an evaluation.evaluator.Evaluation, writes it to eval.jsonl and, with a writer, to TensorBoard."""
+  """Shows an evaluation.evaluator.Evaluation, writes it to eval.jsonl and, with a writer, to TensorBoard.
+
+  The first process does: they all have the same.
+  """
+  if jax.process_index():
+    return
   say(describe_scores(step, evaluation))
   append_scores(workdir / 'eval.jsonl', step, evaluation)
   if writer is None:

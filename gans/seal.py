@@ -9,11 +9,10 @@ import pathlib
 
 from etils import epath
 import jax
-from jax.experimental import multihost_utils
 import orbax.checkpoint as ocp
 
 import gans
-from gans import disk
+from gans import disk, processes
 from gans.errors import UserError
 
 NAME = 'seal.json'
@@ -85,10 +84,10 @@ def set_damaged_aside(workdir: epath.Path) -> epath.Path:
     UserError: there are checkpoints and none is whole; nothing is moved.
     OSError: the system does not let them be read or moved, which says nothing about them.
   """
-  if not jax.process_index() and not disk.is_remote(workdir):
-    local = pathlib.Path(workdir)
-    _set_aside(local / 'checkpoints', local / 'damaged')
-  multihost_utils.sync_global_devices('checkpoints are whole')
+  with processes.agreed():
+    if not jax.process_index() and not disk.is_remote(workdir):
+      local = pathlib.Path(workdir)
+      _set_aside(local / 'checkpoints', local / 'damaged')
   return workdir
 
 

@@ -1,0 +1,123 @@
+"""Two real processes, with two devices each: they train as one with four does, stop together and go on as one."""
+import contextlib
+import os
+import re
+import signal
+import socket
+
+import filelock
+import jax
+import numpy as np
+import pytest
+
+from tests.faults import runs
+
+DEVICES, STEPS = 4, 100
+CONFIG = f'''"""A run of seconds, under SGD, with batch norm: what a sum over the devices gets wrong shows."""
+from configs import wgan_gp_toy
+
+
+def get_config():
+  config = wgan_gp_toy.get_config('test')
+  config.num_steps, config.log_every, config.checkpoint_every, config.sample_every = {STEPS}, 5, 5, 50
+  config.eval_every, config.eval.num_samples = 50, 100
+  config.generator.norm = 'batch'
+  config.optimizer = {{'name': 'sgd', 'schedule': 'constant', 'generator_learning_rate': 0.02,
+                      'critic_learning_rate': 0.02}}
+  return config
+'''
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+  path = tmp_path_factory.mktemp('config') / 'small.py'
+  path.write_text(CONFIG)
+  return path
+
+
+@contextlib.contextmanager
+def started(config, workdir, count: int, *arguments, of_last=()):
+  """Starts `count` processes of one run, with DEVICES in all; yields them and leaves none behind."""
+  with socket.socket() as found:
+    found.bind(('127.0.0.1', 0))
+    address = f'127.0.0.1:{found.getsockname()[1]}'
+  environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': ' '.join([
+      os.environ['XLA_FLAGS'], f'--xla_force_host_platform_device_count={DEVICES // count}'])}
+  with contextlib.ExitStack() as stack:
+    flags = lambda i: [*arguments, *(of_last if i == count - 1 else ()), *([
+        f'--coordinator_address={address}', f'--num_processes={count}', f'--process_id={i}'] if count > 1 else [])]
+    yield [stack.enter_context(runs.Run(workdir, *flags(i), config=config, env=environment)) for i in range(count)]
+
+
+def go_on(config, workdir, count: int, interrupt):
+  """Starts processes, does interrupt(them) once they have saved a step of their own; returns their exit codes."""
+  before = runs.saved_steps(workdir)
+  with started(config, workdir, count) as found:
+    found[0].wait_until(lambda: set(runs.saved_steps(workdir)) - set(before) and found[0].stepping)
+    interrupt(found)
+    codes = [each.finish() for each in found]
+  assert not before or f'going on at step {before[-1]} of {STEPS}' in found[0].output
+  assert runs.saved_steps(workdir)[-1] < STEPS, 'interrupted too late'
+  return codes, [each.output for each in found]
+
+
+def kill(found):
+  for each in found:
+    each.process.kill()
+
+
+@pytest.fixture(scope='module')
+def whole(config, tmp_path_factory):
+  """The workdir of one process with four devices that nobody interrupts."""
+  workdir = tmp_path_factory.mktemp('runs') / 'whole'
+  with started(config, workdir, 1) as (only,):
+    assert only.finish() == 0, only.output
+  return workdir
+
+
+@pytest.fixture(scope='module')
+def chain(config, tmp_path_factory):
+  """A workdir of two processes killed, one killed, two asked to stop, two that finish; and what the last four said."""
+  workdir = tmp_path_factory.mktemp('runs') / 'chain'
+  for count in (2, 1):
+    go_on(config, workdir, count, kill)
+  stopped = go_on(config, workdir, 2, lambda found: found[1].process.send_signal(signal.SIGTERM))
+  with started(config, workdir, 2) as last:
+    codes = [each.finish() for each in last]
+  return workdir, stopped, (codes, [each.output for each in last])
+
+
+def test_two_processes_killed_and_gone_on_with_end_as_one(whole, chain):
+  one, two = (runs.load(path / 'checkpoints' / str(STEPS)) for path in (whole, chain[0]))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5), one, two)
+
+
+def test_a_signal_to_one_stops_both_after_the_same_step(chain):
+  _, (codes, (first, second)), (_, (last, _)) = chain
+  assert codes == [143, 143]
+  step, = re.findall(r'interrupted: saved at step (\d+)', first)
+  assert f'going on at step {step} of' in last and 'interrupted' not in second
+
+
+def test_only_the_first_process_speaks_and_writes(whole, chain):
+  workdir, _, (codes, (first, second)) = chain
+  assert codes == [0, 0] and 'finished. In' in first and f'{STEPS}/{STEPS}' in first
+  assert 'step' not in second and 'finished' not in second
+  names = lambda path, pattern: sorted(each.name for each in path.glob(pattern))
+  assert names(workdir, '*.*') == names(whole, '*.*') and names(workdir, 'samples/*') == names(whole, 'samples/*')
+  assert len((workdir / 'eval.jsonl').read_text().splitlines()) == 2
+  seals = names(workdir, 'checkpoints/*/default/seal.json')
+  assert len(seals) == len(runs.saved_steps(workdir))
+
+
+def test_a_workdir_that_is_taken_is_refused_by_both(config, whole):
+  with filelock.FileLock(whole / 'lock'), started(config, whole, 2) as found:
+    assert [each.finish() for each in found] == [1, 1]
+  assert all('another run is at work there' in each.output and 'Traceback' not in each.output for each in found)
+
+
+def test_processes_with_different_configs_are_refused(config, tmp_path):
+  with started(config, tmp_path / 'run', 2, of_last=['--config.seed=1']) as found:
+    assert [each.finish() for each in found] == [1, 1]
+  assert all('differs between processes: [1] of 2' in each.output for each in found)
+  assert not (tmp_path / 'run').exists()
