@@ -6,23 +6,33 @@ import sys
 import numpy as np
 import pytest
 
-from configs import wgan_gp
+from configs import dcgan, wgan_gp
 
-STEPS, BATCH = 20, 16
+BATCH = 16
+MLP = {'generator': {'family': 'mlp', 'hidden': (8,), 'norm': 'batch'},
+       'critic': {'family': 'mlp', 'hidden': (8,), 'norm': 'layer'}}
+# Rounding grows with every step of a game, of convolutions under the penalty tenfold: these take 5 steps, others 20.
+CASES = {  # name: (config, its changes, learning rate, steps, numbers of devices)
+    'penalty_of_convolutions': (wgan_gp, {}, 0.02, 5, (1, 8)),
+    'penalty': (wgan_gp, MLP, 0.005, 20, (1, 2, 8)),
+    'batch_norm_in_both_players': (dcgan, {}, 0.001, 20, (1, 2, 8)),
+    'two_seeds': (wgan_gp, MLP | {'num_seeds': 2}, 0.005, 20, (1, 8)),
+}
 
 
-def small_config(num_seeds: int = 1):
-  """WGAN-GP under SGD, as Adam magnifies rounding where a gradient is 0, with batch norm in both players."""
-  config = wgan_gp.get_config('test')
-  config.batch_size, config.log_every, config.num_seeds = BATCH, STEPS, num_seeds
-  config.generator.norm = config.critic.norm = 'batch'
-  config.optimizer = {'name': 'sgd', 'schedule': 'constant', 'generator_learning_rate': 0.02,
-                      'critic_learning_rate': 0.02}
+def small_config(module, changes: dict, rate: float, steps: int):
+  """The test-size config under SGD, as Adam magnifies rounding where a gradient is 0."""
+  config = module.get_config('test')
+  config.batch_size, config.log_every = BATCH, steps
+  for field, value in changes.items():
+    config[field] = value
+  config.optimizer = {'name': 'sgd', 'schedule': 'constant', 'generator_learning_rate': rate,
+                      'critic_learning_rate': rate}
   return config
 
 
 def run_steps(config) -> dict[str, np.ndarray]:
-  """Takes STEPS steps on config.mesh.data devices; returns all arrays of the state, the metrics and the indices."""
+  """Takes config.log_every steps on config.mesh.data devices; returns the state, metrics and indices, by name."""
   import jax
 
   from gans import data, sharding, train
@@ -36,7 +46,7 @@ def run_steps(config) -> dict[str, np.ndarray]:
   indices = train.step_indices(config, 0, 5000)
   indices = sharding.place(indices, sharding.over_batch(mesh, indices.ndim - 1))
   assert {shard.data.shape[-1] for shard in indices.addressable_shards} == {BATCH // mesh.size}
-  state, metrics = train_steps(state, arrays, indices, STEPS)
+  state, metrics = train_steps(state, arrays, indices, len(indices))
   assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state))
   assert len(state.step.sharding.device_set) == mesh.size
   parts = {'state': (state.generator, state.critic, state.ema), 'metrics': metrics, 'indices': indices}
@@ -52,10 +62,9 @@ def flops(devices: int) -> float:
   from gans.data.dataset import Spec
   from gans.train_step import make_train_step
 
-  config = small_config()
-  config.n_critic, config.z_dim = 1, 64
-  config.generator = {'family': 'mlp', 'hidden': (64, 64), 'norm': 'batch'}
-  config.critic = {'family': 'mlp', 'hidden': (2,), 'norm': 'none'}
+  config = small_config(wgan_gp, {
+      'n_critic': 1, 'generator': {'family': 'mlp', 'hidden': (64, 64), 'norm': 'batch'},
+      'critic': {'family': 'mlp', 'hidden': (2,), 'norm': 'none'}}, 0.02, 1)
   spec, mesh = Spec((2,)), sharding.make_mesh(BATCH, data=devices)
   experiment = train.build(config, spec)
   state = train.create_state(config, experiment, spec, mesh)
@@ -66,11 +75,12 @@ def flops(devices: int) -> float:
 
 
 def save_all(path: str):
-  """Writes what the tests compare as path/NAME.npz, NAME 'DEVICES-SEEDS', and path/flops.npz."""
-  for devices, num_seeds in ((1, 1), (2, 1), (8, 1), (1, 2), (8, 2)):
-    config = small_config(num_seeds)
-    config.mesh.data = devices
-    np.savez(f'{path}/{devices}-{num_seeds}.npz', **run_steps(config))
+  """Writes what the tests compare as path/CASE-DEVICES.npz, and path/flops.npz."""
+  for name, (*case, counts) in CASES.items():
+    for devices in counts:
+      config = small_config(*case)
+      config.mesh.data = devices
+      np.savez(f'{path}/{name}-{devices}.npz', **run_steps(config))
   np.savez(f'{path}/flops.npz', one=flops(1), eight=flops(8))
 
 
@@ -84,10 +94,11 @@ def saved(tmp_path_factory):
   return lambda name: dict(np.load(path / f'{name}.npz'))
 
 
-@pytest.mark.parametrize('devices, num_seeds', [(2, 1), (8, 1), (8, 2)])
-def test_one_device_equals_many(saved, devices, num_seeds):
-  one, many = saved(f'1-{num_seeds}'), saved(f'{devices}-{num_seeds}')
-  assert one.keys() == many.keys() and one['metrics[\'critic_loss\']'].shape == (STEPS, 2)[:num_seeds]
+@pytest.mark.parametrize('case, devices', [(case, devices) for case, (*_, counts) in CASES.items()
+                                           for devices in counts[1:]])
+def test_one_device_equals_many(saved, case, devices):
+  one, many = saved(f'{case}-1'), saved(f'{case}-{devices}')
+  assert one.keys() == many.keys() and len(one["metrics['critic_loss']"]) == CASES[case][3]
   np.testing.assert_array_equal(one.pop('indices'), many['indices'])
   for name, values in one.items():
     np.testing.assert_allclose(many[name], values, rtol=1e-4 if 'metrics' in name else 0, atol=1e-5, err_msg=name)

@@ -12,18 +12,18 @@ import pytest
 
 from tests.faults import runs
 
-DEVICES, STEPS = 4, 100
+DEVICES, STEPS = 4, 200
 CONFIG = f'''"""A run of seconds, under SGD, with batch norm: what a sum over the devices gets wrong shows."""
 from configs import wgan_gp_toy
 
 
 def get_config():
   config = wgan_gp_toy.get_config('test')
-  config.num_steps, config.log_every, config.checkpoint_every, config.sample_every = {STEPS}, 5, 5, 50
-  config.eval_every, config.eval.num_samples = 50, 100
+  config.num_steps, config.log_every, config.checkpoint_every, config.sample_every = {STEPS}, 20, 20, 100
+  config.eval_every, config.eval.num_samples = 100, 100
   config.generator.norm = 'batch'
-  config.optimizer = {{'name': 'sgd', 'schedule': 'constant', 'generator_learning_rate': 0.02,
-                      'critic_learning_rate': 0.02}}
+  config.optimizer = {{'name': 'sgd', 'schedule': 'constant', 'generator_learning_rate': 0.001,
+                      'critic_learning_rate': 0.001}}
   return config
 '''
 
