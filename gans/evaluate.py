@@ -16,7 +16,9 @@ def evaluate(path, changes: dict) -> dict[int, evaluator.Evaluation]:
   with runs.open_run(path, changes) as run, disk.explained(run.workdir), workdir.locked(run.workdir):
     evaluator.check(run.config, run.dataset)
     measure = evaluator.make_evaluate(run.config, run.dataset, sampling.make_sampler(run.experiment.generator))
-    writer, found = None if changes else report.open_writer(run.workdir / 'events', first=not jax.process_index()), {}
+    writer, found = None, {}
+    if not changes and not jax.process_index():
+      writer = report.open_writer(run.workdir / 'events')
     for step in run.manager.all_steps():
       print(f'evaluating step {step}')
       found[step] = measure(run.averages(step))

@@ -41,15 +41,18 @@ class Reporter:
 
   def __exit__(self, *_):
     self.bar.close()
-    self.writer.close()
+    if self.first:
+      self.writer.close()
 
   @functools.cached_property
   def writer(self):
     """CLU's writer of TensorBoard's files; opened at the first use, as that takes seconds."""
-    return open_writer(self.workdir / 'events', self.first)
+    return open_writer(self.workdir / 'events')
 
   def started(self, config, state):
     """Says how long the start took; writes the hyperparameters and tables of both players' parameters."""
+    if not self.first:
+      return
     self.say(f'first step {seconds_since_start():.1f} s after the command')
     self.writer.write_hparams(flatten(config.to_dict()))
     self.writer.write_texts(0, {
@@ -59,6 +62,8 @@ class Reporter:
 
   def metrics(self, step: int, metrics: dict, count: int):
     """Writes the means of the last `count` steps' metrics, {name: [T] or [T,S]}, and moves the bar to `step`."""
+    if not self.first:
+      return
     means = {name: float(np.mean(np.asarray(values)[:count])) for name, values in metrics.items()}
     now = time.monotonic()
     speed, self.last_metrics = count / (now - self.last_metrics), now
@@ -78,6 +83,8 @@ class Reporter:
 
     Of several seeds each has files of its own, fake_STEP_SEED.png.
     """
+    if not self.first:
+      return
     made = {f'_{seed}' * (len(samples) > 1): pictures.picture(np.asarray(images)) for seed, images in samples.items()}
     self.writer.write_images(step, {'samples/real': self.real_picture[None]} | {
         f'samples/fake{name}': picture[None] for name, picture in made.items()})
@@ -117,12 +124,12 @@ def seconds_since_start() -> float:
   return time.time() - created
 
 
-def open_writer(events: epath.Path, first: bool):
-  """Opens CLU's writer of TensorBoard's files, on the first process; others only log."""
+def open_writer(events: epath.Path):
+  """Opens CLU's writer of TensorBoard's files."""
   import tensorflow as tf  # here, as it takes seconds, that nobody should wait for whose input is bad
   tf.config.set_visible_devices([], 'GPU')  # the accelerators are JAX's
   from clu import metric_writers
-  return metric_writers.create_default_writer(events, just_logging=not first)
+  return metric_writers.create_default_writer(events)
 
 
 def write_scores(workdir: epath.Path, writer, step: int, evaluation, say=print):
