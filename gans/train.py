@@ -52,8 +52,8 @@ def train(config, path) -> states.GANState:
   Raises:
     UserError: the config, the data set or the folder is not what it should be; nothing is written then.
   """
-  validate.check_config(config)
   with processes.agreed():
+    validate.check_config(config)
     workdir = workdirs.check_workdir(path, config)
     mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data)
     dataset = data.load(config.dataset)

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 
@@ -10,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from gans import seal
 from tests.faults import runs
 
 DEVICES, EVERY = 4, 20
@@ -105,6 +107,12 @@ def test_only_the_first_process_speaks_and_writes(whole, chain):
   steps = [json.loads(line)['step'] for line in (workdir / 'eval.jsonl').read_text().splitlines()]
   assert len(steps) == len(set(steps)) >= 3
   assert all((path / 'default' / 'seal.json').exists() for path in (workdir / 'checkpoints').iterdir())
+
+
+def test_one_without_a_seal_is_whole_on_other_devices_too(whole, tmp_path):
+  saved = shutil.copytree(whole / 'checkpoints' / str(EVERY), tmp_path / 'saved')  # by four devices, here is one
+  (saved / 'default' / 'seal.json').unlink()
+  assert seal.find_damage(saved) == ''
 
 
 def test_a_workdir_that_is_taken_is_refused_by_both(config, whole):
