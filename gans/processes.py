@@ -11,6 +11,7 @@ import numpy as np
 from gans.errors import UserError
 
 TEXT = 2000  # bytes of a text that reach the other processes
+PATIENCE = 60  # seconds that a process that ends waits for the others to end as well
 
 
 def connect(**known):
@@ -23,7 +24,7 @@ def connect(**known):
     UserError: JAX cannot find the others.
   """
   try:
-    jax.distributed.initialize(**known)
+    jax.distributed.initialize(**known, shutdown_timeout_seconds=PATIENCE)
   except (ValueError, RuntimeError) as error:
     raise UserError(f'several processes, {known or "found by JAX"}: {error} Where JAX cannot find them, give '
                     '--coordinator_address=HOST:PORT of the first, --num_processes and --process_id') from error
