@@ -14,6 +14,12 @@ _EVAL = [flags.DEFINE_string('eval.features', None, "'classifier', 'inception' o
          flags.DEFINE_string('eval.weights', None, "The file of 'inception'."),
          flags.DEFINE_integer('eval.num_samples', None, 'Samples to measure.', lower_bound=2),
          flags.DEFINE_integer('eval.seed', None, 'Of their noise.', lower_bound=0)]
+# Of several processes, see docs/several-devices.md; the last three are jax.distributed.initialize's.
+_PROCESSES = [flags.DEFINE_bool('distributed', None, 'Whether this is one of several processes of the same command; '
+                                'JAX finds the others on Cloud TPU and GKE, under SLURM and Open MPI.'),
+              flags.DEFINE_string('coordinator_address', None, 'Where JAX does not: HOST:PORT of the first one.'),
+              flags.DEFINE_integer('num_processes', None, 'How many there are.', lower_bound=1),
+              flags.DEFINE_integer('process_id', None, 'The number of this one, from 0.', lower_bound=0)]
 # Which generator; --workdir may then also name a built-in model, see README.md.
 _CHOICE = [flags.DEFINE_string('sample.checkpoint', None, "'best', the default, 'latest', or a step."),
            flags.DEFINE_enum('sample.weights', None, ['ema', 'raw'], 'Averaged over the steps, the default, or not.'),
@@ -32,7 +38,7 @@ def _train():
 
 def _evaluate():
   from gans import evaluate
-  evaluate.evaluate(_WORKDIR.value, _given())
+  evaluate.evaluate(_WORKDIR.value, _given(_EVAL))
 
 
 def _sample():
@@ -66,8 +72,8 @@ def _report():
 
 
 # What there is to do, and the flags that are its own.
-MODES = {'train': (_train, []),
-         'evaluate': (_evaluate, _EVAL),
+MODES = {'train': (_train, _PROCESSES),
+         'evaluate': (_evaluate, _EVAL + _PROCESSES),
          'sample': (_sample, _CHOICE + _DRAW + _OUT),
          'pack': (_pack, _CHOICE + _OUT),
          'interpolate': (_interpolate, _CHOICE + _DRAW + _OUT),
@@ -83,9 +89,12 @@ def main(argv):
   if not flags.FLAGS['verbosity'].present:
     # Orbax and CLU tell much, and print tracebacks of errors that are raised as well; --verbosity=0 lets them.
     logging.set_verbosity(logging.FATAL)
-  from gans import cache
+  from gans import cache, processes
   cache.keep_compilations()
   try:
+    known = _given(_PROCESSES)
+    if known.pop('distributed', False) or known:
+      processes.connect(**known)
     MODES[_MODE.value][0]()
   except UserError as error:
     sys.exit(f'error: {error}')
@@ -111,7 +120,7 @@ def parse_flags(argv):
 def _check_mode():
   """Raises absl's error for a flag that is not of the mode, or one that the mode needs."""
   training, config = _MODE.value == 'train', flags.FLAGS['config'].present
-  for name in _given():
+  for name in _given([flag for _, own in MODES.values() for flag in own]):
     modes = [mode for mode, (_, own) in MODES.items() if name in [flag.name for flag in own]]
     if _MODE.value not in modes:
       to_train = f'; give --config.{name} to train' if training and name.startswith('eval.') else ''
@@ -122,14 +131,14 @@ def _check_mode():
     raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')
 
 
-def _given() -> dict:
-  """The flags given of those that are of some modes only, {'sample.num': 64}."""
-  return {flag.name: flag.value for _, own in MODES.values() for flag in own if flag.value is not None}
+def _given(among: list) -> dict:
+  """Returns {name: value} of those flags that were given."""
+  return {flag.name: flag.value for flag in among if flag.value is not None}
 
 
 def _arguments() -> dict:
-  """The same as keyword arguments, {'num': 64}."""
-  return {name.split('.')[1]: value for name, value in _given().items()}
+  """Those of the mode as keyword arguments, {'num': 64} for --sample.num=64."""
+  return {name.split('.')[1]: value for name, value in _given(MODES[_MODE.value][1]).items()}
 
 
 def _last_line(error: Exception) -> str:

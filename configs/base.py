@@ -33,6 +33,8 @@ def get_config() -> ml_collections.ConfigDict:
       'checkpoint_every': 500,
       # Steps between evaluations, the last of which is after the last step; 0: none. The best checkpoint is kept.
       'eval_every': 1000,
+      # Devices along which the batch is cut; -1: all that there are.
+      'mesh': {'data': -1},
       # Whether the second call of the compiled program is traced, for TensorBoard's profiler and Perfetto.
       'profile': False,
       'dataset': {

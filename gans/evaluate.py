@@ -1,4 +1,6 @@
 """--mode=evaluate: measures every checkpoint that a workdir keeps."""
+import jax
+
 from gans import data, disk, report, runs, sampling, workdir
 from gans.evaluation import evaluator
 
@@ -15,7 +17,9 @@ def evaluate(path, changes: dict) -> dict[int, evaluator.Evaluation]:
     dataset = data.load(run.config.dataset)
     evaluator.check(run.config, dataset)
     measure = evaluator.make_evaluate(run.config, dataset, sampling.make_sampler(run.experiment.generator))
-    writer, found = None if changes else report.open_writer(run.workdir / 'events', first=True), {}
+    writer, found = None, {}
+    if not changes and not jax.process_index():
+      writer = report.open_writer(run.workdir / 'events')
     for step in run.manager.all_steps():
       print(f'evaluating step {step}')
       found[step] = measure(run.averages(step))

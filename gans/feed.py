@@ -48,9 +48,9 @@ def open_feed(config, dataset: Dataset, mesh, start: int, pick: Callable) -> Ite
     UserError: an example cannot be read.
   """
   if not is_streamed(config, dataset):
-    data = jax.device_put((dataset.images, dataset.labels), sharding.replicated(mesh))
+    data = sharding.place((dataset.images, dataset.labels), sharding.replicated(mesh))
     batches = sharding.over_batch(mesh, pick(start).ndim - 1)
-    yield lambda step: (data, jax.device_put(pick(step), batches))
+    yield lambda step: (data, sharding.place(pick(step), batches))
     return
   length = config.log_every
   first, last = start // length, -(-config.num_steps // length)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from flax import linen as nn
 import jax
 
+from gans.sharding import along_batch
 from gans.state import GANState
 
 
@@ -34,7 +35,7 @@ class Game(NamedTuple):
   def _turn(self, generator_params, critic_params, state, batch, rng) -> Turn:
     z_rng, g_rng, d_rng, real_rng, fake_rng = jax.random.split(rng, 5)
     image, label = batch['image'], batch['label']
-    z = jax.random.normal(z_rng, (image.shape[0], self.z_dim))
+    z = along_batch(jax.random.normal(z_rng, (image.shape[0], self.z_dim)))
     x_tilde, generator_state = forward(self.generator, generator_params, state.generator.model_state, z, label, g_rng)
 
     def look(x, model_state, rng):

@@ -5,28 +5,26 @@ import os
 import signal
 import threading
 
-import jax
-
 
 @contextlib.contextmanager
 def watched() -> Iterator[Callable[[], int]]:
   """Yields received() -> the number of the signal that asked to stop, 0 where none did.
 
-  A second signal ends the process at once, whatever it is doing. With several processes SIGTERM is left to JAX, whose
-  notice reaches all of them at the same step (Orbax's `reached_preemption`).
+  A second signal ends the process at once, whatever it is doing. Of several processes only those that a signal was
+  sent to know of it: they have to tell the others.
   """
   received = []
   if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
     yield lambda: 0
     return
-  numbers = (signal.SIGINT, *[signal.SIGTERM] * (jax.process_count() == 1))
+  numbers = (signal.SIGINT, signal.SIGTERM)
   old = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
   try:
     with _second_ends(numbers):
       yield lambda: received[0] if received else 0
   finally:
     for number, handler in old.items():
-      signal.signal(number, handler)
+      signal.signal(number, handler or signal.SIG_DFL)  # one that is not Python's, such as JAX's, is None
 
 
 @contextlib.contextmanager

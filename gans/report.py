@@ -31,7 +31,7 @@ class Reporter:
     self.first = jax.process_index() == 0
     (workdir / 'samples').mkdir(parents=True, exist_ok=True)
     events = workdir / 'events'  # which a user may have deleted
-    self.history = read_scalars(events, PLOTTED, start) if start and events.exists() else {}
+    self.history = read_scalars(events, PLOTTED, start) if start and self.first and events.exists() else {}
     terminal = sys.stderr.isatty()
     self.bar = tqdm.tqdm(
         total=num_steps, initial=start, unit=' steps', disable=not self.first, file=None if terminal else PlainLines(),
@@ -42,19 +42,21 @@ class Reporter:
 
   def __exit__(self, *_):
     self.bar.close()
-    self.writer.close()
+    if self.first:
+      self.writer.close()
 
   @functools.cached_property
   def writer(self):
     """CLU's writer of TensorBoard's files; opened at the first use, as that takes seconds."""
-    return open_writer(self.workdir / 'events', self.first)
+    return open_writer(self.workdir / 'events')
 
   def started(self, config, state):
     """Says how long the start took; writes by what the run was started, its config and tables of its parameters."""
+    if not self.first:
+      return
     self.say(f'first step {seconds_since_start():.1f} s after the command')
-    if self.first:
-      starts = self.workdir / 'starts.jsonl'
-      write_records(starts, [*read_records(starts), {'step': self.bar.n, **environment.describe()}])
+    starts = self.workdir / 'starts.jsonl'
+    write_records(starts, [*read_records(starts), {'step': self.bar.n, **environment.describe()}])
     self.writer.write_hparams(flatten(config.to_dict()))
     self.writer.write_texts(0, {
         f'parameters/{name}': parameter_overview.get_parameter_overview(
@@ -63,6 +65,8 @@ class Reporter:
 
   def metrics(self, step: int, metrics: dict, count: int):
     """Writes the means of the last `count` steps' metrics, {name: [T] or [T,S]}, and moves the bar to `step`."""
+    if not self.first:
+      return
     means = {name: float(np.mean(np.asarray(values)[:count])) for name, values in metrics.items()}
     now = time.monotonic()
     speed, self.last_metrics = count / (now - self.last_metrics), now
@@ -82,6 +86,8 @@ class Reporter:
 
     Of several seeds each has files of its own, fake_STEP_SEED.png.
     """
+    if not self.first:
+      return
     made = {f'_{seed}' * (len(samples) > 1): pictures.picture(np.asarray(images)) for seed, images in samples.items()}
     self.writer.write_images(step, {'samples/real': self.real_picture[None]} | {
         f'samples/fake{name}': picture[None] for name, picture in made.items()})
@@ -90,8 +96,7 @@ class Reporter:
 
   def scores(self, step: int, evaluation):
     """Writes an evaluation.evaluator.Evaluation to TensorBoard and eval.jsonl, and shows it."""
-    if self.first:
-      write_scores(self.workdir, self.writer, step, evaluation, self.say)
+    write_scores(self.workdir, self.writer, step, evaluation, self.say)
     self.last_metrics = time.monotonic()  # the steps' speed is not that of their evaluation
 
   def plot_losses(self):
@@ -122,16 +127,21 @@ def seconds_since_start() -> float:
   return time.time() - created
 
 
-def open_writer(events: epath.Path, first: bool):
-  """Opens CLU's writer of TensorBoard's files, on the first process; others only log."""
+def open_writer(events: epath.Path):
+  """Opens CLU's writer of TensorBoard's files."""
   import tensorflow as tf  # here, as it takes seconds, that nobody should wait for whose input is bad
   tf.config.set_visible_devices([], 'GPU')  # the accelerators are JAX's
   from clu import metric_writers
-  return metric_writers.create_default_writer(events, just_logging=not first)
+  return metric_writers.create_default_writer(events)
 
 
 def write_scores(workdir: epath.Path, writer, step: int, evaluation, say=print):
-  """Shows an evaluation.evaluator.Evaluation, writes it to eval.jsonl and, with a writer, to TensorBoard."""
+  """Shows an evaluation.evaluator.Evaluation, writes it to eval.jsonl and, with a writer, to TensorBoard.
+
+  The first process does: they all have the same.
+  """
+  if jax.process_index():
+    return
   say(describe_scores(step, evaluation))
   append_scores(workdir / 'eval.jsonl', step, evaluation)
   if writer is None:

@@ -9,11 +9,10 @@ import pathlib
 
 from etils import epath
 import jax
-from jax.experimental import multihost_utils
 import orbax.checkpoint as ocp
 
 import gans
-from gans import disk
+from gans import disk, processes
 from gans.errors import UserError
 
 NAME = 'seal.json'
@@ -85,10 +84,10 @@ def set_damaged_aside(workdir: epath.Path) -> epath.Path:
     UserError: there are checkpoints and none is whole; nothing is moved.
     OSError: the system does not let them be read or moved, which says nothing about them.
   """
-  if not jax.process_index() and not disk.is_remote(workdir):
-    local = pathlib.Path(workdir)
-    _set_aside(local / 'checkpoints', local / 'damaged')
-  multihost_utils.sync_global_devices('checkpoints are whole')
+  with processes.agreed():
+    if not jax.process_index() and not disk.is_remote(workdir):
+      local = pathlib.Path(workdir)
+      _set_aside(local / 'checkpoints', local / 'damaged')
   return workdir
 
 
@@ -159,10 +158,19 @@ def _find_fault(path: pathlib.Path, size: int, digest: str) -> str:
 
 
 def _find_unreadable(folder: pathlib.Path) -> str:
-  """Reads a checkpoint of any structure, only to see whether it can be; a system's error is no damage."""
+  """Reads a checkpoint of any structure, only to see whether it can be; a system's error is no damage.
+
+  It waits for no other process, and the devices may be others than those of the process that wrote it.
+  """
+  alone = jax.process_index()
+  options = ocp.options.MultiprocessingOptions(
+      primary_host=alone, active_processes={alone}, barrier_sync_key_prefix=f'alone_{alone}')
+  here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   try:
-    with ocp.StandardCheckpointer() as checkpointer:
-      checkpointer.restore(folder.absolute())
+    with ocp.StandardCheckpointer(multiprocessing_options=options) as checkpointer:
+      saved = checkpointer.metadata(folder.absolute()).item_metadata.tree
+      checkpointer.restore(folder.absolute(), jax.tree.map(
+          lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), saved))
   except Exception as error:  # whatever TensorStore, Orbax and their parsers make of bad bytes
     if isinstance(error, MemoryError) or disk.find_trouble(disk.chain(error)):
       raise

@@ -2,7 +2,6 @@
 from collections.abc import Iterator
 import importlib
 import pkgutil
-import signal
 from typing import NamedTuple
 
 from flax import linen as nn
@@ -11,7 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gans import algorithms, checkpoint, data, disk, health, interrupt, networks, sampling, seal, sharding, validate
+from gans import (
+  algorithms,
+  cache,
+  checkpoint,
+  data,
+  disk,
+  health,
+  interrupt,
+  networks,
+  processes,
+  sampling,
+  seal,
+  sharding,
+  validate,
+)
 from gans import state as states
 from gans import workdir as workdirs
 from gans.data import dataset as datasets
@@ -40,12 +53,14 @@ def train(config, path) -> states.GANState:
   Raises:
     UserError: the config, the data set or the folder is not what it should be; nothing is written then.
   """
-  validate.check_config(config)
-  workdir = workdirs.check_workdir(path, config)
-  mesh = sharding.make_mesh(config.batch_size)
-  dataset = data.load(config.dataset)
-  validate.check_data(config, dataset)
-  settled = shorten_calls(evaluator.settle(config, dataset), dataset)
+  with processes.agreed():
+    validate.check_config(config)
+    workdir = workdirs.check_workdir(path, config)
+    mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data)
+    dataset = data.load(config.dataset)
+    validate.check_data(config, dataset)
+    settled = shorten_calls(evaluator.settle(config, dataset), dataset)
+  processes.check_same('the config or the data set', fingerprint(config, dataset))
   if config.eval_every and not settled.eval_every:
     print(f'no evaluation: it takes some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
   experiment = build(config, dataset.spec)
@@ -71,7 +86,8 @@ def run_steps(config, experiment, dataset, mesh, take, state, manager, reporter,
   """Takes the steps that are left on what open_feed gives, reporting and saving at the config's intervals.
 
   Raises:
-    SystemExit: a signal was received(); the state is saved then, and the exit code is 128 and its number.
+    SystemExit: a signal was received(), by any process; the state is saved then, and the exit code is 128 and its
+      number.
   """
   train_steps = build_train_steps(config, experiment, mesh)
   sample = sampling.make_sampler(experiment.generator)
@@ -79,12 +95,13 @@ def run_steps(config, experiment, dataset, mesh, take, state, manager, reporter,
   for call, (step, stop) in enumerate(calls(int(state.step), config)):
     with reporter.trace(config.profile and call == 1):  # the first call compiles
       state, metrics = train_steps(state, *take(step), stop - step)
+      here, metrics = sharding.local((state, metrics))
       if call == 0:  # compiled; the steps run on while this is written
-        reporter.started(config, state)
-      health.check_finite(step, metrics, stop - step, state)
+        reporter.started(config, here)
+      health.check_finite(step, metrics, stop - step, here)
       reporter.metrics(stop, metrics, stop - step)
-      show(stop, state)
-      stopping = received() or signal.SIGTERM * manager.reached_preemption(stop)
+      show(stop, here)
+      stopping = processes.greatest(received())
       score = {} if stopping else save_if_raised(measure, manager, stop, state)
       if stopping or score or is_due(stop, config.checkpoint_every, config):
         checkpoint.save(manager, stop, state, score)
@@ -125,7 +142,7 @@ def make_measure(config, dataset, sample, reporter):
     if not is_due(step, config.eval_every, config):
       return {}
     reporter.say(f'evaluating step {step}')
-    evaluation = evaluate(states.each_seed(state.ema, config.num_seeds))
+    evaluation = evaluate(states.each_seed(sharding.local(state.ema), config.num_seeds))
     reporter.scores(step, evaluation)
     return {evaluator.best_score(config)[0]: evaluator.best_value(config, evaluation)}
 
@@ -151,6 +168,13 @@ def grid_labels(config, spec: datasets.Spec) -> np.ndarray:
     return np.zeros(GRID if images else POINTS, np.int32)
   classes = min(spec.num_classes, GRID_CLASSES) if images else spec.num_classes
   return np.repeat(np.arange(classes, dtype=np.int32), GRID_COLUMNS if images else POINTS // classes)
+
+
+def fingerprint(config, dataset: data.Dataset) -> str:
+  """Tells runs apart by their config and by some hundred of their examples, evenly spaced."""
+  some = slice(None, None, -(-len(dataset.images) // 100))
+  shape = np.frombuffer(repr((config.to_dict(), dataset.images.shape)).encode(), np.uint8)
+  return cache.fingerprint(shape, dataset.images[some], dataset.labels[some])
 
 
 def calls(step: int, config) -> Iterator[tuple[int, int]]:
@@ -225,7 +249,7 @@ def build_optimizer(config, player: str, updates_per_step: int) -> optax.Gradien
 def build_train_steps(config, experiment: Experiment, mesh):
   """Makes the compiled train_steps(state, (images, labels), indices, num_steps) of an experiment on a mesh."""
   return make_train_steps(
-      make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay),
+      sharding.on_mesh(mesh, make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay)),
       datasets.gather_flipped if config.dataset.flip else datasets.gather,
       out_shardings=sharding.replicated(mesh), seeds=config.num_seeds > 1)
 

@@ -11,7 +11,7 @@ import filelock
 import jax
 import ml_collections
 
-from gans import disk
+from gans import disk, processes
 from gans.data.dataset import Spec
 from gans.errors import UserError
 
@@ -19,9 +19,9 @@ VERSION = 3  # of the layout above
 # The fields that came with a layout, and what runs of earlier ones did.
 ADDED = {2: {'num_seeds': 1, 'eval_every': 0, 'eval': {
     'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
-         3: {'dataset': {'device_bytes': 2 * 2**30, 'workers': 0}}}
+         3: {'mesh': {'data': -1}, 'dataset': {'device_bytes': 2 * 2**30, 'workers': 0}}}
 # What a run may change when it goes on: none of these alters a step.
-MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights', 'profile',
+MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights', 'profile', 'mesh.data',
               'dataset.data_dir', 'dataset.device_bytes', 'dataset.workers')
 
 
@@ -29,16 +29,22 @@ def open_workdir(path, config, spec) -> epath.Path:
   """Creates the folder, or takes it up again where `config` made it on data of dataset.Spec `spec`; returns its path.
 
   Raises:
-    UserError: it holds other files, was made with another config, or cannot be written.
+    UserError: it holds other files, was made with another config, cannot be written, or is not the same folder for
+      all processes.
   """
-  workdir = check_workdir(path, config)
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    record = {'version': VERSION, 'data': spec._asdict(), 'config': config.to_dict()}
-    if not jax.process_index():
-      disk.write_whole(workdir / 'config.json', json.dumps(record, indent=2) + '\n')
-  except OSError as error:
-    raise _not_writable(path, error) from error
+  with processes.agreed():
+    workdir = check_workdir(path, config)
+    try:
+      workdir.mkdir(parents=True, exist_ok=True)
+      record = {'version': VERSION, 'data': spec._asdict(), 'config': config.to_dict()}
+      if not jax.process_index():
+        disk.write_whole(workdir / 'config.json', json.dumps(record, indent=2) + '\n')
+    except OSError as error:
+      raise _not_writable(path, error) from error
+  with processes.agreed():
+    if not (workdir / 'config.json').exists():
+      raise UserError(f'--workdir={path} is not the same folder in process {jax.process_index()} as in process 0: give '
+                      'one that all of them share')
   return workdir
 
 
@@ -61,14 +67,15 @@ def locked(workdir: epath.Path) -> Iterator[None]:
     UserError: another run is at work in it, or it cannot be written.
   """
   with contextlib.ExitStack() as stack:
-    try:
-      workdir.mkdir(parents=True, exist_ok=True)
-      if not jax.process_index() and not disk.is_remote(workdir):  # one process locks for all; object stores cannot
-        stack.enter_context(filelock.FileLock(workdir / 'lock', timeout=0))
-    except filelock.Timeout as error:
-      raise UserError(f'--workdir={workdir}: another run is at work there; give another folder or end it') from error
-    except OSError as error:
-      raise _not_writable(workdir, error) from error
+    with processes.agreed():
+      try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        if not jax.process_index() and not disk.is_remote(workdir):  # one process locks for all; object stores cannot
+          stack.enter_context(filelock.FileLock(workdir / 'lock', timeout=0))
+      except filelock.Timeout as error:
+        raise UserError(f'--workdir={workdir}: another run is at work there; give another folder or end it') from error
+      except OSError as error:
+        raise _not_writable(workdir, error) from error
     yield
 
 

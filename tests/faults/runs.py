@@ -74,8 +74,11 @@ def saved_steps(workdir: pathlib.Path) -> list[int]:
 
 def load(checkpoint: pathlib.Path):
   """Reads a checkpoint as it lies on the disk, without any of this project's code."""
+  here = jax.sharding.SingleDeviceSharding(jax.devices()[0])  # the process that wrote it may have had more
   with ocp.StandardCheckpointer() as checkpointer:
-    return checkpointer.restore(checkpoint.absolute() / 'default')
+    saved = checkpointer.metadata(checkpoint.absolute() / 'default').item_metadata.tree
+    return checkpointer.restore(checkpoint.absolute() / 'default', jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), saved))
 
 
 def assert_same(checkpoint: pathlib.Path, other: pathlib.Path):
