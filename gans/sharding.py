@@ -10,13 +10,19 @@ import numpy as np
 from gans.errors import UserError
 
 
-def make_mesh(batch_size: int, devices=None) -> Mesh:
-  """Makes the mesh ('data',) over `devices` (default all). Raises UserError where they do not divide the batch."""
+def make_mesh(batch_size: int, devices=None, microbatches: int = 1) -> Mesh:
+  """Makes the mesh ('data',) over `devices` (default all), each of which takes its share of every microbatch.
+
+  Raises UserError where they do not divide the batch.
+  """
   devices = np.asarray(jax.devices() if devices is None else devices)
-  if batch_size % devices.size:
-    below = batch_size // devices.size * devices.size
-    nearest = [size for size in (below, below + devices.size) if size]
-    raise UserError(f'batch_size={batch_size} does not divide by {devices.size} devices; nearest that do: {nearest}')
+  shares = devices.size * microbatches
+  if batch_size % shares:
+    below = batch_size // shares * shares
+    nearest = [size for size in (below, below + shares) if size]
+    parts = f' times optimizer.microbatches={microbatches}' if microbatches > 1 else ''
+    raise UserError(f'batch_size={batch_size} does not divide by {devices.size} devices{parts}; nearest that do: '
+                    f'{nearest}')
   return Mesh(devices, ('data',))
 
 

@@ -18,10 +18,11 @@ VERSION = 3  # of the layout above
 # The fields that came with a layout, and what runs of earlier ones did.
 ADDED = {2: {'num_seeds': 1, 'eval_every': 0, 'eval': {
     'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
-         3: {}}
-# What a run may change when it goes on: none of these alters a step.
+         3: {'optimizer': {'microbatches': 1}, 'generator': {'remat': False}, 'critic': {'remat': False}}}
+# What a run may change when it goes on: none of these alters a step (remat no more than another device does, by
+# rounding).
 MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights', 'profile',
-              'dataset.data_dir')
+              'dataset.data_dir', 'generator.remat', 'critic.remat')
 
 
 def open_workdir(path, config, spec) -> epath.Path:

@@ -38,7 +38,7 @@ def test_what_alters_no_step_may_change_or_be_new(tmp_path, config):
   old = config.copy_and_resolve_references()
   del old.profile  # as a workdir from before that field has it
   workdir.open_workdir(tmp_path, old, SPEC)
-  config.profile, config.log_every = True, 7
+  config.profile, config.log_every, config.critic = True, 7, {**config.critic, 'remat': True}
   workdir.open_workdir(tmp_path, config, SPEC)
   assert workdir.read_config(tmp_path).log_every == 7
 
