@@ -3,8 +3,9 @@
     python -m benchmarks.scaling --write=docs      # --cases=wgan_gp_64 --steps=5
 
 JAX fixes the number of devices at its start, so each number is a process of its own, with that many host devices. They
-share this machine's cores: times show what is added by cutting a step in parts, not a speed-up. The bytes are those of
-the compiled program and hold on any machine, as far as its XLA makes the same collectives.
+share this machine's cores: the processors' time, of all threads together, shows what is added by cutting a step in
+parts, not a speed-up. The bytes are those of the compiled program and hold on any machine, as far as its XLA makes the
+same collectives.
 """
 from collections import Counter
 import json
@@ -93,9 +94,9 @@ def work(case: str, batch_size: int, steps: int) -> dict:
   sent = traffic(run.compile().as_text())
   times = []
   for _ in range(4 if steps else 0):
-    start = time.perf_counter()
+    start = time.process_time()
     run.advance(steps)
-    times.append((time.perf_counter() - start) / steps)
+    times.append((time.process_time() - start) / steps)
   parameters = [sum(leaf.size for leaf in jax.tree.leaves(player.params)) for player in (run.state.critic,
                                                                                         run.state.generator)]
   return {'seconds': min(times[1:], default=0.0), 'sizes': sent.sizes, 'counts': sent.counts,
@@ -130,7 +131,8 @@ def estimate(chip: Chip, chips: int, flops: float, size: int, count: int) -> tup
 
 def time_devices() -> list[str]:
   """Rows of strong and weak scaling of the first case."""
-  rows = ['| devices | strong: batch | ms/step | of one device | weak: batch | ms/step | of one, per image |',
+  time = 'processor ms/step'
+  rows = [f'| devices | strong: batch | {time} | of one device | weak: batch | {time} | of one, per image |',
           '|---|---|---|---|---|---|---|']
   firsts = None
   for devices in DEVICES:
@@ -180,11 +182,11 @@ def main(argv):
   if WORKER.value:
     print(json.dumps(work(*json.loads(WORKER.value))))
     return
-  sections = {'Devices of one machine': time_devices()}
   sent = {case: start(case, 8, 64, 0) for case in CASES.value}
-  sections |= {'What a step sends': list_traffic(sent), 'Estimates for TPU slices': list_estimates(sent)}
-  for title, rows in sections.items():
-    text = '\n'.join([f'{page.command()} on {page.machine()}.', '', *rows])
+  for title, rows in (('What a step sends', lambda: list_traffic(sent)),
+                      ('Estimates for TPU slices', lambda: list_estimates(sent)),
+                      ('Devices of one machine', time_devices)):
+    text = '\n'.join([f'{page.command()} on {page.machine()}.', '', *rows()])
     print(f'{title}\n{text}', flush=True)
     if WRITE.value:
       page.write_section(pathlib.Path(WRITE.value) / 'scaling.md', title, text)
