@@ -111,7 +111,7 @@ def start(case: str, devices: int, batch_size: int, steps: int) -> dict:
   return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
 
-def estimate(chip: Chip, chips: int, flops: float, size: int, count: int) -> tuple[float, float, float]:
+def estimate(chip: Chip, chips: int, flops: float, size: int, count: int, utilisation: float) -> tuple[float, ...]:
   """Seconds of a step: (computing, sending, waiting for first bytes), none of them at the same time.
 
   `flops` are a chip's own, `size` bytes all-reduced in `count` operations. An all-reduce over n chips sends
@@ -126,7 +126,7 @@ def estimate(chip: Chip, chips: int, flops: float, size: int, count: int) -> tup
     slices, hosts = chips // chip.slice, chip.slice // chip.chips
     sending += 2 * (slices - 1) / slices * size / (hosts * chip.host)
     waiting += count * NETWORK
-  return flops / (UTILISATION.value * chip.peak), sending, waiting
+  return flops / (utilisation * chip.peak), sending, waiting
 
 
 def time_devices() -> list[str]:
@@ -165,7 +165,8 @@ def list_estimates(sent: dict[str, dict]) -> list[str]:
     flops = ours.count_flops(config)
     for name, chip in CHIPS.items():
       for chips in (8, 64, 1024):
-        parts = estimate(chip, chips, flops, result['sizes']['all-reduce'], result['counts']['all-reduce'])
+        parts = estimate(chip, chips, flops, result['sizes']['all-reduce'], result['counts']['all-reduce'],
+                         UTILISATION.value)
         times = ' | '.join(f'{seconds * 1e3:.2f} ms' for seconds in parts)
         rows.append(f'| {case} | {config.batch_size} | {flops / 1e9:.0f} | {chips:,} {name} | {times} | '
                     f'{parts[0] / sum(parts):.0%} |')
