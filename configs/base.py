@@ -90,7 +90,7 @@ def get_adversarial_config() -> ml_collections.ConfigDict:
 # The networks' fields: `family` is a file in gans/networks, the others are the fields of its Generator and its Critic.
 # Common to all: `norm` 'batch', 'layer' or 'none'; `label_dim` the size of the label's embedding, 0 for unconditional
 # (a critic of images wants 1: a channel); `init_stddev` of the first weights, 0 for LeCun's; `classify` for AC-GAN;
-# `remat` computes what is between layers anew for the gradient instead of keeping it: less memory, more time.
+# `remat` computes what is inside layers anew for the gradient instead of keeping it: see docs/scaling.md.
 
 
 def dcgan_generator(**fields) -> dict:
