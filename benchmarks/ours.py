@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import cases
 from gans import data, sharding, train
 from gans.data.dataset import to_unit
 
@@ -28,11 +29,31 @@ class Run:
     """Takes n steps and waits for them."""
     while n > 0:
       count = min(n, self.config.log_every)
-      indices = train.step_indices(self.config, int(self.state.step), len(self.arrays[0]))
-      indices = jax.device_put(indices, sharding.over_batch(self.mesh, 2))
-      self.state, metrics = self.train_steps(self.state, self.arrays, indices, count)
+      self.state, metrics = self.train_steps(self.state, self.arrays, self._indices(), count)
       jax.block_until_ready(metrics)
       n -= count
+
+  def compile(self):
+    """Compiles train_steps ahead of the first step, and returns the compiled program to look at."""
+    self.train_steps = self.train_steps.lower(self.state, self.arrays, self._indices(), 1).compile()
+    return self.train_steps
+
+  def _indices(self):
+    indices = train.step_indices(self.config, int(self.state.step), len(self.arrays[0]))
+    return jax.device_put(indices, sharding.over_batch(self.mesh, 2))
+
+
+def count_flops(config) -> float:
+  """Floating-point operations of a step's losses and gradients, counted in this project's unoptimized program."""
+  dataset, _, experiment, state = start(config, cases.make_images(config, config.batch_size))
+  batch, rng = whole_batch(dataset), jax.random.key(0)
+
+  def count(loss, params):
+    return jax.jit(jax.grad(loss, has_aux=True)).lower(params, state, batch, rng).cost_analysis()['flops']
+
+  algorithm = experiment.algorithm
+  return (config.n_critic * count(algorithm.critic_loss, state.critic.params)
+          + count(algorithm.generator_loss, state.generator.params))
 
 
 def whole_batch(dataset: data.Dataset) -> dict:

@@ -94,7 +94,7 @@ def race(case: str, names: list[str], fields: dict) -> list[Result]:
   for _ in range(ROUNDS.value):
     for name, contestant in contestants.items():
       times[name].append(contestant.run(steps[name]))
-  flops = count_flops(config)
+  flops = ours.count_flops(config)
   return [Result(label(case, fields), name, config.batch_size, config.n_critic, c.first_step, times[name], c.close(),
                  flops) for name, c in contestants.items()]
 
@@ -102,19 +102,6 @@ def race(case: str, names: list[str], fields: dict) -> list[Result]:
 def label(case: str, fields: dict) -> str:
   """Names a case with the fields that scaling changed."""
   return ', '.join([case, *(f'{name}={value}' for name, value in fields.items())])
-
-
-def count_flops(config) -> float:
-  """Floating-point operations of a step's losses and gradients, counted in this project's unoptimized program."""
-  dataset, _, experiment, state = ours.start(config, cases.make_images(config, config.batch_size))
-  batch, rng = ours.whole_batch(dataset), jax.random.key(0)
-
-  def count(loss, params):
-    return jax.jit(jax.grad(loss, has_aux=True)).lower(params, state, batch, rng).cost_analysis()['flops']
-
-  algorithm = experiment.algorithm
-  return (config.n_critic * count(algorithm.critic_loss, state.critic.params)
-          + count(algorithm.generator_loss, state.generator.params))
 
 
 def matmul_peak(size: int = 3072) -> float:

@@ -76,8 +76,10 @@ def get_config() -> ml_collections.ConfigDict:
       'generator': dcgan_generator(),
       'critic': dcgan_critic(),
       # `name` and further fields are optax's; `schedule`: 'constant', or 'linear' or 'cosine' to zero at the end.
+      # `microbatches`: parts that a batch is taken in, one after the other, where its gradient needs too much memory;
+      # the same updates, but that batch norm has each part's own statistics.
       'optimizer': {'name': 'adam', 'generator_learning_rate': 1e-4, 'critic_learning_rate': 1e-4,
-                    'schedule': 'constant', 'b1': 0.5, 'b2': 0.9},
+                    'schedule': 'constant', 'b1': 0.5, 'b2': 0.9, 'microbatches': 1},
   })
 
 
@@ -94,32 +96,34 @@ def get_adversarial_config() -> ml_collections.ConfigDict:
 
 # The networks' fields: `family` is a file in gans/networks, the others are the fields of its Generator and its Critic.
 # Common to all: `norm` 'batch', 'layer' or 'none'; `label_dim` the size of the label's embedding, 0 for unconditional
-# (a critic of images wants 1: a channel); `init_stddev` of the first weights, 0 for LeCun's; `classify` for AC-GAN.
+# (a critic of images wants 1: a channel); `init_stddev` of the first weights, 0 for LeCun's; `classify` for AC-GAN;
+# `remat` computes what is inside layers anew for the gradient instead of keeping it: see docs/scaling.md.
 
 
 def dcgan_generator(**fields) -> dict:
   """Convolutional after layers of widths `dense`; `kernels`, `strides` and `padding` are one value or one a layer."""
   return {'family': 'dcgan', 'dense': (), 'start': 7, 'hidden': (64, 32), 'kernels': 4, 'strides': 2,
-          'padding': 'SAME', 'upsample': 'transposed', 'norm': 'batch', 'label_dim': 0, 'init_stddev': 0.02, **fields}
+          'padding': 'SAME', 'upsample': 'transposed', 'norm': 'batch', 'label_dim': 0, 'init_stddev': 0.02,
+          'remat': False, **fields}
 
 
 def dcgan_critic(**fields) -> dict:
   """Convolutional; 'layer' norm, as a gradient penalty wants no batch norm, after all layers but the first."""
   return {'family': 'dcgan', 'hidden': (16, 32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME', 'norm': 'layer',
           'norm_first': False, 'head': 'dense', 'dense': (), 'dropout': 0.0, 'label_dim': 0, 'classify': False,
-          'init_stddev': 0.02, **fields}
+          'init_stddev': 0.02, 'remat': False, **fields}
 
 
 def mlp_generator(**fields) -> dict:
   """Fully connected; `output` 'tanh' for images, 'linear' for points."""
   return {'family': 'mlp', 'hidden': (256,), 'norm': 'none', 'output': 'tanh', 'label_dim': 0, 'init_stddev': 0.0,
-          **fields}
+          'remat': False, **fields}
 
 
 def mlp_critic(**fields) -> dict:
   """Fully connected; `leak` is leaky ReLU's slope below zero."""
   return {'family': 'mlp', 'hidden': (128,), 'norm': 'none', 'leak': 0.2, 'dropout': 0.0, 'label_dim': 0,
-          'classify': False, 'init_stddev': 0.0, **fields}
+          'classify': False, 'init_stddev': 0.0, 'remat': False, **fields}
 
 
 def test_size(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:

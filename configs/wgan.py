@@ -18,5 +18,5 @@ def get_config(variant: str = ''):
   config.n_critic = 5
   config.num_steps = 5000
   config.optimizer = {'name': 'rmsprop', 'generator_learning_rate': 5e-5, 'critic_learning_rate': 5e-5,
-                      'schedule': 'constant', 'decay': 0.99}
+                      'schedule': 'constant', 'decay': 0.99, 'microbatches': 1}
   return base.variant_of(config, variant, test=dcgan.test)

@@ -173,9 +173,10 @@ class _Convolution(nn.Module):
   def _apply(self, function, x):
     kernel = self.param('kernel', self.kernel_init, (*self.kernel_size, x.shape[-1], self.features), jnp.float32)
     bias = self.param('bias', self.bias_init, (self.features,), jnp.float32) if self.use_bias else None
-    x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
     y = function(x, kernel, self.strides, self.padding)
-    return y if bias is None else y + bias
+    # The bias stays float32: its gradient is a sum over all positions, which in bfloat16 stops growing early.
+    return y if bias is None else (y + bias).astype(y.dtype)
 
 
 class Conv(_Convolution):

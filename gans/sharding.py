@@ -12,11 +12,11 @@ import numpy as np
 from gans.errors import UserError
 
 
-def make_mesh(batch_size: int, devices=None, data: int = -1) -> Mesh:
+def make_mesh(batch_size: int, devices=None, data: int = -1, microbatches: int = 1) -> Mesh:
   """Makes the mesh ('data',) over the first `data` of `devices` (default all), -1 for all of them.
 
   Raises:
-    UserError: there are not so many, a process would have none of them, or they do not divide the batch.
+    UserError: there are not so many, a process would have none of them, or they do not divide every microbatch.
   """
   devices = np.asarray(jax.devices() if devices is None else devices)
   if data != -1 and not 1 <= data <= devices.size:
@@ -24,10 +24,13 @@ def make_mesh(batch_size: int, devices=None, data: int = -1) -> Mesh:
   if jax.process_count() > 1 and data not in (-1, devices.size) and devices.size > jax.local_device_count():
     raise UserError(f'mesh.data={data}: expected {devices.size} or -1, as each process has to use its devices')
   devices = devices[:data] if data > 0 else devices
-  if batch_size % devices.size:
-    below = batch_size // devices.size * devices.size
-    nearest = [size for size in (below, below + devices.size) if size]
-    raise UserError(f'batch_size={batch_size} does not divide by {devices.size} devices; nearest that do: {nearest}')
+  shares = devices.size * microbatches
+  if batch_size % shares:
+    below = batch_size // shares * shares
+    nearest = [size for size in (below, below + shares) if size]
+    parts = f' times optimizer.microbatches={microbatches}' if microbatches > 1 else ''
+    raise UserError(f'batch_size={batch_size} does not divide by {devices.size} devices{parts}; nearest that do: '
+                    f'{nearest}')
   return Mesh(devices, ('data',))
 
 

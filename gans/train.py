@@ -56,7 +56,7 @@ def train(config, path) -> states.GANState:
   with processes.agreed():
     validate.check_config(config)
     workdir = workdirs.check_workdir(path, config)
-    mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data)
+    mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data, microbatches=config.optimizer.get('microbatches', 1))
     dataset = data.load(config.dataset)
     validate.check_data(config, dataset)
     settled = shorten_calls(evaluator.settle(config, dataset), dataset)
@@ -231,6 +231,7 @@ def build_network(kind: str, config, **fields):
 def build_optimizer(config, player: str, updates_per_step: int) -> optax.GradientTransformation:
   """Makes config.optimizer for a player; its schedule counts the player's own updates."""
   settings = config.optimizer.to_dict()
+  settings.pop('microbatches', None)  # the train step's
   rates = {name: settings.pop(f'{name}_learning_rate') for name in ('generator', 'critic')}
   name, schedule = settings.pop('name'), settings.pop('schedule')
   rate, num_updates = rates[player], config.num_steps * updates_per_step
@@ -249,7 +250,8 @@ def build_optimizer(config, player: str, updates_per_step: int) -> optax.Gradien
 def build_train_steps(config, experiment: Experiment, mesh):
   """Makes the compiled train_steps(state, (images, labels), indices, num_steps) of an experiment on a mesh."""
   return make_train_steps(
-      sharding.on_mesh(mesh, make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay)),
+      sharding.on_mesh(mesh, make_train_step(
+          experiment.algorithm, experiment.optimizers, config.ema_decay, config.optimizer.get('microbatches', 1))),
       datasets.gather_flipped if config.dataset.flip else datasets.gather,
       out_shardings=sharding.replicated(mesh), seeds=config.num_seeds > 1)
 

@@ -13,6 +13,7 @@ from jax import lax
 import jax.numpy as jnp
 import optax
 
+from gans.microbatches import mean_gradient
 from gans.state import SEEDS, GANState, Player
 
 
@@ -33,24 +34,25 @@ class Algorithm(NamedTuple):
   project_critic: Callable = keep
 
 
-def make_train_step(algorithm: Algorithm, optimizers, ema_decay: float) -> Callable:
+def make_train_step(algorithm: Algorithm, optimizers, ema_decay: float, microbatches: int = 1) -> Callable:
   """Returns a pure train_step(state, batch) -> (state, metrics); batch leaves [n_critic, B, ...], metrics scalars.
 
   Every critic update sees its own slice of the batch and its own key. The generator then meets the last slice's
-  labels. Randomness is a function of (state.rng, state.step) only.
+  labels. Randomness is a function of (state.rng, state.step) only. An update's gradient is the mean of those of
+  `microbatches` parts of its batch, see microbatches.mean_gradient.
   """
   generator_optimizer, critic_optimizer = optimizers
+  critic_gradient, generator_gradient = (
+      mean_gradient(loss, microbatches) for loss in (algorithm.critic_loss, algorithm.generator_loss))
 
   def critic_update(state: GANState, batch_and_rng):
-    gradients, (model_states, metrics) = jax.grad(algorithm.critic_loss, has_aux=True)(
-        state.critic.params, state, *batch_and_rng)
+    gradients, (model_states, metrics) = critic_gradient(state.critic.params, state, *batch_and_rng)
     critic = _descend(state.critic, critic_optimizer, gradients)
     critic = critic._replace(params=algorithm.project_critic(critic.params))
     return _keep_model_states(state._replace(critic=critic), model_states), metrics
 
   def generator_update(state: GANState, batch, rng):
-    gradients, (model_states, metrics) = jax.grad(algorithm.generator_loss, has_aux=True)(
-        state.generator.params, state, batch, rng)
+    gradients, (model_states, metrics) = generator_gradient(state.generator.params, state, batch, rng)
     generator = _descend(state.generator, generator_optimizer, gradients)
     return _keep_model_states(state._replace(generator=generator), model_states), metrics
 

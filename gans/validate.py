@@ -19,6 +19,8 @@ def check_config(config):
     _expect(config, f'dataset.{field}', config.dataset[field] >= 0, 'a whole number of at least 0')
   _expect(config, 'gp_weight', 0 <= config.gp_weight < float('inf'), 'a number of at least 0')
   _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
+  microbatches = config.optimizer.get('microbatches', 1)
+  _expect(config, 'optimizer.microbatches', microbatches >= 1, 'a whole number of at least 1')
   if 'loss' in config:
     _expect(config, 'loss', config.loss in losses.BY_NAME, f'one of {sorted(losses.BY_NAME)}')
   _expect(config, 'dtype', config.dtype in ('float32', 'bfloat16'), "'float32' or 'bfloat16'")

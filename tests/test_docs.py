@@ -1,4 +1,5 @@
-"""What the documents say runs: the example GAN of docs/adding-a-gan.md, the notebook, and the links."""
+"""What the documents say runs: the example GAN of docs/adding-a-gan.md, the notebook, the links, the flags."""
+import importlib
 import json
 import pathlib
 import re
@@ -7,11 +8,16 @@ import types
 import jax
 import numpy as np
 import pytest
+import yaml
 
 from configs import wgan_gp
-from gans import algorithms, train
+from gans import algorithms, report, train
 
 DOCUMENTS = sorted([*pathlib.Path('.').glob('*.md'), *pathlib.Path('docs').glob('*.md')])
+
+
+# Files that start runs on machines that no test has.
+CLOUD = [pathlib.Path('docs/cloud-tpu.sky.yaml'), pathlib.Path('docs/cloud-tpu.startup.sh')]
 
 
 def blocks(path: str) -> list[str]:
@@ -48,3 +54,24 @@ def test_links_and_commands_lead_somewhere(path):
   for target in targets:
     base = pathlib.Path('.') if target.startswith('configs/') and path.parent.name == 'docs' else path.parent
     assert (base / target).exists() or (path.parent / target).exists() or target == 'configs/foo.py', target
+
+
+@pytest.mark.parametrize('path', [*DOCUMENTS, *CLOUD], ids=str)
+def test_fields_that_commands_set_are_there(path):
+  configs = (importlib.import_module(f'configs.{name.stem}') for name in pathlib.Path('configs').glob('[!b]*.py'))
+  fields = {field for config in configs for field in report.flatten(config.get_config().to_dict())}
+  assert set(re.findall(r'--config\.([a-z_.0-9]*[a-z0-9])', path.read_text())) <= fields
+
+
+@pytest.mark.parametrize('path', CLOUD, ids=str)
+def test_flags_that_the_cloud_sets_are_there(path):
+  defined = set(re.findall(r"DEFINE_\w+\(\s*'([\w.]+)'", pathlib.Path('main.py').read_text()))
+  given = set(re.findall(r'--(\w+)(?![\w.])', path.read_text().split('main.py')[1])) - {'config'}
+  assert 'distributed' in given and given <= defined
+
+
+def test_the_sky_task_fits_its_slice():
+  task = yaml.safe_load(CLOUD[0].read_text())
+  chips = int(task['resources']['accelerators'].rsplit('-', 1)[1])
+  assert int(re.search(r'--config.batch_size=(\d+)', task['run'])[1]) % chips == 0
+  assert task['resources']['use_spot'] is True and set(re.findall(r'\$(BUCKET)', task['run'])) <= task['envs'].keys()

@@ -113,6 +113,36 @@ def test_bfloat16_computes_so_but_keeps_float32_parameters_and_scores():
   assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype('float32')}
 
 
+@pytest.mark.parametrize('module, x', [
+    (dcgan.Generator((16, 16, 3), start=4, hidden=(8, 4)), jnp.ones((3, 8))),
+    (dcgan.Critic((4, 8), dense=(4,), dropout=0.3), jnp.ones((3, 16, 16, 3))),
+    (mlp.Generator((2, 2, 3), (8, 8), norm='batch'), jnp.ones((64, 8))),
+    (mlp.Critic((8, 8), norm='layer', dropout=0.3), jnp.ones((64, 2, 2, 3))),
+], ids=['dcgan generator', 'dcgan critic', 'mlp generator', 'mlp critic'])
+def test_remat_keeps_less_for_the_same_gradients(module, x):
+  x, remat = x + jax.random.normal(jax.random.key(1), x.shape), module.clone(remat=True)
+  (_, variables), (_, same) = init_and_apply(module, x), init_and_apply(remat, x)
+  jax.tree.map(np.testing.assert_array_equal, variables, same)
+  params = variables.pop('params')
+
+  def apply(module, params, x):
+    return module.apply({'params': params, **variables}, x, None, train=True, mutable=list(variables),
+                        rngs={'dropout': jax.random.key(2)})[0]
+
+  def penalty(module, params):  # a gradient's gradient, as WGAN-GP has
+    return jnp.mean(jax.grad(lambda x: jnp.sum(jnp.sin(apply(module, params, x))))(x) ** 2)
+
+  want, got = (jax.jit(jax.value_and_grad(lambda params, module=module: penalty(module, params)))(params)
+               for module in (module, remat))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), want, got)
+
+  def kept(module) -> int:
+    pullback = jax.eval_shape(lambda params: jax.vjp(lambda params: apply(module, params, x), params)[1], params)
+    return sum(leaf.size for leaf in jax.tree.leaves(pullback))
+
+  assert kept(remat) < 0.8 * kept(module)
+
+
 @pytest.mark.parametrize('upsample', ['nearest', 'bilinear'])
 def test_enlarging_then_convolving_makes_the_same_sizes(upsample):
   generator = dcgan.Generator((16, 16, 3), start=4, hidden=(4, 4), kernels=3, upsample=upsample)

@@ -85,6 +85,8 @@ def test_calls_end_where_something_is_due(config):
     ('algorithm', 'wgan-gp', r"algorithm='wgan-gp': expected one of \[.*'wgan_gp'"),
     ('generator.family', 'resnet', r"generator.family='resnet': expected one of"),
     ('critic', {'family': 'mlp', 'width': 3}, "critic of family 'mlp'.*'width'"),
+    ('optimizer.microbatches', 0, 'optimizer.microbatches=0: expected a whole number of at least 1'),
+    ('optimizer.microbatches', 3, r'batch_size=8 does not divide .* optimizer.microbatches=3; .*\[6, 9\]'),
     ('optimizer.name', 'adamm', "optimizer.name='adamm'"),
     ('optimizer.schedule', 'step', "optimizer.schedule='step': expected one of"),
 ])

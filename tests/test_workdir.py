@@ -39,6 +39,7 @@ def test_what_alters_no_step_may_change_or_be_new(tmp_path, config):
   del old.profile  # as a workdir from before that field has it
   workdir.open_workdir(tmp_path, old, SPEC)
   config.profile, config.log_every, config.mesh.data = True, 7, 2
+  config.critic = {**config.critic, 'remat': True}
   workdir.open_workdir(tmp_path, config, SPEC)
   assert workdir.read_config(tmp_path).log_every == 7
 

@@ -33,29 +33,35 @@ class Generator(nn.Module):
   label_dim: int = 0
   num_classes: int = 0
   init_stddev: float = 0.02
+  remat: bool = False
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, z, label, *, train):
     init = layers.kernel_init(self.init_stddev)
-    activate = lambda x: nn.relu(layers.normalize(x, self.norm, train, self.dtype))
     x, features = layers.join_label(z, label, self.num_classes, self.label_dim), (*self.hidden, self.image_shape[-1])
     for width in self.dense:
-      x = activate(nn.Dense(width, kernel_init=init, dtype=self.dtype)(x))
+      x = self._activate(nn.Dense(width, kernel_init=init, dtype=self.dtype)(x), train)
     if self.start > 1:
       x = nn.Dense(self.start ** 2 * features[0], kernel_init=init, dtype=self.dtype)(x)
-      x = activate(x.reshape(-1, self.start, self.start, features[0]))
+      x = self._activate(x.reshape(-1, self.start, self.start, features[0]), train)
       features = features[1:]
     else:
       x = x[:, None, None, :]
     settings = zip(features, *(layers.per_layer(v, len(features)) for v in (self.kernels, self.strides, self.padding)))
-    for i, (width, kernel, stride, padding) in enumerate(settings):
-      x = self._enlarge(x, width, kernel, stride, padding)
-      x = activate(x) if i < len(features) - 1 else x
+    for i, setting in enumerate(settings):
+      x = layers.layer(self, Generator._layer, x, *setting, i == len(features) - 1, train)
     if x.shape[1:] != tuple(self.image_shape):
       raise UserError(f'the generator makes images of {x.shape[1:]}, the data have {tuple(self.image_shape)}: change '
                       'dataset.image_size, or generator.start, kernels, strides and padding')
     return jnp.tanh(x.astype(jnp.float32))
+
+  def _layer(self, x, width: int, kernel: int, stride: int, padding: str, last: bool, train: bool):
+    x = self._enlarge(x, width, kernel, stride, padding)
+    return x if last else self._activate(x, train)
+
+  def _activate(self, x, train: bool):
+    return nn.relu(layers.normalize(x, self.norm, train, self.dtype))
 
   def _enlarge(self, x, width: int, kernel: int, stride: int, padding: str):
     fields = {'kernel_init': layers.kernel_init(self.init_stddev), 'dtype': self.dtype}
@@ -88,6 +94,7 @@ class Critic(nn.Module):
   num_classes: int = 0
   classify: bool = False
   init_stddev: float = 0.02
+  remat: bool = False
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -97,11 +104,9 @@ class Critic(nn.Module):
     x = layers.join_label(image, label, self.num_classes, self.label_dim)
     features = (*self.hidden, 1) if self.head == 'conv' else self.hidden
     settings = zip(features, *(layers.per_layer(v, len(features)) for v in (self.kernels, self.strides, self.padding)))
-    for i, (width, kernel, stride, padding) in enumerate(settings):
-      x = ops.Conv(width, (kernel, kernel), (stride, stride), padding, kernel_init=init, dtype=self.dtype)(x)
-      if i < len(self.hidden):
-        norm = self.norm if i or self.norm_first else 'none'
-        x = nn.leaky_relu(layers.normalize(x, norm, train, self.dtype), 0.2)
+    for i, setting in enumerate(settings):
+      norm = self.norm if i or self.norm_first else 'none'
+      x = layers.layer(self, Critic._layer, x, *setting, norm, i == len(self.hidden), train)
     if self.head == 'conv':
       return self._squeeze(x)
     x = nn.Dropout(self.dropout, deterministic=not train)(x.reshape(x.shape[0], -1))
@@ -109,6 +114,11 @@ class Critic(nn.Module):
       x = nn.leaky_relu(nn.Dense(width, kernel_init=init, dtype=self.dtype)(x), 0.2)
       x = nn.Dropout(self.dropout, deterministic=not train)(x)
     return layers.judge(x, self.num_classes * self.classify, self.init_stddev, self.dtype)
+
+  def _layer(self, x, width: int, kernel: int, stride: int, padding: str, norm: str, head: bool, train: bool):
+    x = ops.Conv(width, (kernel, kernel), (stride, stride), padding, kernel_init=layers.kernel_init(self.init_stddev),
+                 dtype=self.dtype)(x)
+    return x if head else nn.leaky_relu(layers.normalize(x, norm, train, self.dtype), 0.2)
 
   def _squeeze(self, x):
     """[B,1,1,1] -> [B] float32."""

@@ -1,5 +1,5 @@
 """Layers that the families share; call them inside a compact module."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flax import linen as nn
 import jax.numpy as jnp
@@ -46,6 +46,16 @@ def join_label(x, label, num_classes: int, label_dim: int):
     features *= length
   embedding = nn.Embed(num_classes, features)(label).reshape(-1, *places, label_dim)
   return jnp.concatenate([x, embedding], axis=-1)
+
+
+def layer(module: nn.Module, apply: Callable, x, *settings):
+  """Returns apply(module, x, *settings), one layer of a module; where module.remat, only x is kept for its gradient.
+
+  What the layer computes on the way is then computed anew (Chen et al. 2016, Training Deep Nets with Sublinear Memory
+  Cost). Parameters have the same names and values either way.
+  """
+  run = lambda module, x: apply(module, x, *settings)
+  return nn.remat(run)(module, x) if module.remat else run(module, x)
 
 
 def judge(x, num_classes: int, stddev: float, dtype):

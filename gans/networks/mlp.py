@@ -17,17 +17,21 @@ class Generator(nn.Module):
   label_dim: int = 0
   num_classes: int = 0
   init_stddev: float = 0.
+  remat: bool = False
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, z, label, *, train):
     x = layers.join_label(z, label, self.num_classes, self.label_dim)
     for features in self.hidden:
-      x = nn.Dense(features, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
-      x = nn.relu(layers.normalize(x, self.norm, train, self.dtype))
+      x = layers.layer(self, Generator._layer, x, features, train)
     x = nn.Dense(math.prod(self.image_shape), kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
     x = x.reshape(-1, *self.image_shape).astype(jnp.float32)
     return jnp.tanh(x) if self.output == 'tanh' else x
+
+  def _layer(self, x, features: int, train: bool):
+    x = nn.Dense(features, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
+    return nn.relu(layers.normalize(x, self.norm, train, self.dtype))
 
 
 class Critic(nn.Module):
@@ -40,6 +44,7 @@ class Critic(nn.Module):
   num_classes: int = 0
   classify: bool = False
   init_stddev: float = 0.
+  remat: bool = False
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -47,7 +52,10 @@ class Critic(nn.Module):
     x = layers.join_label(image, label, self.num_classes, self.label_dim)
     x = x.reshape(x.shape[0], -1)
     for features in self.hidden:
-      x = nn.Dense(features, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
-      x = nn.leaky_relu(layers.normalize(x, self.norm, train, self.dtype), self.leak)
-      x = nn.Dropout(self.dropout, deterministic=not train)(x)
+      x = layers.layer(self, Critic._layer, x, features, train)
     return layers.judge(x, self.num_classes * self.classify, self.init_stddev, self.dtype)
+
+  def _layer(self, x, features: int, train: bool):
+    x = nn.Dense(features, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
+    x = nn.leaky_relu(layers.normalize(x, self.norm, train, self.dtype), self.leak)
+    return nn.Dropout(self.dropout, deterministic=not train)(x)
