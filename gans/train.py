@@ -56,7 +56,8 @@ def train(config, path) -> states.GANState:
   with processes.agreed():
     validate.check_config(config)
     workdir = workdirs.check_workdir(path, config)
-    mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data, microbatches=config.optimizer.get('microbatches', 1))
+    mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data,
+                              microbatches=config.optimizer.get('microbatches', 1))
     dataset = data.load(config.dataset)
     validate.check_data(config, dataset)
     settled = shorten_calls(evaluator.settle(config, dataset), dataset)
