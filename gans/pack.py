@@ -5,8 +5,7 @@ from etils import epath
 import jax
 
 import gans
-from gans import packed, trained
-from gans.errors import UserError
+from gans import outputs, packed, trained
 
 
 def pack(path, *, out=None, weights: str = 'ema', **choice) -> epath.Path:
@@ -20,14 +19,11 @@ def pack(path, *, out=None, weights: str = 'ema', **choice) -> epath.Path:
   folder = trained.find(path)
   generate = trained.load(path, weights=weights, **choice)
   target = epath.Path(out or folder / 'packed').expanduser()
-  if target.exists():
-    raise UserError(f'--sample.out={target} exists; give another name, or remove it')
+  outputs.refuse_existing(target)
   record = json.loads((folder / 'config.json').read_text())
   made = {'step': generate.step, 'weights': weights, 'training_seed': generate.training_seed,
           'gans': gans.__version__, 'jax': jax.__version__}
-  try:
+  with outputs.explained(target):
     packed.write(target, {**record, 'data': generate.spec._asdict()}, made, generate.variables)
-  except OSError as error:
-    raise UserError(f'--sample.out={target} cannot be written: {error.strerror or error}') from error
   print(f'{target}: the generator of step {generate.step}, {(target / packed.NAME).stat().length} bytes')
   return target

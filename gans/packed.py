@@ -1,4 +1,4 @@
-"""--mode=pack: a generator without its checkpoints: the run's config.json and one small file, that gans.load takes."""
+"""The files of a packed generator: the run's config.json and, in place of checkpoints, one small file of weights."""
 import io
 import json
 import zipfile

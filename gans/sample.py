@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tqdm
 
-from gans import pictures, sampling, trained
+from gans import outputs, pictures, sampling, trained
 from gans.errors import UserError
 
 ROW = 8  # images of a class, and in a row
@@ -39,10 +39,8 @@ def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | No
   target = choose_target(path, out, generate, seed)
   z = generate.latents(jax.random.key(seed), len(label), truncation)
   samples = sampling.sample_many(sampling.make_sampler(generate.module), generate.variables, z, label)
-  try:
+  with outputs.explained(target):
     write(target, samples, label if generate.num_classes else None)
-  except OSError as error:
-    raise UserError(f'--sample.out={target} cannot be written: {error.strerror or error}') from error
   print(f'{target}: {len(samples)} of step {generate.step}')
   return target
 
@@ -74,8 +72,7 @@ def choose_target(path, out, generate: trained.TrainedGenerator, seed: int) -> e
     raise UserError(f'--sample.out={out}: expected NAME.png, NAME.npz, or a folder for single PNGs')
   if target.suffix == '' and len(generate.image_shape) == 1:
     raise UserError(f'--sample.out={out}: points are no single pictures; expected NAME.png or NAME.npz')
-  if target.exists():
-    raise UserError(f'--sample.out={out} exists; give another name, or remove it')
+  outputs.refuse_existing(target)
   return target
 
 
