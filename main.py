@@ -1,4 +1,4 @@
-"""Trains a GAN: python main.py --config=configs/wgan_gp.py --workdir=/tmp/run. Flags only: see gans/train.py."""
+"""Trains a GAN, and shows what it learnt: python main.py --config=configs/wgan_gp.py --workdir=/tmp/run. Flags only."""
 import pathlib
 import sys
 

@@ -51,10 +51,10 @@ def started(config, workdir, count: int, *arguments, of_last=()):
     yield [stack.enter_context(runs.Run(workdir, *flags(i), config=config, env=environment)) for i in range(count)]
 
 
-def go_on(config, workdir, count: int, interrupt):
+def go_on(config, workdir, count: int, interrupt, *arguments):
   """Starts processes, does interrupt(them) once they have saved a step of their own; returns exit codes and outputs."""
   before = runs.saved_steps(workdir)
-  with started(config, workdir, count) as found:
+  with started(config, workdir, count, *arguments) as found:
     found[0].wait_until(lambda: found[0].stepping and set(runs.saved_steps(workdir)) - set(before))
     interrupt(found)
     codes = [each.finish() for each in found]
@@ -69,11 +69,15 @@ def kill(found):
 
 @pytest.fixture(scope='module')
 def chain(config, tmp_path_factory):
-  """A workdir of two processes, killed, then one, killed, then two, one of which was asked to stop; how these ended."""
+  """A workdir of two processes, killed, then one, killed, then two, one of which was asked to stop; how these ended.
+
+  The last two stream their data, each its share of every batch.
+  """
   workdir = tmp_path_factory.mktemp('runs') / 'chain'
   for count in (2, 1):
     assert set(go_on(config, workdir, count, kill)[0]) == {-signal.SIGKILL}
-  return workdir, *go_on(config, workdir, 2, lambda found: found[1].process.send_signal(signal.SIGTERM))
+  return workdir, *go_on(config, workdir, 2, lambda found: found[1].process.send_signal(signal.SIGTERM),
+                         '--config.dataset.device_bytes=0')
 
 
 @pytest.fixture(scope='module')
