@@ -1,6 +1,5 @@
 """Sampling: any number of noise vectors, in their order; and --mode=sample."""
 import jax
-import ml_collections
 import numpy as np
 from PIL import Image
 import pytest
@@ -71,7 +70,9 @@ def test_single_files_are_a_data_set_with_labels(run, tmp_path, monkeypatch):
   sample.sample(run, num=6, out=tmp_path / 'singles')
   names = sorted(str(path.relative_to(tmp_path / 'singles')) for path in tmp_path.glob('singles/*/*'))
   assert names == [f'{label}/{i:06d}.png' for i, label in enumerate([0, 0, 0, 1, 1, 1])]
-  read = data.load(ml_collections.ConfigDict({'name': 'folder', 'path': str(tmp_path / 'singles'), 'image_size': 8}))
+  config = wgan_gp.get_config().dataset
+  config.update({'name': 'folder', 'path': str(tmp_path / 'singles'), 'image_size': 8})
+  read = data.load(config)
   assert read.labels.tolist() == [0, 0, 0, 1, 1, 1]
   close(read.images, drawn(run, 6, read.labels))
 
