@@ -135,7 +135,10 @@ def _refuse_another_config(workdir: epath.Path, config):
   if not (workdir / 'config.json').exists():
     raise UserError(f'--workdir={workdir} holds files of something else: give a new or empty folder')
   new = json.loads(json.dumps(config.to_dict()))  # as the file has it: tuples are lists there
-  changed = {field: values for field, values in differences(read_config(workdir).to_dict(), new).items()
+  old = read_config(workdir).to_dict()
+  for added in ADDED.values():  # what a config that makes its optimizer or networks anew need not name
+    old, new = _filled(old, added), _filled(new, added)
+  changed = {field: values for field, values in differences(old, new).items()
              if field not in MAY_CHANGE and not _is_extension(field, values, config)}
   if changed:
     lines = [f'  {field}: {old!r} there, {new!r} now' for field, (old, new) in changed.items()]
