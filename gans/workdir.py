@@ -20,7 +20,7 @@ VERSION = 3  # of the layout above
 ADDED = {2: {'num_seeds': 1, 'eval_every': 0, 'eval': {
     'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
          3: {'mesh': {'data': -1}, 'dataset': {'device_bytes': 2 * 2**30, 'workers': 0},
-             'optimizer': {'microbatches': 1}, 'generator': {'remat': False}, 'critic': {'remat': False}}}
+             'optimizer': {'microbatches': 1}}}  # not remat: networks of one's own may have no such field
 # What a run may change when it goes on: none of these alters a step, but for rounding, as other devices do.
 MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights', 'profile', 'mesh.data',
               'dataset.data_dir', 'dataset.device_bytes', 'dataset.workers', 'generator.remat', 'critic.remat')
