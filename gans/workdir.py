@@ -11,7 +11,7 @@ import filelock
 import jax
 import ml_collections
 
-from gans import disk, processes
+from gans import disk, packed, processes
 from gans.data.dataset import Spec
 from gans.errors import UserError
 
@@ -134,6 +134,8 @@ def _is_taken(workdir: epath.Path) -> bool:
 def _refuse_another_config(workdir: epath.Path, config):
   if not (workdir / 'config.json').exists():
     raise UserError(f'--workdir={workdir} holds files of something else: give a new or empty folder')
+  if packed.is_packed(workdir):
+    raise UserError(f'--workdir={workdir} is a packed generator, which cannot go on: give a new or empty folder')
   new = json.loads(json.dumps(config.to_dict()))  # as the file has it: tuples are lists there
   old = read_config(workdir).to_dict()
   for added in ADDED.values():  # what a config that makes its optimizer or networks anew need not name
