@@ -9,8 +9,8 @@ from gans.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment: a file in configs/, or FILE:VARIANT.')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where checkpoints, samples and logs go.', required=True)
-# Of --mode=evaluate; the run's own where they are not given, see configs/base.py.
-_EVAL = [flags.DEFINE_string('eval.features', None, "'classifier', 'inception' or 'points'."),
+# Of --mode=evaluate; the run's own where they are not given, see configs/base.py. The first is nearest's as well.
+_EVAL = [flags.DEFINE_string('eval.features', None, "'classifier', 'inception' or 'points'; of nearest else pixels."),
          flags.DEFINE_string('eval.weights', None, "The file of 'inception'."),
          flags.DEFINE_integer('eval.num_samples', None, 'Samples to measure.', lower_bound=2),
          flags.DEFINE_integer('eval.seed', None, 'Of their noise.', lower_bound=0)]
@@ -25,7 +25,7 @@ _CHOICE = [flags.DEFINE_string('sample.checkpoint', None, "'best', the default, 
            flags.DEFINE_enum('sample.weights', None, ['ema', 'raw'], 'Averaged over the steps, the default, or not.'),
            flags.DEFINE_integer('sample.training_seed', None, 'Of several seeds; default: the first.', lower_bound=0)]
 _OUT = [flags.DEFINE_string('sample.out', None, 'A new file or folder, as the mode writes; default: in the workdir.')]
-_DRAW = [flags.DEFINE_integer('sample.num', None, 'Samples; default: 64, or 8 of each class.', lower_bound=1),
+_DRAW = [flags.DEFINE_integer('sample.num', None, 'Samples; of sample 64, or 8 of each class, else 8.', lower_bound=1),
          flags.DEFINE_integer('sample.seed', None, 'Of their noise; default: 0.', lower_bound=0),
          flags.DEFINE_list('sample.labels', None, 'Labels: 3,3,7; default: as many of each class.'),
          flags.DEFINE_float('sample.truncation', None, 'Noise beyond it is drawn again; default: off.', lower_bound=0)]

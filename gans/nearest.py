@@ -87,7 +87,7 @@ def choose_look(config, dataset: data.Dataset, features: str | None) -> Look:
   config.eval.features, config.eval.best = features, ''  # the run's best score may be none of these
   config = evaluator.name_scores(config, dataset.spec)
   evaluator.check(config, dataset)
-  looking = features_of.BY_NAME[features](config, dataset)
+  looking = features_of.BY_NAME[config.eval.features](config, dataset)
   see = lambda images: evaluator.extract(looking, lambda part: images[part], len(images))['features']
   return Look(see, 1.0, f'Euclidean, of features by {looking.about}')
 

@@ -18,7 +18,7 @@ def pack(path, *, out=None, weights: str = 'ema', **choice) -> epath.Path:
   """
   folder = trained.find(path)
   generate = trained.load(path, weights=weights, **choice)
-  target = epath.Path(out or folder / 'packed').expanduser()
+  target = outputs.choose(path, out, 'packed')  # not in gans/zoo, where `folder` of a built-in model is
   outputs.refuse_existing(target)
   record = json.loads((folder / 'config.json').read_text())
   made = {'step': generate.step, 'weights': weights, 'training_seed': generate.training_seed,

@@ -73,6 +73,7 @@ def read(path) -> Told:
   for file in sorted((folder / 'samples').glob('fake_*.png')):
     if found := re.fullmatch(r'fake_(\d+)(?:_(\d+))?\.png', file.name):
       grids.setdefault(found[2] or '', {})[int(found[1])] = file
+  grids = dict(sorted(grids.items(), key=lambda item: int(item[0] or 0)))  # 9 before 10
   real = folder / 'samples' / 'real.png'
   told = Told(str(path), config, scalars, read_scores(folder / 'eval.jsonl'), grids,
               real if real.exists() else None, report.read_records(folder / 'starts.jsonl'))

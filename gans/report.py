@@ -96,7 +96,7 @@ class Reporter:
 
   def scores(self, step: int, evaluation):
     """Writes an evaluation.evaluator.Evaluation to TensorBoard and eval.jsonl, and shows it."""
-    write_scores(self.workdir, self.writer, step, evaluation, self.say)
+    write_scores(self.workdir, self.writer if self.first else None, step, evaluation, self.say)
     self.last_metrics = time.monotonic()  # the steps' speed is not that of their evaluation
 
   def plot_losses(self):

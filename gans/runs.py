@@ -9,7 +9,7 @@ import jax
 import ml_collections
 import orbax.checkpoint as ocp
 
-from gans import checkpoint, data, disk, seal, sharding, state, train, validate, workdir
+from gans import checkpoint, data, disk, packed, seal, sharding, state, train, validate, workdir
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.evaluation import evaluator
@@ -41,11 +41,13 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   """Opens the run in a workdir, with other values {'eval.seed': 1} for some fields of its config.
 
   Raises:
-    UserError: it is no workdir, has no checkpoint yet, or has a damaged one.
+    UserError: it is no workdir, or a packed one, has no checkpoint yet, or has a damaged one.
   """
   config = workdir.read_config(path)
   config.update_from_flattened_dict(changes or {})
   folder = epath.Path(path).expanduser()
+  if packed.is_packed(folder):
+    raise UserError(f'--workdir={path} is a packed generator, without checkpoints: expected the workdir of a run')
   validate.check_config(config)
   spec = workdir.read_spec(path) or _spec_of_data(config, path)
   config = evaluator.name_scores(config, spec)

@@ -61,7 +61,8 @@ def train(config, path) -> states.GANState:
     dataset = data.load(config.dataset)
     validate.check_data(config, dataset)
     settled = shorten_calls(evaluator.settle(config, dataset), dataset)
-  processes.check_same('the config or the data set', fingerprint(config, dataset))
+    mark = fingerprint(config, dataset) if jax.process_count() > 1 else ''  # it reads some of the data
+  processes.check_same('the config or the data set', mark)
   if config.eval_every and not settled.eval_every:
     print(f'no evaluation: it takes some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
   experiment = build(config, dataset.spec)

@@ -11,7 +11,7 @@ import filelock
 import jax
 import ml_collections
 
-from gans import disk, processes
+from gans import disk, packed, processes
 from gans.data.dataset import Spec
 from gans.errors import UserError
 
@@ -20,7 +20,7 @@ VERSION = 3  # of the layout above
 ADDED = {2: {'num_seeds': 1, 'eval_every': 0, 'eval': {
     'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
          3: {'mesh': {'data': -1}, 'dataset': {'device_bytes': 2 * 2**30, 'workers': 0},
-             'optimizer': {'microbatches': 1}, 'generator': {'remat': False}, 'critic': {'remat': False}}}
+             'optimizer': {'microbatches': 1}}}  # not remat: networks of one's own may have no such field
 # What a run may change when it goes on: none of these alters a step, but for rounding, as other devices do.
 MAY_CHANGE = ('log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights', 'profile', 'mesh.data',
               'dataset.data_dir', 'dataset.device_bytes', 'dataset.workers', 'generator.remat', 'critic.remat')
@@ -134,8 +134,13 @@ def _is_taken(workdir: epath.Path) -> bool:
 def _refuse_another_config(workdir: epath.Path, config):
   if not (workdir / 'config.json').exists():
     raise UserError(f'--workdir={workdir} holds files of something else: give a new or empty folder')
+  if packed.is_packed(workdir):
+    raise UserError(f'--workdir={workdir} is a packed generator, which cannot go on: give a new or empty folder')
   new = json.loads(json.dumps(config.to_dict()))  # as the file has it: tuples are lists there
-  changed = {field: values for field, values in differences(read_config(workdir).to_dict(), new).items()
+  old = read_config(workdir).to_dict()
+  for added in ADDED.values():  # what a config that makes its optimizer or networks anew need not name
+    old, new = _filled(old, added), _filled(new, added)
+  changed = {field: values for field, values in differences(old, new).items()
              if field not in MAY_CHANGE and not _is_extension(field, values, config)}
   if changed:
     lines = [f'  {field}: {old!r} there, {new!r} now' for field, (old, new) in changed.items()]

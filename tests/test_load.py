@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from configs import wgan_gp, wgan_gp_toy
 import gans
-from gans import data, pack, packed, train, workdir
+from gans import data, pack, packed, runs, train, workdir
 from gans.data.dataset import Spec, to_unit
 from gans.errors import UserError
 from tests.conftest import ROOT, save_untrained
@@ -224,6 +224,14 @@ def test_large_matrices_are_rounded_by_column():
   error = abs(kept['kernel'] * kept['kernel' + packed.SCALE] - values)
   assert (error <= abs(values).max(0) / 127 * 0.5001).all()
   assert packed.shrink('bias', values[0])['bias'].dtype == values.dtype
+
+
+def test_a_packed_generator_is_no_run_to_go_on_with_or_to_measure():
+  folder = ROOT / 'gans' / 'zoo' / 'wgan_gp_mnist_5k'
+  with pytest.raises(UserError, match='wgan_gp_mnist_5k is a packed generator, which cannot go on'):
+    workdir.check_workdir(folder, workdir.read_config(folder))
+  with pytest.raises(UserError, match='is a packed generator, without checkpoints'), runs.open_run(folder):
+    pass
 
 
 def models() -> list[str]:

@@ -17,7 +17,7 @@ def load(config) -> Dataset:
   """Loads `config.name`: one of SOURCES, else an image data set of TFDS.
 
   Args:
-    config: the config's `dataset`: name, path, data_dir, split, image_size, crop.
+    config: the config's `dataset`: name, path, data_dir, split, image_size, crop, device_bytes.
 
   Raises:
     UserError: no such data set, or it is neither prepared nor to be had.

@@ -40,7 +40,7 @@ class Fitted(NamedTuple):
 
 
 def fit_cached(dataset: Dataset, steps: int) -> Fitted:
-  """Trains a classifier on five sixths of a labelled data set, once for all runs; the last sixth tells its accuracy."""
+  """Trains a classifier on five sixths of a labelled data set, once for all runs; HELD_OUT others tell its accuracy."""
   def make():
     shuffled = np.random.default_rng(0).permutation(len(dataset.images))
     kept, held_out = np.split(shuffled, [len(shuffled) * 5 // 6])
