@@ -7,8 +7,7 @@ from flax import traverse_util
 import jax
 import numpy as np
 
-from gans import outputs, pictures, sampling, train, trained
-from gans import sample as sampled
+from gans import outputs, pictures, train, trained
 from gans.errors import UserError
 
 NUM = 8  # latents
@@ -59,7 +58,7 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
 def choose_classes(generate: trained.TrainedGenerator, labels: Sequence | None) -> np.ndarray:
   """Returns the classes to go through [K] int32; of a model without labels [0]. Raises UserError for wrong labels."""
   if labels:
-    return sampled.choose_labels(generate, None, labels)
+    return trained.choose_labels(generate, None, labels)
   return np.arange(min(max(generate.num_classes, 1), train.GRID_CLASSES), dtype=np.int32)
 
 
@@ -138,6 +137,5 @@ def frames(images: np.ndarray) -> np.ndarray:
 
 def _draw(generate: trained.TrainedGenerator, z: np.ndarray, label: np.ndarray) -> np.ndarray:
   """Makes uint8 images [K,T,H,W,C] of z [K,T,Z], label [K,T]."""
-  sample = sampling.make_sampler(generate.module)
-  images = sampling.sample_many(sample, generate.variables, z.reshape(label.size, -1).astype(np.float32), label.ravel())
+  images = generate.draw(z.reshape(label.size, -1).astype(np.float32), label.ravel())
   return images.reshape(*label.shape, *images.shape[1:])

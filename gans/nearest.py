@@ -5,8 +5,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from gans import data, outputs, pictures, sampling, trained, workdir
-from gans import sample as sampled
+from gans import data, outputs, pictures, trained, workdir
 from gans.data.dataset import OnDisk
 from gans.errors import UserError
 from gans.evaluation import evaluator
@@ -14,7 +13,7 @@ from gans.evaluation import features as features_of
 
 ROWS, NEIGHBOURS = 8, 7  # of the picture: samples, and the training images beside each
 MEASURED = 1000  # samples, and at most as many training images, whose distances are told
-CHUNK = 10_000  # training examples searched at a time, as they are float32 only then
+CHUNK = 2 ** 26  # numbers of the training examples searched at a time, as they are float32 only then
 
 
 class Look(NamedTuple):
@@ -53,11 +52,11 @@ def show(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None
   if target.suffix != '.png':
     raise UserError(f'--sample.out={out}: expected NAME.png')
   num = ROWS if num is None else num
-  label = sampled.choose_labels(generate, max(num, MEASURED), labels)
+  label = trained.choose_labels(generate, max(num, MEASURED), labels)
   config, dataset = load_data(path, generate)
   look = choose_look(config, dataset, features)
   z = generate.latents(jax.random.key(seed), len(label), truncation)
-  samples = sampling.sample_many(sampling.make_sampler(generate.module), generate.variables, z, label)
+  samples = generate.draw(z, label)
   real = with_mirrored(dataset.images) if config.dataset.flip else dataset.images
   indices, found = measure(samples, real, len(dataset.images), look)
   print(describe(found, len(dataset.images), look))
@@ -120,14 +119,15 @@ def with_mirrored(images: np.ndarray | OnDisk) -> np.ndarray | OnDisk:
 def nearest(queries: np.ndarray, examples: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
   """Finds for each of queries [M,...] its k nearest of examples [N,...], N >= k, the nearest first.
 
-  Returns Euclidean distances [M,k] and indices [M,k]; a search of all pairs, CHUNK examples at a time.
+  Returns Euclidean distances [M,k] and indices [M,k]; a search of all pairs, CHUNK numbers at a time.
   """
   from sklearn.neighbors import NearestNeighbors  # here, as scikit-learn takes a second of a run's start
   flat = lambda x: x.reshape(len(x), -1).astype(np.float32)
   queries = flat(queries)
   distances, indices = np.zeros((len(queries), 0)), np.zeros((len(queries), 0), int)
-  for start in range(0, len(examples), CHUNK):
-    part = flat(examples[start:start + CHUNK])
+  count = max(1, CHUNK // queries.shape[1])
+  for start in range(0, len(examples), count):
+    part = flat(examples[start:start + count])
     search = NearestNeighbors(n_neighbors=min(k, len(part)), algorithm='brute').fit(part)
     found, places = search.kneighbors(queries)
     distances, indices = np.hstack([distances, found]), np.hstack([indices, places + start])

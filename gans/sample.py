@@ -9,10 +9,8 @@ import jax
 import numpy as np
 import tqdm
 
-from gans import outputs, pictures, sampling, trained
+from gans import outputs, pictures, trained
 from gans.errors import UserError
-
-ROW = 8  # images of a class, and in a row
 
 
 def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None = None,
@@ -35,30 +33,14 @@ def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | No
     UserError: as gans.load, or `labels`, `num` or `out` is not what it should be.
   """
   generate = trained.load(path, **choice)
-  label = choose_labels(generate, num, labels)
+  label = trained.choose_labels(generate, num, labels)
   target = choose_target(path, out, generate, seed)
   z = generate.latents(jax.random.key(seed), len(label), truncation)
-  samples = sampling.sample_many(sampling.make_sampler(generate.module), generate.variables, z, label)
+  samples = generate.draw(z, label)
   with outputs.explained(target):
     write(target, samples, label if generate.num_classes else None)
   print(f'{target}: {len(samples)} of step {generate.step}')
   return target
-
-
-def choose_labels(generate: trained.TrainedGenerator, num: int | None, labels: Sequence | None) -> np.ndarray:
-  """Labels of the samples [N] int32, zeros where the model takes none; raises UserError for those it cannot take."""
-  if num is not None and num < 1:
-    raise UserError(f'--sample.num={num}: expected at least 1')
-  if labels:
-    try:
-      given = np.array([int(label) for label in labels])
-    except ValueError as error:
-      raise UserError(f'--sample.labels={",".join(map(str, labels))}: expected whole numbers: 3,3,7') from error
-    given = np.resize(given, num or len(given))
-    return np.asarray(generate.check_labels(given, len(given)))
-  classes = max(generate.num_classes, 1)
-  num = num or (ROW * classes if generate.num_classes else ROW ** 2)
-  return (np.arange(num) * classes // num).astype(np.int32)
 
 
 def choose_target(path, out, generate: trained.TrainedGenerator, seed: int) -> epath.Path:
@@ -98,7 +80,7 @@ def picture(samples: np.ndarray, label: np.ndarray | None) -> np.ndarray:
   """One picture [H,W,C] uint8: a plot of points; a grid of images, a row per class where there are as many of each."""
   if samples.ndim == 2:
     return pictures.scatter(samples)
-  columns = min(len(samples), max(ROW, math.ceil(math.sqrt(len(samples)))))
+  columns = min(len(samples), max(trained.ROW, math.ceil(math.sqrt(len(samples)))))
   if label is not None and (np.diff(label) >= 0).all():
     counts = np.unique(label, return_counts=True)[1]
     columns = counts[0] if counts[0] > 1 and (counts == counts[0]).all() else columns

@@ -1,4 +1,5 @@
 """gans.load: a trained generator as a function, from a workdir, a packed one or a built-in model; no data are read."""
+from collections.abc import Sequence
 import dataclasses
 import functools
 from typing import Any
@@ -10,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from gans import checkpoint as checkpoints
-from gans import packed, runs, state, train, validate, workdir
+from gans import packed, runs, sampling, state, train, validate, workdir
 from gans.data.dataset import Spec
 from gans.errors import UserError
 
 BUILT_IN = epath.Path(__file__).parent / 'zoo'
 WEIGHTS = ('ema', 'raw')
+ROW = 8  # images of a class that are drawn unasked, and in a row
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,6 +85,10 @@ class TrainedGenerator:
       raise UserError(f'z of shape {np.shape(z)}: expected (n, {self.z_dim})')
     return self._apply(self.variables, z, self.check_labels(labels, np.shape(z)[0]))
 
+  def draw(self, z, label) -> np.ndarray:
+    """Makes pixels, uint8 [n,H,W,C] (points, float32 [n,D]), of z [n, z_dim], label [n]: some at a time, for any n."""
+    return sampling.sample_many(sampling.make_sampler(self.module), self.variables, z, label)
+
   def check_labels(self, labels, n: int):
     """Returns labels as [n] int32; zeros for a model that takes none. Raises UserError for labels that it cannot."""
     if not self.num_classes:
@@ -148,6 +154,22 @@ def find(source) -> epath.Path:
     return BUILT_IN / str(source)
   raise UserError(f'--workdir={source} is neither the folder of a run, which has a config.json, nor a built-in model; '
                   f'those are {names}')
+
+
+def choose_labels(generate: TrainedGenerator, num: int | None, labels: Sequence | None) -> np.ndarray:
+  """Labels of the samples [N] int32, zeros where the model takes none; raises UserError for those it cannot take."""
+  if num is not None and num < 1:
+    raise UserError(f'--sample.num={num}: expected at least 1')
+  if labels:
+    try:
+      given = np.array([int(label) for label in labels])
+    except ValueError as error:
+      raise UserError(f'--sample.labels={",".join(map(str, labels))}: expected whole numbers: 3,3,7') from error
+    given = np.resize(given, num or len(given))
+    return np.asarray(generate.check_labels(given, len(given)))
+  classes = max(generate.num_classes, 1)
+  num = num or (ROW * classes if generate.num_classes else ROW ** 2)
+  return (np.arange(num) * classes // num).astype(np.int32)
 
 
 def _load_packed(folder: epath.Path, checkpoint, weights: str, training_seed: int | None) -> TrainedGenerator:

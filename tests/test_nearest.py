@@ -14,7 +14,7 @@ def test_the_search_is_that_of_all_pairs_whatever_the_chunks(monkeypatch):
   queries, examples = np.split(np.random.default_rng(0).integers(0, 256, (60, 3, 3, 1), np.uint8), [10])
   pairs = np.linalg.norm((queries[:, None] - examples[None].astype(float)).reshape(10, 50, -1), axis=-1)
   for chunk in (7, 50, 100):
-    monkeypatch.setattr(nearest, 'CHUNK', chunk)
+    monkeypatch.setattr(nearest, 'CHUNK', chunk * 9)
     distances, indices = nearest.nearest(queries, examples, 4)
     np.testing.assert_array_equal(indices, np.argsort(pairs, axis=1)[:, :4])
     np.testing.assert_allclose(distances, np.sort(pairs, axis=1)[:, :4], rtol=1e-5)
