@@ -26,7 +26,7 @@ _CHOICE = [flags.DEFINE_string('sample.checkpoint', None, "'best', the default, 
            flags.DEFINE_integer('sample.training_seed', None, 'Of several seeds; default: the first.', lower_bound=0)]
 _OUT = [flags.DEFINE_string('sample.out', None, 'A new file or folder, as the mode writes; default: in the workdir.')]
 _DRAW = [flags.DEFINE_integer('sample.num', None, 'Samples; of sample 64, or 8 of each class, else 8.', lower_bound=1),
-         flags.DEFINE_integer('sample.seed', None, 'Of their noise; default: 0.', lower_bound=0),
+         flags.DEFINE_integer('sample.seed', None, 'Of their noise; default: 0.', lower_bound=0, upper_bound=2**31 - 1),
          flags.DEFINE_list('sample.labels', None, 'Labels: 3,3,7; default: as many of each class.'),
          flags.DEFINE_float('sample.truncation', None, 'Noise beyond it is drawn again; default: off.', lower_bound=0)]
 
@@ -98,6 +98,9 @@ def main(argv):
     MODES[_MODE.value][0]()
   except UserError as error:
     sys.exit(f'error: {error}')
+  except KeyboardInterrupt:
+    print('interrupted')
+    sys.exit(130)
 
 
 def parse_flags(argv):

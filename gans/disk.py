@@ -31,6 +31,12 @@ def explained(workdir: epath.Path) -> Iterator[None]:
         'they were; once that is mended, the same command goes on from the last') from error
 
 
+def absolute(path) -> epath.Path:
+  """Returns a path that a user gave as one from the root, as Orbax takes no other."""
+  path = epath.Path(path).expanduser()
+  return path if is_remote(path) else epath.Path(os.path.abspath(path))
+
+
 def is_remote(path: epath.Path) -> bool:
   """Tells whether a path is in an object store: these have checksums of their own, no locks, and folders stay put."""
   return '://' in os.fspath(path)

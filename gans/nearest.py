@@ -49,8 +49,6 @@ def show(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None
   generate = trained.load(path, **choice)
   outputs.refuse_points('nearest', path, generate.image_shape)
   target = outputs.choose(path, out, 'nearest.png')
-  if target.suffix != '.png':
-    raise UserError(f'--sample.out={out}: expected NAME.png')
   num = ROWS if num is None else num
   label = trained.choose_labels(generate, max(num, MEASURED), labels)
   config, dataset = load_data(path, generate)

@@ -4,14 +4,21 @@ import contextlib
 
 from etils import epath
 
+from gans import disk
 from gans.errors import UserError
 
 
 def choose(path, out, own: str) -> epath.Path:
-  """Returns the place that --sample.out names, where nothing may be yet, or else a mode's `own` one in the workdir."""
+  """Returns the place that --sample.out names, or else a mode's `own` one in the workdir.
+
+  Raises:
+    UserError: there is something already, or the name has not the suffix of `own`.
+  """
   if out is None:
-    return epath.Path(path).expanduser() / own
-  target = epath.Path(out).expanduser()
+    return disk.absolute(path) / own
+  target, suffix = epath.Path(out).expanduser(), epath.Path(own).suffix
+  if target.suffix != suffix:
+    raise UserError(f'--sample.out={out}: expected {f"NAME{suffix}" if suffix else "a new folder, without a suffix"}')
   refuse_existing(target)
   return target
 

@@ -11,7 +11,7 @@ from etils import epath
 import jax
 import numpy as np
 
-from gans import interpolate, outputs, pictures, report, trained, workdir
+from gans import disk, interpolate, outputs, pictures, report, trained, validate, workdir
 from gans.errors import UserError
 from gans.evaluation import evaluator
 
@@ -48,8 +48,6 @@ def write(paths: Sequence, *, out=None) -> epath.Path:
   """
   runs = [read(path) for path in paths]
   target = outputs.choose(paths[0], out, 'report.html' if len(paths) == 1 else 'comparison.html')
-  if target.suffix != '.html':
-    raise UserError(f'--sample.out={out}: expected NAME.html')
   gif = target.with_suffix('.gif')
   if out is not None:
     outputs.refuse_existing(gif)
@@ -65,7 +63,8 @@ def write(paths: Sequence, *, out=None) -> epath.Path:
 
 def read(path) -> Told:
   """Reads what a workdir says of its run; raises UserError where it is none, or nothing has happened in it yet."""
-  folder, config = epath.Path(path).expanduser(), workdir.read_config(path).to_dict()
+  folder, config = disk.absolute(path), workdir.read_config(path)
+  validate.check_kept(config, folder)
   events = folder / 'events'
   names = [f'train/{name}' for name in report.PLOTTED] + ['steps_per_second']
   scalars = report.read_scalars(events, names, np.inf, group='') if events.exists() else {}
@@ -75,7 +74,7 @@ def read(path) -> Told:
       grids.setdefault(found[2] or '', {})[int(found[1])] = file
   grids = dict(sorted(grids.items(), key=lambda item: int(item[0] or 0)))  # 9 before 10
   real = folder / 'samples' / 'real.png'
-  told = Told(str(path), config, scalars, read_scores(folder / 'eval.jsonl'), grids,
+  told = Told(str(path), config.to_dict(), scalars, read_scores(folder / 'eval.jsonl'), grids,
               real if real.exists() else None, report.read_records(folder / 'starts.jsonl'))
   if not (told.scalars or told.scores or told.grids):
     raise UserError(f'--workdir={path} has nothing to report yet: no scalars in events/, no scores, no sample grids')

@@ -23,11 +23,17 @@ def connect(**known):
   Raises:
     UserError: JAX cannot find the others.
   """
+  if ':' not in known.get('coordinator_address', ':'):
+    raise UserError(f'--coordinator_address={known["coordinator_address"]}: expected HOST:PORT')
+  if not known.get('process_id'):
+    print('waiting for the other processes, for five minutes at most', flush=True)
+  signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own would be heeded after the wait only
   try:
     jax.distributed.initialize(**known, shutdown_timeout_seconds=PATIENCE)
   except (ValueError, RuntimeError) as error:
     raise UserError(f'several processes, {known or "found by JAX"}: {error} Where JAX cannot find them, give '
                     '--coordinator_address=HOST:PORT of the first, --num_processes and --process_id') from error
+  signal.signal(signal.SIGINT, signal.default_int_handler)
   signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX keeps it as a notice; until `interrupt.watched` it shall end us
   if jax.process_index():
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -45,10 +45,10 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   """
   config = workdir.read_config(path)
   config.update_from_flattened_dict(changes or {})
-  folder = epath.Path(path).expanduser()
+  folder = disk.absolute(path)
   if packed.is_packed(folder):
     raise UserError(f'--workdir={path} is a packed generator, without checkpoints: expected the workdir of a run')
-  validate.check_config(config)
+  validate.check_kept(config, folder)
   spec = workdir.read_spec(path) or _spec_of_data(config, path)
   config = evaluator.name_scores(config, spec)
   _refuse_damaged(folder)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tqdm
 
-from gans import outputs, pictures, trained
+from gans import disk, outputs, pictures, trained
 from gans.errors import UserError
 
 
@@ -46,7 +46,7 @@ def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | No
 def choose_target(path, out, generate: trained.TrainedGenerator, seed: int) -> epath.Path:
   """Returns where to write: nothing is there yet."""
   if out is None:
-    folder = epath.Path(path).expanduser() / 'generated'
+    folder = disk.absolute(path) / 'generated'
     name = f'{generate.step:07d}_seed_{seed}'
     return next(target for target in _numbered(folder, name) if not target.exists())
   target = epath.Path(out).expanduser()

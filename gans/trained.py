@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gans import checkpoint as checkpoints
-from gans import packed, runs, sampling, state, train, validate, workdir
+from gans import disk, packed, runs, sampling, state, train, validate, workdir
 from gans.data.dataset import Spec
 from gans.errors import UserError
 
@@ -28,7 +28,7 @@ class TrainedGenerator:
   depends on its own noise and label alone.
   """
   module: nn.Module  # the network, called (z [n,Z], label [n], train=False)
-  variables: Any  # its variables {'params': ..., 'batch_stats': ...}
+  variables: Any = dataclasses.field(repr=False)  # its variables {'params': ..., 'batch_stats': ...}
   spec: Spec  # of the data
   z_dim: int
   step: int  # of the checkpoint
@@ -146,7 +146,7 @@ def load(source, checkpoint: str | int = 'best', weights: str = 'ema',
 
 def find(source) -> epath.Path:
   """Returns the folder of a run or of a built-in model; raises UserError where there is neither."""
-  folder = epath.Path(source).expanduser()
+  folder = disk.absolute(source)
   if (folder / 'config.json').exists():
     return folder
   names = sorted(path.name for path in BUILT_IN.iterdir() if (path / 'config.json').exists())
@@ -174,7 +174,7 @@ def choose_labels(generate: TrainedGenerator, num: int | None, labels: Sequence 
 
 def _load_packed(folder: epath.Path, checkpoint, weights: str, training_seed: int | None) -> TrainedGenerator:
   config, spec = workdir.read_config(folder), workdir.read_spec(folder)
-  validate.check_config(config)
+  validate.check_kept(config, folder)
   made, variables = packed.read(folder)
   wanted = {'checkpoint': (str(checkpoint), ['best', 'latest', str(made['step'])]),
             'weights': (weights, [made['weights']]),

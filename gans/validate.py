@@ -2,16 +2,22 @@
 import functools
 import operator
 
+import ml_collections
+
 from gans import losses
 from gans.errors import UserError
 
 
 def check_config(config):
   """Raises UserError for the first field with a value that no run can use."""
+  for group in ('generator', 'critic', 'optimizer', 'dataset', 'eval'):
+    is_group = isinstance(config[group], ml_collections.ConfigDict)
+    _expect(config, group, is_group, 'a group of fields, see configs/base.py')
   intervals = ('log_every', 'sample_every', 'checkpoint_every')
   for field in ('num_steps', 'num_seeds', 'batch_size', 'n_critic', 'z_dim', *intervals):
     _expect(config, field, config[field] >= 1, 'a whole number of at least 1')
   _expect(config, 'seed', 0 <= config.seed < 2 ** 31, 'a whole number from 0 to below 2^31')
+  _expect(config, 'eval.seed', config.eval.seed < 2 ** 31, 'a whole number from 0 to below 2^31')
   _expect(config, 'eval_every', config.eval_every >= 0, 'a whole number of at least 0')
   for field, least in (('num_samples', 2), ('classifier_steps', 1), ('seed', 0)):
     _expect(config, f'eval.{field}', config.eval[field] >= least, f'a whole number of at least {least}')
@@ -24,6 +30,14 @@ def check_config(config):
   if 'loss' in config:
     _expect(config, 'loss', config.loss in losses.BY_NAME, f'one of {sorted(losses.BY_NAME)}')
   _expect(config, 'dtype', config.dtype in ('float32', 'bfloat16'), "'float32' or 'bfloat16'")
+
+
+def check_kept(config, workdir):
+  """As check_config, for one that was read from a workdir, where somebody may have changed it."""
+  try:
+    check_config(config)
+  except (AttributeError, KeyError, TypeError) as error:
+    raise UserError(f'{workdir}/config.json is not as it was written: {error}') from error
 
 
 def check_data(config, dataset):

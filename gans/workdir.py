@@ -51,7 +51,7 @@ def open_workdir(path, config, spec) -> epath.Path:
 
 def check_workdir(path, config) -> epath.Path:
   """Returns the folder's path, which `config` may take: new, empty, or made by it. Raises UserError otherwise."""
-  workdir = epath.Path(path).expanduser()
+  workdir = disk.absolute(path)
   try:
     if _is_taken(workdir):
       _refuse_another_config(workdir, config)
@@ -83,7 +83,7 @@ def locked(workdir: epath.Path) -> Iterator[None]:
 def read_spec(path) -> Spec | None:
   """Returns the shape of the data that a workdir was made on; None where it was made before that was written down."""
   try:
-    data = json.loads((epath.Path(path).expanduser() / 'config.json').read_text()).get('data')
+    data = json.loads((disk.absolute(path) / 'config.json').read_text()).get('data')
     return data and Spec(tuple(map(int, data['shape'])), int(data['num_classes']))
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f"--workdir={path}: the field 'data' of its config.json is not as it was written") from error
@@ -92,7 +92,7 @@ def read_spec(path) -> Spec | None:
 def read_config(path) -> ml_collections.ConfigDict:
   """Returns the config that a workdir was made with; raises UserError where it is no workdir."""
   try:
-    record = json.loads((epath.Path(path).expanduser() / 'config.json').read_text())
+    record = json.loads((disk.absolute(path) / 'config.json').read_text())
     version, config = int(record['version']), record['config']
     for layout in range(version + 1, VERSION + 1):
       config = _filled(config, ADDED[layout])

@@ -98,6 +98,7 @@ def test_the_gif_goes_all_the_way_and_starts_over(digits_run, tmp_path):
     ({'labels': ['x']}, '--sample.labels=x: expected whole numbers'),
     ({'num': 1}, '--sample.num=1: expected at least 2'),
     ({'out': 'docs'}, '--sample.out=docs exists'),
+    ({'out': 'x.png'}, '--sample.out=x.png: expected a new folder'),
 ])
 def test_what_cannot_be_shown_is_named(digits_run, arguments, message):
   with pytest.raises(UserError, match=message):

@@ -191,6 +191,28 @@ def test_what_is_no_run_is_named(tmp_path, config):
     gans.load(tmp_path / 'new')
 
 
+def test_a_path_may_be_relative(tmp_path, config, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  save_untrained('run', config, Spec((28, 28, 1), 10), {4: None})
+  assert gans.load('run').step == 4 and (tmp_path / 'run' / 'checkpoints' / '4').is_dir()
+
+
+@pytest.mark.parametrize('field, value, message', [
+    ('num_steps', None, "config.json is not as it was written: .*num_steps"),
+    ('generator', None, "config.json is not as it was written: .*generator"),
+    ('generator', 'big', "generator='big': expected a group of fields"),
+])
+def test_a_config_that_was_changed_by_hand_is_named(labelled, tmp_path, field, value, message):
+  copy = shutil.copytree(labelled[0], tmp_path / 'copy')
+  record = json.loads((copy / 'config.json').read_text())
+  record['config'] |= {field: value}
+  if value is None:
+    del record['config'][field]
+  (copy / 'config.json').write_text(json.dumps(record))
+  with pytest.raises(UserError, match=message):
+    gans.load(copy)
+
+
 def test_a_workdir_of_an_earlier_version_is_asked_for_its_data(capsys):
   generate = gans.load(ROOT / 'tests' / 'workdirs' / 'layout_2')
   assert generate.image_shape == (2,) and generate.step == 3

@@ -36,6 +36,7 @@ def run(*arguments, timeout=120):
     (['--mode=sample', '--eval.seed=1'], '--eval.seed: is of --mode=evaluate'),
     (['--config=configs/wgan_gp.py', '--sample.num=3'], '--sample.num: is of --mode=sample'),
     (['--mode=sample', '--sample.num=0'], '--sample.num=0'),
+    (['--config=configs/wgan_gp.py', '--coordinator_address=foo'], 'coordinator_address=foo: expected HOST:PORT'),
     (['--mode=report'], 'not the folder of a run'),
     (['--mode=export', '--sample.num=3'], 'is of --mode=sample or interpolate or nearest'),
 ])

@@ -106,9 +106,10 @@ def test_what_is_no_run_is_refused(run, tmp_path):
     page.write([tmp_path / 'new'])
   with pytest.raises(UserError, match='--sample.out=x.pdf: expected NAME.html'):
     page.write([run], out='x.pdf')
-  with pytest.raises(UserError, match='--sample.out=.*config.json exists'):
-    page.write([run], out=run / 'config.json')
   (tmp_path / 'old.gif').write_text('')
+  (tmp_path / 'there.html').write_text('')
+  with pytest.raises(UserError, match='--sample.out=.*there.html exists'):
+    page.write([run], out=tmp_path / 'there.html')
   with pytest.raises(UserError, match='--sample.out=.*old.gif exists'):
     page.write([run], out=tmp_path / 'old.html')
   for text in ('{', '{"step": 3}', '[]'):
