@@ -1,6 +1,8 @@
 """The folder of a run: it says by itself what was trained, and is never taken from somebody else's files.
 
     config.json   checkpoints/   damaged/   events/   samples/   losses.png   eval.jsonl   starts.jsonl   lock
+
+and what the modes that show it make: generated/, interpolation/, nearest.png, report.html, export/, packed/.
 """
 from collections.abc import Iterator
 import contextlib
