@@ -12,7 +12,8 @@ import numpy as np
 
 from benchmarks import judge
 from benchmarks.judge import SURE
-from gans import runs, sampling
+import gans
+from gans import sampling
 from gans.evaluation import classifier
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=True)
@@ -20,13 +21,10 @@ WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=T
 
 def sample_last(path: str, num: int) -> tuple[int, np.ndarray, np.ndarray | None]:
   """Returns (step, num samples, their labels if any) of a workdir's last checkpoint, through the averaged generator."""
-  with runs.open_run(path) as run:
-    step = run.manager.latest_step()
-    ema, *_ = run.averages(step)
-  z = sampling.fixed_noise(1, num, run.config.z_dim)
-  label = np.arange(num, dtype=np.int32) % max(run.spec.num_classes, 1)
-  images = sampling.sample_many(sampling.make_sampler(run.experiment.generator), ema, z, label)
-  return step, images, label if run.config.generator.label_dim else None
+  generate = gans.load(path, 'latest')
+  label = np.arange(num, dtype=np.int32) % max(generate.num_classes, 1)
+  images = generate.draw(sampling.fixed_noise(1, num, generate.z_dim), label)
+  return generate.step, images, label if generate.num_classes else None
 
 
 def main(argv):
