@@ -1,5 +1,5 @@
 """Any image data set of TensorFlow Datasets, through `tfds.data_source` (array_record; no TensorFlow in the loop)."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import socket
 
 from etils import epath
@@ -41,14 +41,20 @@ def load(config) -> Dataset:
   shape = (len(source), *read([0])[0].shape)
   if is_too_large(config, shape):
     return _on_disk(tfds, builder, config, read, shape, num_classes)
-  chunks = (source.__getitems__(list(range(i, min(i + READ, len(source))))) for i in range(0, len(source), READ))
   fitted, labels = [], []
-  with tqdm.tqdm(total=len(source), desc=f'reading {config.name}', unit=' images', disable=None) as progress:
-    for chunk in chunks:
-      fitted += fit(chunk)
-      labels += [example['label'] if num_classes else 0 for example in chunk]
-      progress.update(len(chunk))
+  for chunk in _in_order(source, f'reading {config.name}'):
+    fitted += fit(chunk)
+    labels += [example['label'] if num_classes else 0 for example in chunk]
   return Dataset(np.stack(fitted), np.asarray(labels, np.int32), num_classes)
+
+
+def _in_order(source, doing: str) -> Iterator[list]:
+  """Yields all examples, READ at a time, and shows how far it is."""
+  with tqdm.tqdm(total=len(source), desc=doing, unit=' images', disable=None) as progress:
+    for start in range(0, len(source), READ):
+      chunk = source.__getitems__(list(range(start, min(start + READ, len(source)))))
+      yield chunk
+      progress.update(len(chunk))
 
 
 def _reader(config, source, fit: Callable) -> Callable:
@@ -72,9 +78,7 @@ def _on_disk(tfds, builder, config, read: Callable, shape: tuple, num_classes: i
 
   def read_labels() -> dict[str, np.ndarray]:
     bare = builder.as_data_source(split=config.split, decoders={'image': tfds.decode.SkipDecoding()})
-    starts = tqdm.tqdm(range(0, len(bare), READ), desc=f'reading labels of {config.name}', unit_scale=READ,
-                       unit=' images', disable=None)
-    chunks = (bare.__getitems__(list(range(start, min(start + READ, len(bare))))) for start in starts)
+    chunks = _in_order(bare, f'reading labels of {config.name}')
     return {'labels': np.array([example['label'] for chunk in chunks for example in chunk], np.int32)}
 
   labels = cache.arrays('labels', key, read_labels)['labels'] if num_classes else np.zeros(shape[0], np.int32)
