@@ -48,8 +48,8 @@ def digest(key: tuple) -> str:
 
 def fingerprint(*parts: np.ndarray) -> str:
   """Tells arrays apart by their contents."""
-  digest = hashlib.sha256()
+  found = hashlib.sha256()
   for part in parts:
-    digest.update(repr((part.shape, part.dtype)).encode())
-    digest.update(np.ascontiguousarray(part))
-  return digest.hexdigest()
+    found.update(repr((part.shape, part.dtype)).encode())
+    found.update(np.ascontiguousarray(part))
+  return found.hexdigest()

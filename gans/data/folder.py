@@ -63,8 +63,8 @@ def _as_they_are(root: pathlib.Path, paths: list[pathlib.Path], size: int) -> tu
 
 def _decode_all(root, paths, size: int) -> dict[str, np.ndarray]:
   """Decodes the files: {'images', 'good', 'labels', 'num_classes'}."""
-  images, fields = _look_at_all(root, paths, lambda path: decode(path, size))
-  pixels = np.stack(images)
+  decoded, fields = _look_at_all(root, paths, lambda path: decode(path, size))
+  pixels = np.stack(decoded)
   return {'images': pixels[..., :1] if is_grey(pixels) else pixels} | fields
 
 
@@ -102,12 +102,12 @@ def _on_disk(root, paths, size: int, key: tuple) -> Dataset:
   channels = int(checked['channels'])
 
   def read(positions: list[int]) -> list[np.ndarray]:
-    images = {files[i]: decode(files[i], size) for i in positions}
-    for file, image in images.items():
+    decoded = {files[i]: decode(files[i], size) for i in positions}
+    for file, image in decoded.items():
       if isinstance(image, str):
         raise UserError(f'dataset.path: {file!r} could be read before and cannot be any more: {image!r}; restore it, '
                         'and the same command goes on')
-    return [images[files[i]][..., :channels] for i in positions]
+    return [decoded[files[i]][..., :channels] for i in positions]
 
   shape = (len(files), size, size, channels)
   return Dataset(OnDisk(shape, cache.digest(key), read), checked['labels'], int(checked['num_classes']))
