@@ -2,9 +2,9 @@
 from typing import NamedTuple
 
 from absl import flags
-import ml_collections
 import numpy as np
 
+from configs import base
 from gans import data
 from gans.evaluation import classifier
 from gans.evaluation.frechet import frechet_distance
@@ -28,9 +28,9 @@ class Judge(NamedTuple):
 
 def load_mnist(split: str) -> data.Dataset:
   """Loads a split of the full MNIST from TFDS."""
-  return data.load(ml_collections.ConfigDict(
-      {'name': 'mnist', 'data_dir': DATA_DIR.value, 'split': split, 'image_size': 28, 'crop': '',
-       'device_bytes': 2**30}))
+  config = base.get_config().dataset
+  config.update({'name': 'mnist', 'data_dir': DATA_DIR.value, 'split': split})
+  return data.load(config)
 
 
 def make_judge(train_set: data.Dataset) -> Judge:
