@@ -1,4 +1,8 @@
-"""Trains a GAN, and shows what it learnt: python main.py --config=configs/wgan_gp.py --workdir=/tmp/run. Flags only."""
+"""Trains a GAN, and shows what it learnt.
+
+    python main.py --config=configs/wgan_gp.py --workdir=/tmp/run
+    python main.py --mode=sample --workdir=/tmp/run
+"""
 import pathlib
 import sys
 
@@ -7,95 +11,134 @@ from ml_collections import config_flags
 
 from gans.errors import UserError
 
-_CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment: a file in configs/, or FILE:VARIANT.')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Where checkpoints, samples and logs go.', required=True)
-# Of --mode=evaluate; the run's own where they are not given, see configs/base.py. The first is nearest's as well.
-_EVAL = [flags.DEFINE_string('eval.features', None, "'classifier', 'inception' or 'points'; of nearest else pixels."),
-         flags.DEFINE_string('eval.weights', None, "The file of 'inception'."),
-         flags.DEFINE_integer('eval.num_samples', None, 'Samples to measure.', lower_bound=2),
-         flags.DEFINE_integer('eval.seed', None, 'Of their noise.', lower_bound=0)]
-# Of several processes, see docs/several-devices.md; the last three are jax.distributed.initialize's.
-_PROCESSES = [flags.DEFINE_bool('distributed', None, 'Whether this is one of several processes of the same command; '
-                                'JAX finds the others on Cloud TPU and GKE, under SLURM and Open MPI.'),
-              flags.DEFINE_string('coordinator_address', None, 'Where JAX does not: HOST:PORT of the first one.'),
-              flags.DEFINE_integer('num_processes', None, 'How many there are.', lower_bound=1),
-              flags.DEFINE_integer('process_id', None, 'The number of this one, from 0.', lower_bound=0)]
-# Which generator; --workdir may then also name a built-in model, see README.md.
-_CHOICE = [flags.DEFINE_string('sample.checkpoint', None, "'best', the default, 'latest', or a step."),
-           flags.DEFINE_enum('sample.weights', None, ['ema', 'raw'], 'Averaged over the steps, the default, or not.'),
-           flags.DEFINE_integer('sample.training_seed', None, 'Of several seeds; default: the first.', lower_bound=0)]
-_OUT = [flags.DEFINE_string('sample.out', None, 'A new file or folder, as the mode writes; default: in the workdir.')]
-_DRAW = [flags.DEFINE_integer('sample.num', None, 'Samples; of sample 64, or 8 of each class, else 8.', lower_bound=1),
-         flags.DEFINE_integer('sample.seed', None, 'Of their noise; default: 0.', lower_bound=0, upper_bound=2**31 - 1),
-         flags.DEFINE_list('sample.labels', None, 'Labels: 3,3,7; default: as many of each class.'),
-         flags.DEFINE_float('sample.truncation', None, 'Noise beyond it is drawn again; default: off.', lower_bound=0)]
+ROOT = pathlib.Path(__file__).parent
+
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'The experiment to train: a file in configs/, or FILE:VARIANT. Change its fields by flags such as '
+    '--config.batch_size=32 or --config.critic.optimizer.learning_rate=4e-4.')
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'The folder of the run: checkpoints, samples and logs. The same command resumes what is there. '
+    'The modes that show a generator also take the name of a built-in model (README.md); report takes several, with '
+    'commas.',
+    required=True)
+
+# Flags of --mode=evaluate; nearest has the first one too. The default is what the run's config says.
+_EVAL = [
+    flags.DEFINE_string('eval.features', None, "What samples are compared by: 'classifier', 'inception' or 'points'. "
+                        'For nearest the default is the pixels.'),
+    flags.DEFINE_string('eval.weights', None, "The file of weights that 'inception' needs."),
+    flags.DEFINE_integer('eval.num_samples', None, 'How many samples to measure.', lower_bound=2),
+    flags.DEFINE_integer('eval.seed', None, 'The seed of their noise.', lower_bound=0),
+]
+# Flags of several processes, see docs/several-devices.md; the last three are jax.distributed.initialize's.
+_PROCESSES = [
+    flags.DEFINE_bool('distributed', None, 'This is one of several processes of the same command. JAX finds the others '
+                      'on Cloud TPU and GKE, under SLURM and Open MPI.'),
+    flags.DEFINE_string('coordinator_address', None, 'HOST:PORT of the first process, where JAX does not find it.'),
+    flags.DEFINE_integer('num_processes', None, 'How many processes there are, where JAX does not know.',
+                         lower_bound=1),
+    flags.DEFINE_integer('process_id', None, 'The number of this process, from 0, where JAX does not know.',
+                         lower_bound=0),
+]
+# Which generator of a run.
+_CHOICE = [
+    flags.DEFINE_string('checkpoint', None, "Which checkpoint: 'best' (the default), 'latest', or a step."),
+    flags.DEFINE_enum('weights', None, ['ema', 'raw'], "Its weights: 'ema', averaged over the steps (the default), or "
+                      "'raw', as the last step left them."),
+    flags.DEFINE_integer('training_seed', None, 'Which of the seeds that trained side by side; the default is the '
+                         'first.', lower_bound=0),
+]
+_OUT = [flags.DEFINE_string(
+    'out', None, 'A new file or folder to write. sample: NAME.png, a grid; NAME.npz, arrays; or a folder of single '
+    'PNGs. nearest: NAME.png. report: NAME.html. interpolate, export and pack: a folder. The default is in the '
+    'workdir.')]
+_DRAW = [
+    flags.DEFINE_integer('num', None, 'How many samples. The default is 64 for sample, or 8 of each class; 8 for '
+                         'interpolate and nearest.', lower_bound=1),
+    flags.DEFINE_integer('seed', None, 'The seed of their noise; the default is 0.', lower_bound=0,
+                         upper_bound=2**31 - 1),
+    flags.DEFINE_list('labels', None, 'Their labels, over and over: 3,3,7. The default is as many of each class.'),
+    flags.DEFINE_float('truncation', None, 'Noise beyond +-truncation is drawn again: fewer broken samples, less '
+                       'variety. The default is off.', lower_bound=0),
+]
+
+
+# The modules are imported here, so that a mistyped flag is answered at once.
 
 
 def _train():
-  from gans import train  # here and below, so that a mistyped flag is answered at once
-  train.train(_CONFIG.value, _WORKDIR.value)
+  from gans.training.loop import train
+  train(_CONFIG.value, _WORKDIR.value)
 
 
 def _evaluate():
-  from gans import evaluate
-  evaluate.evaluate(_WORKDIR.value, _given(_EVAL))
+  from gans.modes.evaluate import evaluate
+  evaluate(_WORKDIR.value, _given(_EVAL))
 
 
 def _sample():
-  from gans import sample
-  sample.sample(_WORKDIR.value, **_arguments())
+  from gans.modes.sample import sample
+  sample(_WORKDIR.value, **_arguments())
 
 
 def _pack():
-  from gans import pack
-  pack.pack(_WORKDIR.value, **_arguments())
+  from gans.modes.pack import pack
+  pack(_WORKDIR.value, **_arguments())
 
 
 def _interpolate():
-  from gans import interpolate
-  interpolate.interpolate(_WORKDIR.value, **_arguments())
+  from gans.modes.interpolate import interpolate
+  interpolate(_WORKDIR.value, **_arguments())
 
 
 def _nearest():
-  from gans import nearest
-  nearest.show(_WORKDIR.value, **_arguments())
+  from gans.modes.nearest import show_nearest
+  show_nearest(_WORKDIR.value, **_arguments())
 
 
 def _export():
-  from gans import export
-  export.write(_WORKDIR.value, **_arguments())
+  from gans.modes.export import export_generator
+  export_generator(_WORKDIR.value, **_arguments())
 
 
 def _report():
-  from gans import page
-  page.write(_WORKDIR.value.split(','), **_arguments())
+  from gans.modes.report import write_report
+  write_report(_WORKDIR.value.split(','), **_arguments())
 
 
 # What there is to do, and the flags that are its own.
-MODES = {'train': (_train, _PROCESSES),
-         'evaluate': (_evaluate, _EVAL + _PROCESSES),
-         'sample': (_sample, _CHOICE + _DRAW + _OUT),
-         'pack': (_pack, _CHOICE + _OUT),
-         'interpolate': (_interpolate, _CHOICE + _DRAW + _OUT),
-         'nearest': (_nearest, _CHOICE + _DRAW + _OUT + _EVAL[:1]),
-         'export': (_export, _CHOICE + _OUT),
-         'report': (_report, _OUT)}
-_MODE = flags.DEFINE_enum('mode', 'train', list(MODES), 'What to do; all but train need the workdir alone.')
+MODES = {
+    'train': (_train, _PROCESSES),
+    'evaluate': (_evaluate, _EVAL + _PROCESSES),
+    'sample': (_sample, _CHOICE + _DRAW + _OUT),
+    'pack': (_pack, _CHOICE + _OUT),
+    'interpolate': (_interpolate, _CHOICE + _DRAW + _OUT),
+    'nearest': (_nearest, _CHOICE + _DRAW + _OUT + _EVAL[:1]),
+    'export': (_export, _CHOICE + _OUT),
+    'report': (_report, _OUT),
+}
+_MODE = flags.DEFINE_enum(
+    'mode', 'train', list(MODES), 'train: train the config, or resume. evaluate: measure every checkpoint that the run '
+    'keeps. sample: draw images. interpolate: walk between samples and between classes. nearest: set samples beside '
+    'their nearest training images. report: write one page of the run, or of several. export: write the generator as '
+    'one file that needs JAX alone. pack: keep the generator without its checkpoints. All but train need the workdir '
+    'alone.')
 
 
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments {argv[1:]}')
   if not flags.FLAGS['verbosity'].present:
-    # Orbax and CLU tell much, and print tracebacks of errors that are raised as well; --verbosity=0 lets them.
+    # Orbax and CLU log much, and print tracebacks of errors that are raised as well; --verbosity=0 lets them.
     logging.set_verbosity(logging.FATAL)
-  from gans import cache, processes
+  from gans.system import cache, processes
   cache.keep_compilations()
   try:
     known = _given(_PROCESSES)
     if known.pop('distributed', False) or known:
       processes.connect(**known)
-    MODES[_MODE.value][0]()
+    run_mode, _ = MODES[_MODE.value]
+    run_mode()
   except UserError as error:
     sys.exit(f'error: {error}')
   except KeyboardInterrupt:
@@ -111,12 +154,14 @@ def parse_flags(argv):
     if _MODE.value == 'train':
       _CONFIG.value.lock()  # fails where the file was not found
     return positional
+  except UserError as error:
+    sys.exit(f'error: {error}')
   except flags.Error as error:
-    sys.exit(f'error: {str(error).splitlines()[0]} {_last_line(error)}\nrun with --helpfull for all flags')
+    sys.exit(f'error: {str(error).splitlines()[0]} {_last_line(error)}\nrun with --help for all flags')
   except AttributeError as error:
     sys.exit(f'error: the config has no field {error}; its file and configs/base.py have them all'.replace('\\n', ' '))
   except OSError:
-    there = ', '.join(sorted(str(path) for path in pathlib.Path('configs').glob('*.py')))
+    there = ', '.join(sorted(f'configs/{path.name}' for path in ROOT.glob('configs/*.py')))
     sys.exit(f'error: no config at the path given as --config; there are {there}')
 
 
@@ -126,12 +171,17 @@ def _check_mode():
   for name in _given([flag for _, own in MODES.values() for flag in own]):
     modes = [mode for mode, (_, own) in MODES.items() if name in [flag.name for flag in own]]
     if _MODE.value not in modes:
-      to_train = f'; give --config.{name} to train' if training and name.startswith('eval.') else ''
+      to_train = f'; give --config.{name} to train' if training and _is_of_the_config(name) else ''
       raise flags.IllegalFlagValueError(f'flag --{name}: is of --mode={" or ".join(modes)}{to_train}')
   if config and not training:
     raise flags.IllegalFlagValueError(f'flag --config: --mode={_MODE.value} takes the config of the workdir')
   if training and not config:
     raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')
+
+
+def _is_of_the_config(name: str) -> bool:
+  """Tells whether a flag has the name of a field of every config as well."""
+  return name.startswith('eval.') or name == 'seed'
 
 
 def _given(among: list) -> dict:
@@ -140,8 +190,9 @@ def _given(among: list) -> dict:
 
 
 def _arguments() -> dict:
-  """Those of the mode as keyword arguments, {'num': 64} for --sample.num=64."""
-  return {name.split('.')[1]: value for name, value in _given(MODES[_MODE.value][1]).items()}
+  """Returns the flags of the mode that were given as keyword arguments, {'features': ...} for --eval.features."""
+  _, own = MODES[_MODE.value]
+  return {name.removeprefix('eval.'): value for name, value in _given(own).items()}
 
 
 def _last_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import judge
 from benchmarks.judge import SURE
 import gans
-from gans import sampling
+from gans.core import sampling
 from gans.evaluation import classifier
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=True)

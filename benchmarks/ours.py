@@ -4,16 +4,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import cases
-from gans import data, sharding, train
+from gans import data
+from gans.core import sharding
 from gans.data.dataset import to_unit
+from gans.training import loop
 
 
 def start(config, images: np.ndarray):
   """Returns (data set of images without labels, mesh, experiment, state of step 0)."""
   dataset = data.Dataset(images, np.zeros(len(images), np.int32), 0)
   mesh = sharding.make_mesh(config.batch_size)
-  experiment = train.build(config, dataset.spec)
-  return dataset, mesh, experiment, train.create_state(config, experiment, dataset.spec, mesh)
+  experiment = loop.build(config, dataset.spec)
+  return dataset, mesh, experiment, loop.create_state(config, experiment, dataset.spec, mesh)
 
 
 class Run:
@@ -22,7 +24,7 @@ class Run:
   def __init__(self, config, images: np.ndarray):
     self.config = config
     dataset, self.mesh, self.experiment, self.state = start(config, images)
-    self.train_steps = train.build_train_steps(config, self.experiment, self.mesh)
+    self.train_steps = loop.build_train_steps(config, self.experiment, self.mesh)
     self.arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(self.mesh))
 
   def advance(self, n: int):
@@ -39,7 +41,7 @@ class Run:
     return self.train_steps
 
   def _indices(self):
-    indices = train.step_indices(self.config, int(self.state.step), len(self.arrays[0]))
+    indices = loop.step_indices(self.config, int(self.state.step), len(self.arrays[0]))
     return jax.device_put(indices, sharding.over_batch(self.mesh, 2))
 
 

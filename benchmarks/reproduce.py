@@ -14,8 +14,9 @@ from absl import app, flags, logging
 import numpy as np
 
 from benchmarks import page
-from gans import cache, report, train
 from gans.evaluation import evaluator
+from gans.system import cache
+from gans.training import loop, reporter
 
 WORKDIR = flags.DEFINE_string('workdir', '/tmp/reproduce', 'Folder of the runs.')
 DATA_DIR = flags.DEFINE_string('data_dir', '', "Where TFDS has its data sets; '': its own place.")
@@ -41,7 +42,7 @@ def run(config, name: str) -> dict:
   workdir = pathlib.Path(WORKDIR.value) / name
   config.dataset.data_dir = DATA_DIR.value
   config.eval_every = config.num_steps
-  train.train(config, workdir)
+  loop.train(config, workdir)
   records = [json.loads(line) for line in (workdir / 'eval.jsonl').read_text().splitlines()]
   return next(r for r in records if (r['step'], r['num_samples'], r['seed']) == (
       config.num_steps, config.eval.num_samples, config.eval.seed))
@@ -112,7 +113,7 @@ def systems(dataset: str) -> str:
 
 def speed(workdir: pathlib.Path) -> float:
   """Median steps per second of a run."""
-  found = report.read_scalars(workdir / 'events', ['steps_per_second'], 10 ** 9, group='')['steps_per_second']
+  found = reporter.read_scalars(workdir / 'events', ['steps_per_second'], 10 ** 9, group='')['steps_per_second']
   return float(np.median(list(found.values())))
 
 

@@ -22,7 +22,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import page
-from gans import data, feed, sharding, train
+from gans import data
+from gans.core import sharding
+from gans.data import feed
+from gans.training import loop
 
 SIZES = flags.DEFINE_list('sizes', ['0.1', '1', '10'], 'GB of the data sets, as uint8.')
 FOLDER = flags.DEFINE_string('folder', '/tmp/streaming', 'Where the data sets are made, and kept for the next time.')
@@ -85,11 +88,11 @@ def measure(name: str, model: str, device_bytes: int) -> dict:
   config = make_config(name, model or 'gan', device_bytes)
   dataset = data.load(config.dataset)
   config, mesh = feed.shorten_calls(config, dataset), sharding.make_mesh(config.batch_size)
-  pick = lambda step: train.step_indices(config, step, len(dataset.images))
+  pick = lambda step: loop.step_indices(config, step, len(dataset.images))
   if model:
-    experiment = train.build(config, dataset.spec)
-    state = train.create_state(config, experiment, dataset.spec, mesh)
-    train_steps = train.build_train_steps(config, experiment, mesh)
+    experiment = loop.build(config, dataset.spec)
+    state = loop.create_state(config, experiment, dataset.spec, mesh)
+    train_steps = loop.build_train_steps(config, experiment, mesh)
   calls, start = 0, (time.perf_counter(), time.process_time())
   with feed.open_feed(config, dataset, mesh, 0, pick) as take:
     while calls <= WARMING or time.perf_counter() < start[0] + SECONDS.value:

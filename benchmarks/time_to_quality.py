@@ -19,7 +19,7 @@ from torch import nn
 
 from benchmarks import judge, ours, page, torch_gans
 from configs import wgan_gp
-from gans import sampling
+from gans.core import sampling
 from gans.data.dataset import to_uint8
 
 MINUTES = flags.DEFINE_float('minutes', 10, 'Training time of each side.')

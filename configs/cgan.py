@@ -9,19 +9,14 @@ from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; `configs/cgan.py:test` is tiny."""
-  config = base.get_adversarial_config()
+  """Returns the experiment; it has no variants."""
+  adam = base.adam(learning_rate=2e-4, b2=0.999)
+  config = base.get_config('adversarial')
   config.z_dim = 100
-  config.num_steps, config.sample_every, config.checkpoint_every, config.log_every = 20_000, 1000, 5000, 100
-  config.eval_every = 5_000
-  config.generator = base.mlp_generator(hidden=(256, 512, 1024), norm='batch', label_dim=10)
-  config.critic = base.mlp_critic(hidden=(1024, 512, 256), dropout=0.3, label_dim=1)
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
-  config.optimizer.b2 = 0.999
-  return base.variant_of(config, variant, test=test)
-
-
-def test(config):
-  """A run of seconds."""
-  config.generator.hidden = config.critic.hidden = (8, 8, 8)
-  return base.test_size(config)
+  config.num_steps = 20_000
+  config.steps_per_call = config.log_every = 100
+  config.sample_every = 1000
+  config.checkpoint_every = config.eval_every = 5_000
+  config.generator = base.mlp_generator(hidden=(256, 512, 1024), norm='batch', label_dim=10, optimizer=adam)
+  config.critic = base.mlp_critic(hidden=(1024, 512, 256), dropout=0.3, label_dim=1, optimizer=adam)
+  return base.variant_of(config, variant)

@@ -9,17 +9,11 @@ from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; `configs/dcgan.py:test` is tiny."""
-  config = base.get_adversarial_config()
+  """Returns the experiment; it has no variants."""
+  adam = base.adam(learning_rate=2e-4, b2=0.999)
+  config = base.get_config('adversarial')
   config.num_steps = 8000
   config.eval_every = 2_000
-  config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch')
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 2e-4
-  config.optimizer.b2 = 0.999
-  return base.variant_of(config, variant, test=test)
-
-
-def test(config):
-  """A run of seconds."""
-  config.generator.hidden, config.critic.hidden = (8, 4), (4, 8)
-  return base.test_size(config)
+  config.generator = base.dcgan_generator(optimizer=adam)
+  config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch', optimizer=adam)
+  return base.variant_of(config, variant)

@@ -9,21 +9,16 @@ from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; `configs/gan.py:test` is tiny."""
-  config = base.get_adversarial_config()
+  """Returns the experiment; it has no variants."""
+  adam = base.adam(learning_rate=3e-4, b2=0.999)
+  config = base.get_config('adversarial')
   config.batch_size = 32
   # 200 epochs of 156 steps, a grid after each.
-  config.num_steps, config.sample_every, config.checkpoint_every, config.log_every = 31_200, 156, 7_800, 156
+  config.num_steps = 31_200
+  config.steps_per_call = config.log_every = config.sample_every = 156
+  config.checkpoint_every = 7_800
   config.eval_every = 31_200
   config.z_dim = 126
-  config.generator = base.mlp_generator(hidden=(256,))
-  config.critic = base.mlp_critic(hidden=(128,), leak=0.01)
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 3e-4
-  config.optimizer.b2 = 0.999
-  return base.variant_of(config, variant, test=test)
-
-
-def test(config):
-  """A run of seconds."""
-  config.generator.hidden = config.critic.hidden = (8,)
-  return base.test_size(config)
+  config.generator = base.mlp_generator(hidden=(256,), optimizer=adam)
+  config.critic = base.mlp_critic(hidden=(128,), leak=0.01, optimizer=adam)
+  return base.variant_of(config, variant)

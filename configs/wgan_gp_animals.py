@@ -10,19 +10,13 @@ from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; `configs/wgan_gp_animals.py:test` is tiny."""
-  config = base.get_config()
+  """Returns the experiment; it has no variants."""
+  adam = base.adam(learning_rate=1e-3, schedule='linear')
+  config = base.get_config('wgan_gp')
   config.dataset.update({'name': 'oxford_iiit_pet', 'image_size': 32, 'crop': 'head_bbox', 'flip': True})
   config.z_dim = 128
-  config.num_steps, config.log_every = 20_000, 10
-  config.generator = base.dcgan_generator(start=4, hidden=(128, 64, 32))
-  config.critic = base.dcgan_critic(hidden=(32, 64, 128))
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3
-  config.optimizer.schedule = 'linear'
-  return base.variant_of(config, variant, test=test)
-
-
-def test(config):
-  """A run of seconds."""
-  config.generator.hidden, config.critic.hidden = (8, 8, 4), (4, 4, 8)
-  return base.test_size(config)
+  config.num_steps = 20_000
+  config.steps_per_call = config.log_every = 10
+  config.generator = base.dcgan_generator(start=4, hidden=(128, 64, 32), optimizer=adam)
+  config.critic = base.dcgan_critic(hidden=(32, 64, 128), optimizer=adam)
+  return base.variant_of(config, variant)

@@ -11,22 +11,17 @@ from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; `configs/wgan_gp_celeba.py:test` is tiny."""
-  config = base.get_config()
+  """Returns the experiment; it has no variants."""
+  adam = base.adam(learning_rate=1e-3, schedule='linear')
+  config = base.get_config('wgan_gp')
   config.dataset.update({'name': 'celeb_a', 'image_size': 64, 'flip': True})
   config.z_dim = 100
-  config.num_steps, config.log_every = 50_000, 10
+  config.num_steps = 50_000
+  config.steps_per_call = config.log_every = 10
   config.generator = base.dcgan_generator(
-      start=1, hidden=(256, 128, 64, 32), strides=(1, 2, 2, 2, 2), padding=('VALID', 'SAME', 'SAME', 'SAME', 'SAME'))
+      start=1, hidden=(256, 128, 64, 32), strides=(1, 2, 2, 2, 2), padding=('VALID', 'SAME', 'SAME', 'SAME', 'SAME'),
+      optimizer=adam)
   config.critic = base.dcgan_critic(
       hidden=(16, 32, 64, 128), strides=(2, 2, 2, 2, 1), padding=('SAME', 'SAME', 'SAME', 'SAME', 'VALID'),
-      head='conv')
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3
-  config.optimizer.schedule = 'linear'
-  return base.variant_of(config, variant, test=test)
-
-
-def test(config):
-  """A run of seconds."""
-  config.generator.hidden, config.critic.hidden = (8, 8, 8, 8), (4, 4, 4, 4)
-  return base.test_size(config)
+      head='conv', optimizer=adam)
+  return base.variant_of(config, variant)

@@ -9,21 +9,14 @@ from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; `configs/wgan_gp_pokemon.py:test` is tiny."""
-  config = base.get_config()
+  """Returns the experiment; it has no variants."""
+  adam = base.adam(learning_rate=1e-3, schedule='linear')
+  config = base.get_config('wgan_gp')
   config.dataset.update({'name': 'folder', 'image_size': 128, 'flip': True})
   config.batch_size = 32
   config.z_dim = 100
-  config.num_steps, config.log_every = 20_000, 10
-  config.generator = base.dcgan_generator(dense=(256,), start=8, hidden=(128, 64, 32, 16))
-  config.critic = base.dcgan_critic(hidden=(16, 32, 64, 128), dense=(256,), dropout=0.5)
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3
-  config.optimizer.schedule = 'linear'
-  return base.variant_of(config, variant, test=test)
-
-
-def test(config):
-  """A run of seconds."""
-  config.generator.dense, config.generator.hidden = (8,), (8, 8, 4, 4)
-  config.critic.hidden, config.critic.dense = (4, 4, 4, 4), (8,)
-  return base.test_size(config)
+  config.num_steps = 20_000
+  config.steps_per_call = config.log_every = 10
+  config.generator = base.dcgan_generator(dense=(256,), start=8, hidden=(128, 64, 32, 16), optimizer=adam)
+  config.critic = base.dcgan_critic(hidden=(16, 32, 64, 128), dense=(256,), dropout=0.5, optimizer=adam)
+  return base.variant_of(config, variant)

@@ -12,38 +12,33 @@ from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; `configs/wgan_gp_toy.py:VARIANT` selects 'narrow', 'paper' or 'test' (tiny)."""
-  config = base.get_config()
+  """Returns the experiment; `configs/wgan_gp_toy.py:VARIANT` selects 'narrow' or 'paper'."""
+  adam = base.adam(learning_rate=1e-3, schedule='linear')
+  config = base.get_config('wgan_gp')
   config.dataset.name = 'ring8'
   config.batch_size = 256
   config.gp_weight = 0.1
   config.z_dim = 2
-  config.num_steps, config.log_every, config.sample_every = 3000, 100, 500
-  config.eval_every = 500
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-3
-  config.optimizer.schedule = 'linear'
-  config.generator = base.mlp_generator(hidden=(512, 512, 512), output='linear')
-  config.critic = base.mlp_critic(hidden=(512, 512, 512), leak=0.0)
-  return base.variant_of(config, variant, narrow=narrow, paper=paper, test=test)
+  config.num_steps = 3000
+  config.steps_per_call = config.log_every = 100
+  config.sample_every = config.eval_every = 500
+  config.generator = base.mlp_generator(hidden=(512, 512, 512), output='linear', optimizer=adam)
+  config.critic = base.mlp_critic(hidden=(512, 512, 512), leak=0.0, optimizer=adam)
+  return base.variant_of(config, variant, narrow=narrow, paper=paper)
 
 
 def narrow(config):
   """Networks a quarter as wide, a step of which takes a tenth of the time, and more steps for it."""
-  config.num_steps, config.sample_every, config.eval_every = 8000, 1000, 1000
+  config.num_steps = 8000
+  config.sample_every = config.eval_every = 1000
   config.generator.hidden = config.critic.hidden = (128, 128, 128)
   return config
 
 
 def paper(config):
   """The published protocol: Adam 1e-4 (.5, .9), 100,000 steps."""
-  config.num_steps, config.sample_every, config.checkpoint_every = 100_000, 2000, 10_000
-  config.eval_every = 10_000
-  config.optimizer.generator_learning_rate = config.optimizer.critic_learning_rate = 1e-4
-  config.optimizer.schedule = 'constant'
+  config.num_steps = 100_000
+  config.sample_every = 2000
+  config.checkpoint_every = config.eval_every = 10_000
+  config.generator.optimizer = config.critic.optimizer = base.adam(learning_rate=1e-4)
   return config
-
-
-def test(config):
-  """A run of seconds."""
-  config.generator.hidden = config.critic.hidden = (8, 8, 8)
-  return base.test_size(config)

@@ -4,32 +4,77 @@ import operator
 
 import ml_collections
 
-from gans import losses
+from gans.algorithms import build_algorithm, default_fields
+from gans.core import losses, penalties
+from gans.data.sources import check_fields_read, find_source
 from gans.errors import UserError
+
+GROUPS = ('dataset', 'eval', 'mesh')
+# The fields of every config, whatever its algorithm; configs/base.py explains them.
+SHARED = ('algorithm', 'seed', 'num_seeds', 'num_steps', 'batch_size', 'microbatches', 'ema_decay', 'dtype',
+          'steps_per_call', 'log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'profile', *GROUPS)
 
 
 def check_config(config):
   """Raises UserError for the first field with a value that no run can use."""
-  for group in ('generator', 'critic', 'optimizer', 'dataset', 'eval'):
-    is_group = isinstance(config[group], ml_collections.ConfigDict)
-    _expect(config, group, is_group, 'a group of fields, see configs/base.py')
-  intervals = ('log_every', 'sample_every', 'checkpoint_every')
-  for field in ('num_steps', 'num_seeds', 'batch_size', 'n_critic', 'z_dim', *intervals):
+  for field in SHARED:
+    if field not in config:
+      raise UserError(f'{field} is missing from the config: start from base.get_config of configs/base.py')
+  for group in GROUPS:
+    _check_group(config, group)
+  for field in ('num_steps', 'num_seeds', 'batch_size', 'microbatches', 'steps_per_call', 'log_every', 'sample_every',
+                'checkpoint_every'):
     _expect(config, field, config[field] >= 1, 'a whole number of at least 1')
-  _expect(config, 'seed', 0 <= config.seed < 2 ** 31, 'a whole number from 0 to below 2^31')
-  _expect(config, 'eval.seed', config.eval.seed < 2 ** 31, 'a whole number from 0 to below 2^31')
+  _expect(config, 'seed', 0 <= config.seed < 2**31, 'a whole number from 0 to below 2^31')
+  _expect(config, 'eval.seed', config.eval.seed < 2**31, 'a whole number from 0 to below 2^31')
   _expect(config, 'eval_every', config.eval_every >= 0, 'a whole number of at least 0')
   for field, least in (('num_samples', 2), ('classifier_steps', 1), ('seed', 0)):
     _expect(config, f'eval.{field}', config.eval[field] >= least, f'a whole number of at least {least}')
   for field in ('device_bytes', 'workers'):
     _expect(config, f'dataset.{field}', config.dataset[field] >= 0, 'a whole number of at least 0')
-  _expect(config, 'gp_weight', 0 <= config.gp_weight < float('inf'), 'a number of at least 0')
   _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
-  microbatches = config.optimizer.get('microbatches', 1)
-  _expect(config, 'optimizer.microbatches', microbatches >= 1, 'a whole number of at least 1')
-  if 'loss' in config:
-    _expect(config, 'loss', config.loss in losses.BY_NAME, f'one of {sorted(losses.BY_NAME)}')
   _expect(config, 'dtype', config.dtype in ('float32', 'bfloat16'), "'float32' or 'bfloat16'")
+  check_fields_read(config.dataset, find_source(config.dataset.name))
+  _check_algorithm(config)
+
+
+def _check_algorithm(config):
+  """Raises UserError for a field that the algorithm does not read, and for values that it cannot take."""
+  fields = default_fields(config.algorithm)
+  for field in fields:
+    if field not in config:
+      raise UserError(f'{field} is missing from the config: the algorithm {config.algorithm!r} reads it')
+  if 'loss' in fields:
+    _expect(config, 'loss', config.loss in losses.BY_NAME, f'one of {sorted(losses.BY_NAME)}')
+  if 'penalty' in fields:
+    _check_group(config, 'penalty')
+    _expect(config, 'penalty.name', config.penalty.name in penalties.NAMES, f'one of {list(penalties.NAMES)}')
+    _expect(config, 'penalty.weight', 0 <= config.penalty.weight < float('inf'), 'a number of at least 0')
+    _expect(config, 'penalty.every', config.penalty.every >= 1, 'a whole number of at least 1')
+  if 'gp_weight' in fields:
+    _expect(config, 'gp_weight', 0 <= config.gp_weight < float('inf'), 'a number of at least 0')
+  for field in ('n_critic', 'z_dim'):
+    if field in fields:
+      _expect(config, field, config[field] >= 1, 'a whole number of at least 1')
+  players = build_algorithm(config).networks
+  for player in players:
+    if player not in config:
+      raise UserError(f'{player} is missing from the config: the algorithm {config.algorithm!r} has the players '
+                      f'{list(players)}, and each needs a group of fields')
+    _check_group(config, player)
+    for field in ('network', 'optimizer'):
+      if field not in config[player]:
+        raise UserError(f'{player}.{field} is missing from the config: see configs/base.py')
+    _check_group(config, f'{player}.optimizer')
+  for field in config:
+    if field not in (*SHARED, *fields, *players):
+      raise UserError(f'{field}={config[field]!r}: the algorithm {config.algorithm!r} does not read it; its fields are '
+                      f'{sorted(fields)} and its players {list(players)}')
+
+
+def _check_group(config, field: str):
+  value = _find(config, field)
+  _expect(config, field, isinstance(value, ml_collections.ConfigDict), 'a group of fields, see configs/base.py')
 
 
 def check_kept(config, workdir):
@@ -41,14 +86,18 @@ def check_kept(config, workdir):
 
 
 def check_data(config, dataset):
-  """Raises UserError where the data set is too small for the config."""
+  """Raises UserError where the data set does not suit the config."""
   size = len(dataset.images)
   _expect(config, 'batch_size', config.batch_size <= size, f'at most {size}, the size of {config.dataset.name}')
-  if config.dataset.flip and dataset.images.ndim != 4:
-    raise UserError(f'dataset.flip=True: {config.dataset.name} has points, not images; expected False')
+  kind = dataset.spec.kind
+  if config.dataset.flip and not kind.can_be_mirrored:
+    raise UserError(f'dataset.flip=True: {config.dataset.name} has {kind.name}, not images; expected False')
+
+
+def _find(config, field: str):
+  return functools.reduce(operator.getitem, field.split('.'), config)
 
 
 def _expect(config, field: str, holds: bool, expected: str):
   if not holds:
-    value = functools.reduce(operator.getitem, field.split('.'), config)
-    raise UserError(f'{field}={value!r}: expected {expected}')
+    raise UserError(f'{field}={_find(config, field)!r}: expected {expected}')

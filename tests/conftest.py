@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from configs import wgan_gp
-from gans import checkpoint, sharding, train, workdir
+from gans.core import sharding
 from gans.evaluation import evaluator
+from gans.runs import checkpoints, workdirs
+from gans.training import loop
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -34,7 +36,7 @@ def digits_run(tmp_path_factory):
   config.generator = {'family': 'mlp', 'hidden': (8,), 'norm': 'batch', 'label_dim': 2}
   config.critic = {'family': 'mlp', 'hidden': (8,), 'norm': 'layer'}
   path = tmp_path_factory.mktemp('runs') / 'digits'
-  train.train(config, path)
+  loop.train(config, path)
   return path
 
 
@@ -43,11 +45,11 @@ def save_untrained(path, config, spec, scores: dict):
 
   All are the state of step 0, which is returned.
   """
-  state = train.create_state(config, train.build(config, spec), spec, sharding.make_mesh(1, jax.local_devices()[:1]))
+  state = loop.create_state(config, loop.build(config, spec), spec, sharding.make_mesh(1, jax.local_devices()[:1]))
   settled = evaluator.name_scores(config, spec)
-  with train.open_manager(workdir.open_workdir(path, config, spec), settled) as manager:
+  with loop.open_manager(workdirs.open_workdir(path, config, spec), settled) as manager:
     for step, score in scores.items():
-      checkpoint.save(manager, step, state, {} if score is None else {evaluator.best_score(settled)[0]: score})
+      checkpoints.save(manager, step, state, {} if score is None else {evaluator.best_score(settled)[0]: score})
   return state
 
 

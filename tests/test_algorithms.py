@@ -5,22 +5,23 @@ import numpy as np
 import pytest
 
 from configs import acgan, cgan, dcgan, wgan, wgan_gp, wgan_gp_toy
-from gans import sharding, train
 from gans.algorithms import acgan as acgan_algorithm
+from gans.core import sharding
+from gans.core.step import make_train_step
 from gans.data import dataset as datasets
-from gans.data import mixtures
-from gans.data.digits import load
-from gans.train_step import make_train_step
+from gans.data.sources import points
+from gans.data.sources.digits import load
+from gans.training import loop
 
 
 def steps(config, count: int = 2):
   """Takes real steps on the real digits; returns (experiment, state, metrics of the last step)."""
   digits = load(config.dataset)
-  experiment = train.build(config, digits.spec)
+  experiment = loop.build(config, digits.spec)
   step = jax.jit(make_train_step(experiment.algorithm, experiment.optimizers, config.ema_decay))
-  state = train.create_state(config, experiment, digits.spec, sharding.make_mesh(config.batch_size, jax.devices()[:1]))
+  state = loop.create_state(config, experiment, digits.spec, sharding.make_mesh(config.batch_size, jax.devices()[:1]))
   for i in range(count):
-    index = train.step_indices(config, i, len(digits.images))[0]
+    index = loop.step_indices(config, i, len(digits.images))[0]
     state, metrics = step(state, datasets.gather((digits.images, digits.labels), index, None))
   return experiment, state, jax.tree.map(float, metrics)
 
@@ -65,7 +66,7 @@ def test_parts_go_together_from_config_fields_alone(combination):
   experiment, state, metrics = steps(config)
   assert expected <= metrics.keys() and np.isfinite(list(metrics.values())).all()
   assert 'gradient_penalty' in expected or 'gradient_penalty' not in metrics
-  label = train.grid_labels(config, load(config.dataset).spec)
+  label = loop.grid_labels(config, load(config.dataset).spec)
   draw = jax.jit(lambda z, label: experiment.generator.apply(state.ema, z, label, train=False))
   images = draw(jnp.ones((len(label), config.z_dim)), label)
   if config.generator.label_dim:  # a row of eight per class; the same noise, so a row is one picture
@@ -76,9 +77,9 @@ def test_parts_go_together_from_config_fields_alone(combination):
 
 
 def test_points_are_plotted_in_thousands_and_evenly_over_their_classes():
-  points = mixtures.load('ring8', None)
-  assert train.grid_labels(wgan_gp_toy.get_config(), points.spec).tolist() == [0] * 2000
-  conditional = train.grid_labels(cgan.get_config(), points.spec)
+  points = points.load('ring8', None)
+  assert loop.grid_labels(wgan_gp_toy.get_config(), points.spec).tolist() == [0] * 2000
+  conditional = loop.grid_labels(cgan.get_config(), points.spec)
   np.testing.assert_array_equal(np.bincount(conditional), [250] * 8)
 
 
@@ -89,4 +90,4 @@ def test_labels_where_there_are_none_are_refused():
   from gans.errors import UserError
   with pytest.raises(UserError, match='label_dim=10: the data set has no labels'):
     points = data.load(config.dataset)
-    train.create_state(config, train.build(config, points.spec), points.spec, sharding.make_mesh(config.batch_size))
+    loop.create_state(config, loop.build(config, points.spec), points.spec, sharding.make_mesh(config.batch_size))

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from gans import train, workdir
 from gans.data import SOURCES
+from gans.runs import workdirs
+from gans.training import loop
 
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('configs').glob('*.py') if path.stem != 'base')
 
@@ -40,13 +41,13 @@ def test_trains_samples_and_describes_itself(name, tmp_path, monkeypatch):
   config = importlib.import_module(f'configs.{name}').get_config('test')
   (tmp_path / 'data').mkdir()
   with data_at_hand(config, tmp_path / 'data', monkeypatch):
-    state = train.train(config, tmp_path / 'run')
+    state = loop.train(config, tmp_path / 'run')
   assert int(state.step) == config.num_steps
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
   made = {str(path.relative_to(tmp_path / 'run')) for path in (tmp_path / 'run').glob('*/*')}
   assert {'samples/real.png', f'samples/fake_{config.num_steps:07d}.png', f'checkpoints/{config.num_steps}'} <= made
   assert (tmp_path / 'run' / 'losses.png').stat().st_size > 1000
-  assert workdir.read_config(tmp_path / 'run').num_steps == config.num_steps
+  assert workdirs.read_config(tmp_path / 'run').num_steps == config.num_steps
 
 
 @pytest.mark.parametrize('name', EXPERIMENTS)

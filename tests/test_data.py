@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gans import data
-from gans.data import dataset, images
+from gans.data import dataset
+from gans.data.sources import crop
 from gans.errors import UserError
 
 
@@ -41,8 +42,8 @@ def test_gather_makes_the_batch_of_an_index():
 def test_fit_crops_the_centre_and_resizes():
   image = np.zeros((10, 30, 3), np.uint8)
   image[:, 10:20] = 200
-  assert (images.fit(image, 5) == 200).all()
-  assert images.fit(np.full((7, 4, 1), 9, np.uint8), 8).shape == (8, 8, 1)
+  assert (crop.fit(image, 5) == 200).all()
+  assert crop.fit(np.full((7, 4, 1), 9, np.uint8), 8).shape == (8, 8, 1)
 
 
 def test_flips_are_fair_and_the_rest_stays():

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from configs import wgan_gp
-from gans import algorithms, report, train
+from gans import algorithms
+from gans.training import loop, reporter
 
 DOCUMENTS = sorted([*pathlib.Path('.').glob('*.md'), *pathlib.Path('docs').glob('*.md')])
 
@@ -33,7 +34,7 @@ def test_the_example_gan_trains(tmp_path, monkeypatch):
   config = module.get_config('test')
   small = wgan_gp.get_config('test')
   config.generator, config.critic = small.generator, small.critic
-  state = train.train(config, tmp_path / 'run')
+  state = loop.train(config, tmp_path / 'run')
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
 
 
@@ -59,7 +60,7 @@ def test_links_and_commands_lead_somewhere(path):
 @pytest.mark.parametrize('path', [*DOCUMENTS, *CLOUD], ids=str)
 def test_fields_that_commands_set_are_there(path):
   configs = (importlib.import_module(f'configs.{name.stem}') for name in pathlib.Path('configs').glob('[!b]*.py'))
-  fields = {field for config in configs for field in report.flatten(config.get_config().to_dict())}
+  fields = {field for config in configs for field in reporter.flatten(config.get_config().to_dict())}
   assert set(re.findall(r'--config\.([a-z_.0-9]*[a-z0-9])', path.read_text())) <= fields
 
 

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from configs import wgan_gp, wgan_gp_toy
-from gans import checkpoint, data, evaluate, report, runs, train
-from gans.data import mixtures
+from gans import data
 from gans.data.dataset import Dataset, Spec
+from gans.data.sources import points
 from gans.errors import UserError
 from gans.evaluation import classifier, evaluator, scores
+from gans.modes import evaluate
+from gans.runs import checkpoints, opening
+from gans.training import loop, reporter
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -42,7 +45,7 @@ def records(workdir) -> list[dict]:
 
 
 def test_a_run_measures_itself_and_says_by_what(tmp_path, toy, capsys):
-  train.train(toy, tmp_path / 'run')
+  loop.train(toy, tmp_path / 'run')
   first, last = records(tmp_path / 'run')
   assert (first['step'], last['step']) == (3, 4)
   assert set(last['scores']) == {f'points/{name}' for name in evaluator.POINTS | evaluator.MIXTURES}
@@ -51,13 +54,13 @@ def test_a_run_measures_itself_and_says_by_what(tmp_path, toy, capsys):
   assert 0 < distance < np.inf
   output = capsys.readouterr().out
   assert f'sliced_wasserstein {distance:.4g}' in output and '400 samples, 400 of ring8, train real' in output
-  written = report.read_scalars(tmp_path / 'run' / 'events', ['points/sliced_wasserstein'], 4, group='eval/')
+  written = reporter.read_scalars(tmp_path / 'run' / 'events', ['points/sliced_wasserstein'], 4, group='eval/')
   assert written['points/sliced_wasserstein'] == pytest.approx(
       {r['step']: r['scores']['points/sliced_wasserstein'][0] for r in (first, last)})
 
 
 def test_a_workdir_is_measured_as_the_run_measured_itself(tmp_path, toy, capsys):
-  train.train(toy, tmp_path)
+  loop.train(toy, tmp_path)
   before = records(tmp_path)
   found = evaluate.evaluate(tmp_path, {})
   assert {step: each.scores for step, each in found.items()} == {r['step']: r['scores'] for r in before}
@@ -68,7 +71,7 @@ def test_a_workdir_is_measured_as_the_run_measured_itself(tmp_path, toy, capsys)
 
 
 def test_digits_are_measured_by_a_classifier_of_theirs_that_is_trained_once(tmp_path, small_digits, monkeypatch):
-  train.train(small_digits, tmp_path / 'run')
+  loop.train(small_digits, tmp_path / 'run')
   record, = records(tmp_path / 'run')
   names = {name.removeprefix('mnist_5k_classifier/') for name in record['scores']}
   assert {'frechet_distance', 'kernel_distance', 'precision', 'coverage', 'classifier_score'} <= names
@@ -93,7 +96,7 @@ def test_real_images_score_better_than_noise(small_digits):
 
 
 def test_a_broken_generator_is_not_measured(toy):
-  ring = mixtures.load('ring8', None)
+  ring = points.load('ring8', None)
   measured = evaluator.make_evaluate(evaluator.settle(toy, ring), ring, None)
   with pytest.raises(UserError, match='not finite'):
     measured([{'kernel': jnp.array([1.0, jnp.nan])}])
@@ -102,18 +105,18 @@ def test_a_broken_generator_is_not_measured(toy):
 def test_the_steps_before_an_evaluation_that_fails_are_saved(tmp_path, toy, monkeypatch):
   monkeypatch.setattr(evaluator, 'best_value', lambda *_: 1 / 0)
   with pytest.raises(ZeroDivisionError):
-    train.train(toy, tmp_path)
-  with runs.open_run(tmp_path) as run:
+    loop.train(toy, tmp_path)
+  with opening.open_run(tmp_path) as run:
     assert run.manager.all_steps() == [3] and run.manager.metrics(3) == {}
 
 
 def test_the_scores_of_several_seeds_stand_side_by_side(tmp_path, toy, capsys):
   toy.num_seeds = 2
-  train.train(toy, tmp_path)
+  loop.train(toy, tmp_path)
   both = records(tmp_path)[-1]['scores']['points/sliced_wasserstein']
   assert len(both) == 2 and both[0] != both[1]
   assert f'sliced_wasserstein {np.mean(both):.4g} +- {np.std(both, ddof=1):.2g}' in capsys.readouterr().out
-  with runs.open_run(tmp_path) as run:
+  with opening.open_run(tmp_path) as run:
     assert run.manager.metrics(4)['points/sliced_wasserstein'] == pytest.approx(np.mean(both))
   assert evaluate.evaluate(tmp_path, {})[4].scores['points/sliced_wasserstein'] == both
 
@@ -121,16 +124,16 @@ def test_the_scores_of_several_seeds_stand_side_by_side(tmp_path, toy, capsys):
 def test_the_best_checkpoint_stays_beside_the_last(tmp_path):
   state = {'w': jnp.zeros(3)}
   for mode, best in (('min', 20), ('max', 30)):
-    with checkpoint.open_manager(epath.Path(tmp_path / mode), 'fid', mode) as manager:
+    with checkpoints.open_manager(epath.Path(tmp_path / mode), 'fid', mode) as manager:
       for step, score in zip(range(10, 90, 10), (5.0, 1.0, 9.0, None, 3.0, 4.0, None, 2.0)):
-        checkpoint.save(manager, step, state, {'fid': score} if score else {'another': 0.0})
-    with checkpoint.open_manager(epath.Path(tmp_path / mode), 'fid', mode) as manager:
+        checkpoints.save(manager, step, state, {'fid': score} if score else {'another': 0.0})
+    with checkpoints.open_manager(epath.Path(tmp_path / mode), 'fid', mode) as manager:
       assert manager.all_steps() == [best, 60, 70, 80] and manager.best_step() == best
 
 
 def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):
-  train.train(toy, tmp_path)
-  with runs.open_run(tmp_path) as run:
+  loop.train(toy, tmp_path)
+  with opening.open_run(tmp_path) as run:
     assert {step: run.manager.metrics(step)['points/sliced_wasserstein'] for step in run.manager.all_steps()} == {
         r['step']: r['scores']['points/sliced_wasserstein'][0] for r in records(tmp_path)}
 
@@ -196,7 +199,7 @@ def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
 
 
 def test_a_damaged_checkpoint_is_named_and_stays_where_it_is(tmp_path, toy):
-  train.train(toy, tmp_path)
+  loop.train(toy, tmp_path)
   score = tmp_path / 'checkpoints' / '4' / 'metrics' / 'metrics'
   score.write_text('{')
   with pytest.raises(UserError, match='checkpoints/4 is damaged, its score is not as it was written'):
@@ -205,6 +208,6 @@ def test_a_damaged_checkpoint_is_named_and_stays_where_it_is(tmp_path, toy):
 
 
 def test_points_of_the_data_themselves_have_all_modes(toy):
-  ring = mixtures.load('ring8', None)
+  ring = points.load('ring8', None)
   found = dict(scores.score_points('ring8', ring.images[:1000], ring.images[1000:2000]))
   assert found['modes'] == 8 and found['high_quality'] > 0.98 and found['sliced_wasserstein'] < 0.1

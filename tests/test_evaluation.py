@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gans.data.dataset import Dataset
-from gans.data.digits import load
+from gans.data.sources.digits import load
 from gans.evaluation import classifier
 from gans.evaluation.frechet import frechet_distance
 

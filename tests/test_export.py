@@ -12,18 +12,18 @@ import pytest
 
 from configs import acgan, wgan_gp_toy
 import gans
-from gans import export as exporting
-from gans import train
 from gans.data.dataset import Spec
 from gans.errors import UserError
-from gans.trained import TrainedGenerator
+from gans.modes import export
+from gans.runs.trained import TrainedGenerator
+from gans.training import loop
 
 # All that the exported file may need: jax, what it depends on, and flatbuffers.
 PACKAGES = ('jax', 'jaxlib', 'numpy', 'numpy.libs', 'scipy', 'scipy.libs', 'ml_dtypes', 'opt_einsum', 'flatbuffers')
 
 
 def untrained(config, spec: Spec) -> TrainedGenerator:
-  module, label = train.build(config, spec).generator, np.zeros(1, np.int32)
+  module, label = loop.build(config, spec).generator, np.zeros(1, np.int32)
   variables = module.init(jax.random.key(0), np.zeros((1, config.z_dim), np.float32), label, train=False)
   return TrainedGenerator(module, variables, spec, config.z_dim, 0, 0)
 
@@ -47,7 +47,7 @@ def run_bare(environment, *arguments) -> subprocess.CompletedProcess:
 
 
 def test_it_runs_without_this_code(digits_run, bare_environment, tmp_path):
-  folder = exporting.write(digits_run, out=tmp_path / 'out')
+  folder = export.write(digits_run, out=tmp_path / 'out')
   find = "import importlib.util as u; print([n for n in ('gans', 'flax', 'optax', 'orbax', 'jax') if u.find_spec(n)])"
   assert run_bare(bare_environment, '-c', find).stdout == "['jax']\n"
   assert 'samples.npy: (16, 8, 8, 1) float32' in run_bare(bare_environment, folder / 'run.py').stdout
@@ -58,7 +58,7 @@ def test_it_runs_without_this_code(digits_run, bare_environment, tmp_path):
 def test_convolutions_are_there_for_every_platform_and_any_number():
   config = acgan.get_config('test')
   generate = untrained(config, Spec((28, 28, 1), 10))
-  loaded = export.deserialize(bytearray(exporting.serialize(generate)))
+  loaded = export.deserialize(bytearray(export.serialize(generate)))
   assert loaded.platforms == ('cpu', 'cuda', 'tpu')
   program = loaded.mlir_module()
   assert 'stablehlo.case' in program and 'stablehlo.convolution' in program and 'stablehlo.dot_general' in program
@@ -73,13 +73,13 @@ def test_points_are_exported_too():
   config = wgan_gp_toy.get_config('test')
   generate = untrained(config, Spec((2,), 0))
   z, label = jax.random.normal(jax.random.key(1), (5, config.z_dim)), np.zeros(5, np.int32)
-  points = export.deserialize(bytearray(exporting.serialize(generate))).call(z, label)
+  points = export.deserialize(bytearray(export.serialize(generate))).call(z, label)
   np.testing.assert_allclose(points, generate.from_latents(z), atol=1e-5)
 
 
 def test_what_is_there_is_not_written_over(digits_run, tmp_path):
   (tmp_path / 'mine').mkdir()
   with pytest.raises(UserError, match='--sample.out=.*mine exists'):
-    exporting.write(digits_run, out=tmp_path / 'mine')
+    export.write(digits_run, out=tmp_path / 'mine')
   with pytest.raises(UserError, match='neither the folder of a run'):
-    exporting.write(tmp_path / 'mine')
+    export.write(tmp_path / 'mine')

@@ -7,7 +7,7 @@ from PIL import EpsImagePlugin, Image
 import pytest
 
 from gans import data
-from gans.data import folder
+from gans.data.sources import folder
 from gans.errors import UserError
 
 

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from configs import gan, wgan_gp_toy
-from gans import data, health, sharding, train
+from gans import data
+from gans.core import sharding
+from gans.training import health, loop
 
 
 def test_spread_by_hand():
@@ -53,7 +55,7 @@ def test_a_real_run_that_collapses_and_one_that_does_not(tmp_path, capsys, criti
   config.loss, config.batch_size, config.generator.hidden, config.critic.hidden = 'wasserstein', 32, (64,), (32,)
   config.optimizer.generator_learning_rate = 1e-3
   config.optimizer.critic_learning_rate = 1e-3 if critic_learns else 0.0
-  train.train(config, tmp_path)
+  loop.train(config, tmp_path)
   assert ('the generator has collapsed' in capsys.readouterr().out) == (not critic_learns)
 
 
@@ -62,13 +64,13 @@ def test_bfloat16_with_the_gradient_penalty_stays_finite_for_2000_steps():
   config.update({'dtype': 'bfloat16', 'batch_size': 32, 'n_critic': 2, 'num_steps': 2000, 'gp_weight': 10.0})
   config.generator.hidden = config.critic.hidden = (16, 16)
   ring = data.load(config.dataset)
-  experiment = train.build(config, ring.spec)
+  experiment = loop.build(config, ring.spec)
   assert experiment.critic.dtype == experiment.generator.dtype == jnp.bfloat16
   mesh = sharding.make_mesh(config.batch_size)
   config.log_every = config.num_steps
-  state = train.create_state(config, experiment, ring.spec, mesh)
-  state, metrics = train.build_train_steps(config, experiment, mesh)(
-      state, (ring.images, ring.labels), train.step_indices(config, 0, len(ring.images)), config.num_steps)
+  state = loop.create_state(config, experiment, ring.spec, mesh)
+  state, metrics = loop.build_train_steps(config, experiment, mesh)(
+      state, (ring.images, ring.labels), loop.step_indices(config, 0, len(ring.images)), config.num_steps)
   health.check_finite(0, metrics, config.num_steps, state)
   assert all(np.isfinite(values).all() and len(values) == 2000 for values in jax.tree.leaves(metrics))
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))

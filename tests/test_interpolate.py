@@ -5,9 +5,10 @@ from PIL import Image, ImageSequence
 import pytest
 
 import gans
-from gans import interpolate, pictures
 from gans.data.dataset import to_uint8
 from gans.errors import UserError
+from gans.modes import interpolate
+from gans.system import pictures
 from tests.conftest import ROOT
 
 

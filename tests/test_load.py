@@ -16,9 +16,12 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from configs import wgan_gp, wgan_gp_toy
 import gans
-from gans import data, pack, packed, runs, train, workdir
+from gans import data
 from gans.data.dataset import Spec, to_unit
 from gans.errors import UserError
+from gans.modes import pack
+from gans.runs import opening, packed, workdirs
+from gans.training import loop
 from tests.conftest import ROOT, save_untrained
 
 
@@ -42,7 +45,7 @@ def labelled(folder):
   config.generator = {'family': 'mlp', 'hidden': (8,), 'norm': 'batch', 'label_dim': 2}
   config.critic = {'family': 'mlp', 'hidden': (8,), 'norm': 'layer', 'label_dim': 1}
   config.checkpoint_every = 2
-  state = train.train(config, folder / 'labelled')
+  state = loop.train(config, folder / 'labelled')
   shutil.rmtree(folder / 'data')
   shutil.rmtree(folder / 'labelled' / 'events')
   return folder / 'labelled', state
@@ -186,7 +189,7 @@ def test_what_is_no_run_is_named(tmp_path, config):
   for source in (tmp_path, tmp_path / 'nowhere', 'wgan_gp_mnits'):
     with pytest.raises(UserError, match=f'{source} is neither the folder of a run.* built-in model.*dcgan_mnist_5k'):
       gans.load(source)
-  workdir.open_workdir(tmp_path / 'new', config, Spec((28, 28, 1), 10))
+  workdirs.open_workdir(tmp_path / 'new', config, Spec((28, 28, 1), 10))
   with pytest.raises(UserError, match='has no checkpoint yet'):
     gans.load(tmp_path / 'new')
 
@@ -251,8 +254,8 @@ def test_large_matrices_are_rounded_by_column():
 def test_a_packed_generator_is_no_run_to_go_on_with_or_to_measure():
   folder = ROOT / 'gans' / 'zoo' / 'wgan_gp_mnist_5k'
   with pytest.raises(UserError, match='wgan_gp_mnist_5k is a packed generator, which cannot go on'):
-    workdir.check_workdir(folder, workdir.read_config(folder))
-  with pytest.raises(UserError, match='is a packed generator, without checkpoints'), runs.open_run(folder):
+    workdirs.check_workdir(folder, workdirs.read_config(folder))
+  with pytest.raises(UserError, match='is a packed generator, without checkpoints'), opening.open_run(folder):
     pass
 
 
@@ -273,8 +276,8 @@ def test_a_built_in_model_is_small_and_of_the_command_beside_it(name):
   module = re.search(r'--config=configs/(\w+)\.py ', command_of(name))[1]
   changes = dict(re.findall(r'--config\.([\w.]+)=(\S+)', command_of(name)))
   committed = json.loads(json.dumps(importlib.import_module(f'configs.{module}').get_config().to_dict()))
-  found = workdir.differences(committed, workdir.read_config(folder).to_dict())
-  alters = lambda field: field not in workdir.MAY_CHANGE and not field.startswith('eval.')
+  found = workdirs.differences(committed, workdirs.read_config(folder).to_dict())
+  alters = lambda field: field not in workdirs.MAY_CHANGE and not field.startswith('eval.')
   assert {field: str(value) for field, (_, value) in found.items() if alters(field)} == {
       field: value for field, value in changes.items() if alters(field)}
 

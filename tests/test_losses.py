@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gans import losses
+from gans.core import losses
 
 REAL, FAKE = jnp.array([2.0, 4.0]), jnp.array([-1.0, 2.0])
 

@@ -8,7 +8,7 @@ import scipy.stats
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from gans.data.mixtures import grid_modes, ring_modes, sample_mixture
+from gans.data.sources.points import grid_modes, ring_modes, sample_mixture
 from gans.errors import UserError
 from gans.evaluation import checks, manifold
 from gans.evaluation.classes import inception_score, modes_and_kl

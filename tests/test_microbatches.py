@@ -11,12 +11,14 @@ import optax
 import pytest
 
 from configs import wgan_gp as configs_wgan_gp
-from gans import data, microbatches, sharding, train
+from gans import data
 from gans.algorithms import wgan_gp
+from gans.core import microbatches, sharding
+from gans.core.game import create_state
+from gans.core.step import make_train_step
 from gans.errors import UserError
 from gans.networks import mlp
-from gans.state import create_state
-from gans.train_step import make_train_step
+from gans.training import loop
 
 BATCH, N_CRITIC = 24, 2
 OPTIMIZERS = optax.sgd(0.05), optax.sgd(0.05)
@@ -92,11 +94,11 @@ def steps_on(num_devices: int):
                       'critic_learning_rate': 0.02}
   digits = data.load(config.dataset)
   mesh = sharding.make_mesh(config.batch_size, devices=jax.devices()[:num_devices], microbatches=2)
-  experiment = train.build(config, digits.spec)
-  state = train.create_state(config, experiment, digits.spec, mesh)
+  experiment = loop.build(config, digits.spec)
+  state = loop.create_state(config, experiment, digits.spec, mesh)
   arrays = jax.device_put((digits.images, digits.labels), sharding.replicated(mesh))
-  indices = jax.device_put(train.step_indices(config, 0, len(digits.images)), sharding.over_batch(mesh, 2))
-  state, metrics = train.build_train_steps(config, experiment, mesh)(state, arrays, indices, 3)
+  indices = jax.device_put(loop.step_indices(config, 0, len(digits.images)), sharding.over_batch(mesh, 2))
+  state, metrics = loop.build_train_steps(config, experiment, mesh)(state, arrays, indices, 3)
   return state.generator, state.critic, state.ema, metrics
 
 

@@ -2,9 +2,10 @@
 import numpy as np
 import pytest
 
-from gans import nearest, pictures
 from gans.data.dataset import OnDisk
 from gans.errors import UserError
+from gans.modes import nearest
+from gans.system import pictures
 from tests.conftest import ROOT
 
 PIXELS = nearest.Look(lambda images: images, 1.0, 'Euclidean')

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gans import train
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.networks import dcgan, mlp
+from gans.training import loop
 
 # (config, variant): parameters of (generator, critic), worked out by hand where they are few.
 PARAMETERS = {
@@ -51,7 +51,7 @@ def test_exact_parameter_counts(name, variant):
   config = importlib.import_module(f'configs.{name}').get_config(variant)
   size = config.dataset.image_size
   image = np.zeros((2, 2), np.float32) if 'toy' in name else np.zeros((2, size, size, 1 if size == 28 else 3), np.uint8)
-  experiment = train.build(config, Spec(image.shape[1:], 10))
+  experiment = loop.build(config, Spec(image.shape[1:], 10))
   counts = (count(init(experiment.generator, jnp.zeros((2, config.z_dim)))),
             count(init(experiment.critic, jnp.zeros(image.shape))))
   assert counts == PARAMETERS[name, variant]

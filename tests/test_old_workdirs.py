@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from configs import wgan_gp_toy
-from gans import seal, train, workdir
+from gans.runs import checksums, workdirs
+from gans.training import loop
 from tests.conftest import ROOT
 
 WORKDIRS = ROOT / 'tests' / 'workdirs'
@@ -24,7 +25,7 @@ def magnitude(state) -> float:
 
 
 def test_there_is_one_of_every_layout():
-  assert sorted(SAVED) == list(range(1, workdir.VERSION + 1))
+  assert sorted(SAVED) == list(range(1, workdirs.VERSION + 1))
 
 
 @pytest.mark.parametrize('layout', SAVED)
@@ -34,9 +35,9 @@ def test_it_goes_on(tmp_path, capsys, layout):
   step, saved = SAVED[layout]
   config = wgan_gp_toy.get_config('test')
   config.optimizer.schedule, config.num_steps, config.checkpoint_every = 'constant', step, 3
-  assert magnitude(train.train(config, run)) == pytest.approx(saved, rel=1e-12)  # finished: as it was saved
+  assert magnitude(loop.train(config, run)) == pytest.approx(saved, rel=1e-12)  # finished: as it was saved
   config.num_steps += 2
-  state = train.train(config, run)
+  state = loop.train(config, run)
   assert int(state.step) == step + 2 and f'going on at step {step} of {step + 2}' in capsys.readouterr().out
-  assert seal.find_damage(run / 'checkpoints' / str(step)) == ''
-  assert json.loads((run / 'config.json').read_text())['version'] == workdir.VERSION
+  assert checksums.find_damage(run / 'checkpoints' / str(step)) == ''
+  assert json.loads((run / 'config.json').read_text())['version'] == workdirs.VERSION

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gans import ops
+from gans.networks import conv
 
 CASES = [  # kernel, strides, padding, height and width of the input
     ((4, 4), (2, 2), 'SAME', (7, 7)),
@@ -18,7 +18,7 @@ CASES = [  # kernel, strides, padding, height and width of the input
     ((2, 2), (3, 3), 'SAME', (7, 8)),
     ((1, 1), (1, 1), 'SAME', (3, 3)),
 ]
-PAIRS = {'conv': (ops.Conv, nn.Conv), 'conv_transpose': (ops.ConvTranspose, nn.ConvTranspose)}
+PAIRS = {'conv': (conv.Conv, nn.Conv), 'conv_transpose': (conv.ConvTranspose, nn.ConvTranspose)}
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +52,8 @@ def test_equals_flax_through_second_derivatives(name, kernel, strides, padding, 
 def test_equal_under_vmap_and_scan():
   x = jax.random.normal(jax.random.key(0), (3, 2, 6, 6, 3), jnp.float64)
   kernel = jax.random.normal(jax.random.key(1), (4, 4, 3, 5), jnp.float64)
-  for ours, theirs in ((ops.conv, lambda x, k, s, p: lax.conv_general_dilated(x, k, s, p, dimension_numbers=ops.NHWC)),
-                       (ops.conv_transpose, lax.conv_transpose)):
+  for ours, theirs in ((conv.conv, lambda x, k, s, p: lax.conv_general_dilated(x, k, s, p, dimension_numbers=conv.NHWC)),
+                       (conv.conv_transpose, lax.conv_transpose)):
     want = np.stack([theirs(x, kernel, (2, 2), 'SAME') for x in x])
     apply = lambda x, op=ours: op(x, kernel, (2, 2), 'SAME')
     np.testing.assert_allclose(jax.jit(jax.vmap(apply))(x), want, atol=1e-12)
@@ -71,22 +71,22 @@ def test_derivatives_under_vmap_and_forwards():
     hessian = jax.vmap(lambda x, t: jax.jvp(jax.grad(score, argnums=1), (kernels, x), ([0 * k for k in kernels], t))[1])
     return of_each, hessian(x, tangent)
 
-  ours = jax.jit(lambda: results(lambda x, k: ops.conv(x, k, (2, 2)), lambda x, k: ops.conv_transpose(x, k, (2, 2))))
+  ours = jax.jit(lambda: results(lambda x, k: conv.conv(x, k, (2, 2)), lambda x, k: conv.conv_transpose(x, k, (2, 2))))
   theirs = jax.jit(lambda: results(
-      lambda x, k: lax.conv_general_dilated(x, k, (2, 2), 'SAME', dimension_numbers=ops.NHWC),
+      lambda x, k: lax.conv_general_dilated(x, k, (2, 2), 'SAME', dimension_numbers=conv.NHWC),
       lambda x, k: lax.conv_transpose(x, k, (2, 2), 'SAME')))
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11), ours(), theirs())
 
 
 def test_bfloat16_sums_in_float32():
   x, kernel = jnp.ones((1, 1, 1, 4096), jnp.bfloat16), jnp.full((1, 1, 4096, 1), 1 + 1 / 128, jnp.bfloat16)
-  value = ops.conv(x, kernel)  # bfloat16 sums would stop growing at 256
+  value = conv.conv(x, kernel)  # bfloat16 sums would stop growing at 256
   assert value.dtype == jnp.bfloat16 and float(value[0, 0, 0, 0]) == 4128
 
 
 def test_lowers_to_dots_on_a_cpu_only():
   def text(platform):
-    traced = jax.jit(lambda x, k: ops.conv(x, k, (2, 2))).trace(jnp.ones((1, 8, 8, 3)), jnp.ones((4, 4, 3, 2)))
+    traced = jax.jit(lambda x, k: conv.conv(x, k, (2, 2))).trace(jnp.ones((1, 8, 8, 3)), jnp.ones((4, 4, 3, 2)))
     return traced.lower(lowering_platforms=(platform,)).as_text()
 
   assert 'stablehlo.convolution' not in text('cpu')
@@ -95,4 +95,4 @@ def test_lowers_to_dots_on_a_cpu_only():
 
 def test_unknown_padding_is_named():
   with pytest.raises(ValueError, match='CIRCULAR'):
-    ops.conv_transpose(jnp.ones((1, 2, 2, 1)), jnp.ones((3, 3, 1, 1)), padding='CIRCULAR')
+    conv.conv_transpose(jnp.ones((1, 2, 2, 1)), jnp.ones((3, 3, 1, 1)), padding='CIRCULAR')

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gans import penalties
+from gans.core import penalties
 
 RNG = jax.random.key(0)
 

@@ -2,7 +2,7 @@
 import matplotlib.image
 import numpy as np
 
-from gans import pictures
+from gans.system import pictures
 
 
 def test_grid_goes_row_by_row_and_pads_with_black():

@@ -6,9 +6,12 @@ import pytest
 
 from configs import wgan_gp
 import gans
-from gans import data, pictures, sample, sampling
+from gans import data
+from gans.core import sampling
 from gans.data.dataset import Spec, to_uint8
 from gans.errors import UserError
+from gans.modes import sample
+from gans.system import pictures
 from tests.conftest import save_untrained
 
 

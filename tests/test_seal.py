@@ -11,9 +11,10 @@ import pytest
 
 from configs import wgan_gp_toy
 import gans
-from gans import seal, train, workdir
 from gans.data.dataset import Spec
 from gans.errors import UserError
+from gans.runs import checksums, workdirs
+from gans.training import loop
 
 STEPS = (2, 4, 6)  # checkpoints of the run below, which ends with the last
 
@@ -28,7 +29,7 @@ def small_config():
 def whole(tmp_path_factory):
   """A finished run (folder, final state), not to be altered."""
   folder = tmp_path_factory.mktemp('whole')
-  return folder, train.train(small_config(), folder)
+  return folder, loop.train(small_config(), folder)
 
 
 @pytest.fixture
@@ -42,9 +43,9 @@ def checkpoint(run: pathlib.Path, step: int) -> pathlib.Path:
 
 
 def sealed_files(run: pathlib.Path, step: int = STEPS[-1]) -> list[pathlib.Path]:
-  folder = checkpoint(run, step) / seal.ITEM
+  folder = checkpoint(run, step) / checksums.ITEM
   return [path for path in sorted(folder.rglob('*'))
-          if path.is_file() and path.name not in (seal.NAME, 'commit_success.txt')]
+          if path.is_file() and path.name not in (checksums.NAME, 'commit_success.txt')]
 
 
 def files_below(folder: pathlib.Path) -> dict[str, bytes]:
@@ -66,7 +67,7 @@ FAULTS = {'missing': pathlib.Path.unlink, 'bytes instead of': truncate, 'altered
 
 def test_a_whole_checkpoint_is_whole(whole):
   assert len(sealed_files(whole[0])) >= 5
-  assert [seal.find_damage(checkpoint(whole[0], step)) for step in STEPS] == ['', '', '']
+  assert [checksums.find_damage(checkpoint(whole[0], step)) for step in STEPS] == ['', '', '']
 
 
 @pytest.mark.parametrize('reason', FAULTS)
@@ -74,10 +75,10 @@ def test_any_fault_of_any_file_is_found_and_named(run, reason):
   for path in sealed_files(run):
     before = path.read_bytes()
     FAULTS[reason](path)
-    damage = seal.find_damage(checkpoint(run, 6))
+    damage = checksums.find_damage(checkpoint(run, 6))
     assert path.name in damage and reason in damage
     path.write_bytes(before)
-  assert seal.find_damage(checkpoint(run, 6)) == ''
+  assert checksums.find_damage(checkpoint(run, 6)) == ''
 
 
 @pytest.mark.parametrize('name, text', [
@@ -85,9 +86,9 @@ def test_any_fault_of_any_file_is_found_and_named(run, reason):
     ('default/seal.json', '{"files": 3}'), ('default/seal.json', '{"files": {"x": "y"}}')])
 def test_what_is_no_longer_the_json_it_was_is_found(run, name, text):
   (checkpoint(run, 6) / name).write_text(text)
-  assert seal.find_damage(checkpoint(run, 6)) == 'its JSON files are not as they were written'
+  assert checksums.find_damage(checkpoint(run, 6)) == 'its JSON files are not as they were written'
   (checkpoint(run, 6) / '_CHECKPOINT_METADATA').unlink()
-  assert seal.find_damage(checkpoint(run, 6)) == '_CHECKPOINT_METADATA is missing'
+  assert checksums.find_damage(checkpoint(run, 6)) == '_CHECKPOINT_METADATA is missing'
 
 
 def test_the_newest_whole_one_is_used_and_the_others_set_aside(run, whole, capsys):
@@ -95,7 +96,7 @@ def test_the_newest_whole_one_is_used_and_the_others_set_aside(run, whole, capsy
   for step, reason in faults.items():
     FAULTS[reason](sealed_files(run, step)[-1])
   before = {step: files_below(checkpoint(run, step)) for step in faults}
-  state = train.train(small_config(), run)
+  state = loop.train(small_config(), run)
   said = capsys.readouterr().out
   assert 'going on at step 2 of 6' in said
   for step, reason in faults.items():
@@ -103,13 +104,13 @@ def test_the_newest_whole_one_is_used_and_the_others_set_aside(run, whole, capsy
     assert reason in line and str(run / 'damaged' / str(step)) in line
     assert files_below(run / 'damaged' / str(step)) == before[step]
   jax.tree.map(np.testing.assert_array_equal, state, whole[1])
-  assert [seal.find_damage(checkpoint(run, step)) for step in STEPS] == ['', '', '']
+  assert [checksums.find_damage(checkpoint(run, step)) for step in STEPS] == ['', '', '']
 
 
 def test_a_score_that_cannot_be_read_is_damage_in_any_checkpoint(run, capsys):
   for step in (2, 6):
     (checkpoint(run, step) / 'metrics' / 'metrics').write_text('{')
-  train.train(small_config(), run)
+  loop.train(small_config(), run)
   output = capsys.readouterr().out
   assert 'going on at step 4 of 6' in output and output.count('its score is not as it was written: set aside') == 2
   assert sorted(path.name for path in (run / 'damaged').iterdir()) == ['2', '6']
@@ -119,7 +120,7 @@ def test_the_same_step_damaged_again_finds_another_name(run):
   for name in ('6', '6-2', '6-3'):
     shutil.copytree(checkpoint(run, 4), checkpoint(run, 6), dirs_exist_ok=True)
     truncate(sealed_files(run)[0])
-    seal.set_damaged_aside(run)
+    checksums.set_damaged_aside(run)
     assert (run / 'damaged' / name).is_dir() and not checkpoint(run, 6).exists()
 
 
@@ -129,43 +130,43 @@ def test_all_damaged_is_an_error_and_no_fresh_start(run):
   before = files_below(run / 'checkpoints')
   for _ in range(2):
     with pytest.raises(UserError, match=r'no checkpoint in .* is whole(.|\n)*/6: .*altered(.|\n)*/2: .*altered'):
-      train.train(small_config(), run)
+      loop.train(small_config(), run)
   assert files_below(run / 'checkpoints') == before and not (run / 'damaged').exists()
 
 
 def test_damaged_ones_set_aside_earlier_are_no_fresh_start_either(run):
   alter(sealed_files(run)[0])
-  seal.set_damaged_aside(run)
+  checksums.set_damaged_aside(run)
   for step in (2, 4):
     shutil.rmtree(checkpoint(run, step))
   with pytest.raises(UserError, match=r'no checkpoint in .* is whole(.|\n)*damaged/6'):
-    train.train(small_config(), run)
+    loop.train(small_config(), run)
 
 
 def test_an_unfinished_write_is_named_and_set_aside(run, capsys):
   name = '6.orbax-checkpoint-tmp'
   checkpoint(run, 6).rename(run / 'checkpoints' / name)
-  train.train(small_config(), run)
+  loop.train(small_config(), run)
   said = capsys.readouterr().out
   assert f'{name} is damaged, its writing was cut short' in said and 'going on at step 4' in said
-  assert (run / 'damaged' / name / seal.ITEM).is_dir() and not (run / 'checkpoints' / name).exists()
+  assert (run / 'damaged' / name / checksums.ITEM).is_dir() and not (run / 'checkpoints' / name).exists()
 
 
 def test_killed_before_the_first_checkpoint_starts_anew(run, capsys):
   checkpoint(run, 2).rename(run / 'checkpoints' / '2.orbax-checkpoint-tmp')
   for step in (4, 6):
     shutil.rmtree(checkpoint(run, step))
-  state = train.train(small_config(), run)
+  state = loop.train(small_config(), run)
   assert int(state.step) == 6 and 'going on' not in capsys.readouterr().out
 
 
 def test_one_without_a_seal_is_whole_if_it_can_be_read(run):
-  (checkpoint(run, 6) / seal.ITEM / seal.NAME).unlink()
-  assert seal.find_damage(checkpoint(run, 6)) == ''
-  truncate(checkpoint(run, 6) / seal.ITEM / '_METADATA')  # no array: Orbax leaves many reads of these half done
-  assert 'cannot be read' in seal.find_damage(checkpoint(run, 6))
-  shutil.rmtree(checkpoint(run, 6) / seal.ITEM)
-  assert 'cannot be read' in seal.find_damage(checkpoint(run, 6))
+  (checkpoint(run, 6) / checksums.ITEM / checksums.NAME).unlink()
+  assert checksums.find_damage(checkpoint(run, 6)) == ''
+  truncate(checkpoint(run, 6) / checksums.ITEM / '_METADATA')  # no array: Orbax leaves many reads of these half done
+  assert 'cannot be read' in checksums.find_damage(checkpoint(run, 6))
+  shutil.rmtree(checkpoint(run, 6) / checksums.ITEM)
+  assert 'cannot be read' in checksums.find_damage(checkpoint(run, 6))
 
 
 @pytest.mark.skipif(not os.geteuid(), reason='root may read everything')
@@ -173,9 +174,9 @@ def test_what_may_not_be_read_is_not_damaged(run):
   path = sealed_files(run)[0]
   path.chmod(0)
   with pytest.raises(UserError, match='Permission denied'):
-    train.train(small_config(), run)
+    loop.train(small_config(), run)
   path.chmod(stat.S_IRUSR)
-  assert seal.find_damage(checkpoint(run, 6)) == ''
+  assert checksums.find_damage(checkpoint(run, 6)) == ''
 
 
 def test_other_arrays_are_not_damaged_but_another_versions(run):
@@ -183,11 +184,11 @@ def test_other_arrays_are_not_damaged_but_another_versions(run):
   config.generator.hidden = (8, 8, 9)
   shutil.move(run / 'checkpoints', run.parent / 'checkpoints')  # as if this version made other networks of a config
   shutil.rmtree(run)
-  workdir.open_workdir(run, config, Spec((2,)))
+  workdirs.open_workdir(run, config, Spec((2,)))
   shutil.move(run.parent / 'checkpoints', run / 'checkpoints')
   with pytest.raises(UserError, match=rf'checkpoints/6 was written by version {gans.__version__} of gans and does not '
                      r'fit .*: ema.params.Dense_2.bias has shape \(8,\) there, \(9,\) now, and \d+ more differ'):
-    train.train(config, run)
+    loop.train(config, run)
   assert not (run / 'damaged').exists()
 
 
@@ -195,6 +196,6 @@ def test_an_error_of_the_system_is_not_taken_for_damage(run, monkeypatch):
   def restore(*_, **__):
     raise MemoryError
   monkeypatch.setattr(ocp.StandardCheckpointer, 'restore', restore)
-  (checkpoint(run, 6) / seal.ITEM / seal.NAME).unlink()
+  (checkpoint(run, 6) / checksums.ITEM / checksums.NAME).unlink()
   with pytest.raises(MemoryError):
-    seal.find_damage(checkpoint(run, 6))
+    checksums.find_damage(checkpoint(run, 6))

@@ -2,8 +2,10 @@
 import jax
 import numpy as np
 
-from gans import data, sharding, train
-from gans.state import each_seed
+from gans import data
+from gans.core import sharding
+from gans.core.game import each_seed
+from gans.training import loop
 
 
 def test_seeds_side_by_side_are_their_single_runs(config):
@@ -15,10 +17,10 @@ def test_seeds_side_by_side_are_their_single_runs(config):
   results = []
   for seed, num_seeds in ((5, 2), (5, 1), (6, 1)):
     config.seed, config.num_seeds = seed, num_seeds
-    experiment = train.build(config, digits.spec)
-    state = train.create_state(config, experiment, digits.spec, mesh)
-    train_steps = train.build_train_steps(config, experiment, mesh)
-    results.append(train_steps(state, arrays, train.step_indices(config, 0, len(digits.images)), 3))
+    experiment = loop.build(config, digits.spec)
+    state = loop.create_state(config, experiment, digits.spec, mesh)
+    train_steps = loop.build_train_steps(config, experiment, mesh)
+    results.append(train_steps(state, arrays, loop.step_indices(config, 0, len(digits.images)), 3))
   (both, both_metrics), *singles = results
   assert int(both.step) == 3
   for i, (single, metrics) in enumerate(singles):
@@ -34,11 +36,11 @@ def assert_close(one, other):
 
 def test_a_run_of_two_seeds_resumes_and_shows_both(tmp_path, config):
   config.num_seeds, config.sample_every, config.checkpoint_every, config.optimizer.schedule = 2, 2, 2, 'constant'
-  whole = train.train(config, tmp_path / 'whole')
+  whole = loop.train(config, tmp_path / 'whole')
   config.num_steps = 2
-  train.train(config, tmp_path / 'cut')
+  loop.train(config, tmp_path / 'cut')
   config.num_steps = 4
-  resumed = train.train(config, tmp_path / 'cut')
+  resumed = loop.train(config, tmp_path / 'cut')
   jax.tree.map(np.testing.assert_array_equal, whole, resumed)
   grids = [(tmp_path / 'whole' / 'samples' / f'fake_0000004_{seed}.png').read_bytes() for seed in (0, 1)]
   assert grids[0] != grids[1]

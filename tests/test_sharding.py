@@ -35,15 +35,17 @@ def run_steps(config) -> dict[str, np.ndarray]:
   """Takes config.log_every steps on config.mesh.data devices; returns the state, metrics and indices, by name."""
   import jax
 
-  from gans import data, sharding, train
+  from gans import data
+  from gans.core import sharding
+  from gans.training import loop
 
   dataset = data.load(config.dataset)
   mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data)
-  experiment = train.build(config, dataset.spec)
-  state = train.create_state(config, experiment, dataset.spec, mesh)
-  train_steps = train.build_train_steps(config, experiment, mesh)
+  experiment = loop.build(config, dataset.spec)
+  state = loop.create_state(config, experiment, dataset.spec, mesh)
+  train_steps = loop.build_train_steps(config, experiment, mesh)
   arrays = sharding.place((dataset.images, dataset.labels), sharding.replicated(mesh))
-  indices = train.step_indices(config, 0, 5000)
+  indices = loop.step_indices(config, 0, 5000)
   indices = sharding.place(indices, sharding.over_batch(mesh, indices.ndim - 1))
   assert {shard.data.shape[-1] for shard in indices.addressable_shards} == {BATCH // mesh.size}
   state, metrics = train_steps(state, arrays, indices, len(indices))
@@ -58,16 +60,17 @@ def flops(devices: int) -> float:
   """Returns the floating-point operations of one device in a step that is all but the generator's."""
   import jax
 
-  from gans import sharding, train
+  from gans.core import sharding
+  from gans.core.step import make_train_step
   from gans.data.dataset import Spec
-  from gans.train_step import make_train_step
+  from gans.training import loop
 
   config = small_config(wgan_gp, {
       'n_critic': 1, 'generator': {'family': 'mlp', 'hidden': (64, 64), 'norm': 'batch'},
       'critic': {'family': 'mlp', 'hidden': (2,), 'norm': 'none'}}, 0.02, 1)
   spec, mesh = Spec((2,)), sharding.make_mesh(BATCH, data=devices)
-  experiment = train.build(config, spec)
-  state = train.create_state(config, experiment, spec, mesh)
+  experiment = loop.build(config, spec)
+  state = loop.create_state(config, experiment, spec, mesh)
   batch = sharding.place({'image': np.zeros((1, BATCH, 2), np.float32), 'label': np.zeros((1, BATCH), np.int32)},
                          sharding.over_batch(mesh, 1))
   step = sharding.on_mesh(mesh, make_train_step(experiment.algorithm, experiment.optimizers, 0.9))
@@ -111,8 +114,8 @@ def test_each_of_eight_devices_makes_its_eighth(saved):
 
 
 def test_a_batch_that_the_devices_do_not_divide_is_refused():
+  from gans.core.sharding import make_mesh
   from gans.errors import UserError
-  from gans.sharding import make_mesh
   with pytest.raises(UserError, match=r'batch_size=20 does not divide by 8 devices; nearest that do: \[16, 24\]'):
     make_mesh(20, devices=range(8))
   with pytest.raises(UserError, match=r'batch_size=20 does not divide by 3 devices; nearest that do: \[18, 21\]'):
@@ -121,8 +124,8 @@ def test_a_batch_that_the_devices_do_not_divide_is_refused():
 
 @pytest.mark.parametrize('data', [0, 9, -2])
 def test_devices_that_there_are_not_are_refused(data):
+  from gans.core.sharding import make_mesh
   from gans.errors import UserError
-  from gans.sharding import make_mesh
   with pytest.raises(UserError, match=f'mesh.data={data}: expected a number of devices from 1 to 8, or -1'):
     make_mesh(16, devices=range(8), data=data)
 

@@ -13,10 +13,13 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from gans import data, feed, report, sharding, train
+from gans import data
+from gans.core import sharding
+from gans.data import feed
 from gans.data.dataset import Dataset, OnDisk
 from gans.errors import UserError
 from gans.evaluation import classifier
+from gans.training import loop, reporter
 
 IN_MEMORY, STREAMED = 2**30, 0  # device_bytes
 
@@ -63,7 +66,7 @@ def small(request, config, tmp_path):
 
 
 def picker(config, dataset):
-  return lambda step: train.step_indices(config, step, len(dataset.images))
+  return lambda step: loop.step_indices(config, step, len(dataset.images))
 
 
 @pytest.mark.parametrize('num_seeds', [1, 2])
@@ -77,7 +80,7 @@ def test_every_call_is_fed_what_it_would_pick_in_memory(small, num_seeds):
   np.testing.assert_array_equal(disk.labels, memory.labels)
   pick = picker(small, disk)
   with feed.open_feed(small, disk, sharding.make_mesh(4), 2, pick) as take:  # in the middle of a block
-    for step, stop in train.calls(2, small):
+    for step, stop in loop.calls(2, small):
       (images, labels), indices = take(step)
       assert indices.shape == pick(step).shape[:-2]
       wanted = pick(step)[:stop - step]
@@ -89,13 +92,13 @@ def test_a_streamed_run_is_the_one_in_memory_and_resumes_bit_for_bit(tmp_path, c
   use_folder(config, fill(tmp_path / 'images'), IN_MEMORY)
   config.num_steps, config.log_every, config.checkpoint_every, config.sample_every = 7, 3, 2, 7
   config.dataset.flip = True
-  memory = train.train(config, tmp_path / 'memory')
+  memory = loop.train(config, tmp_path / 'memory')
   config.dataset.device_bytes = STREAMED
-  streamed = train.train(config, tmp_path / 'streamed')
+  streamed = loop.train(config, tmp_path / 'streamed')
   config.num_steps = 4  # in the middle of a block
-  train.train(config, tmp_path / 'cut')
+  loop.train(config, tmp_path / 'cut')
   config.num_steps, config.dataset.workers = 7, 1
-  resumed = train.train(config, tmp_path / 'cut')
+  resumed = loop.train(config, tmp_path / 'cut')
   jax.tree.map(np.testing.assert_array_equal, memory, streamed)
   jax.tree.map(np.testing.assert_array_equal, streamed, resumed)
   samples = [(tmp_path / run / 'samples' / 'real.png').read_bytes() for run in ('memory', 'streamed')]
@@ -105,9 +108,9 @@ def test_a_streamed_run_is_the_one_in_memory_and_resumes_bit_for_bit(tmp_path, c
 def test_two_seeds_stream_side_by_side(tmp_path, config):
   use_folder(config, fill(tmp_path / 'images'), IN_MEMORY)
   config.num_seeds, config.num_steps, config.log_every = 2, 3, 2
-  memory = train.train(config, tmp_path / 'memory')
+  memory = loop.train(config, tmp_path / 'memory')
   config.dataset.device_bytes = STREAMED
-  jax.tree.map(np.testing.assert_array_equal, memory, train.train(config, tmp_path / 'streamed'))
+  jax.tree.map(np.testing.assert_array_equal, memory, loop.train(config, tmp_path / 'streamed'))
 
 
 def test_calls_are_shortened_to_a_block(config):
@@ -147,13 +150,13 @@ def spoil(file):
 
 def after_each_call(monkeypatch, act):
   """Lets act() happen where a run writes the metrics of a call."""
-  write = report.Reporter.metrics
+  write = reporter.Reporter.metrics
 
   def metrics(self, step, metrics, count):
     write(self, step, metrics, count)
     act()
 
-  monkeypatch.setattr(report.Reporter, 'metrics', metrics)
+  monkeypatch.setattr(reporter.Reporter, 'metrics', metrics)
 
 
 def test_a_file_that_goes_bad_is_named_and_the_threads_end(tmp_path, config, monkeypatch):
@@ -161,7 +164,7 @@ def test_a_file_that_goes_bad_is_named_and_the_threads_end(tmp_path, config, mon
   config.num_steps = 10_000
   after_each_call(monkeypatch, lambda: spoil(tmp_path / 'images' / 'b' / '003.png'))
   with pytest.raises(UserError, match=r"dataset.path: '.*003.png' could be read before.*cannot identify"):
-    train.train(config, tmp_path / 'run')
+    loop.train(config, tmp_path / 'run')
   assert end_of_threads() == []
 
 
@@ -181,7 +184,7 @@ def test_ctrl_c_saves_and_ends_the_threads(tmp_path, config, monkeypatch):
   config.num_steps = 100_000
   after_each_call(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGINT))
   with pytest.raises(SystemExit, match='130'):
-    train.train(config, tmp_path / 'run')
+    loop.train(config, tmp_path / 'run')
   assert end_of_threads() == [] and (tmp_path / 'run' / 'checkpoints' / '2').is_dir()
 
 
@@ -189,7 +192,7 @@ def test_ctrl_c_saves_and_ends_the_threads(tmp_path, config, monkeypatch):
 def test_a_negative_number_is_refused(tmp_path, config, field):
   config.dataset[field] = -1
   with pytest.raises(UserError, match=f'dataset.{field}=-1: expected'):
-    train.train(config, tmp_path)
+    loop.train(config, tmp_path)
 
 
 def read_share(process: int, port: int, path: str):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from configs import wgan_gp
-from gans import data, health, report, sharding, train
+from gans import data
+from gans.core import sharding
 from gans.errors import UserError
+from gans.training import health, loop, reporter
 
 
 class Interrupted(Exception):
@@ -16,32 +18,32 @@ class Interrupted(Exception):
 
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, config, monkeypatch):
   config.num_steps, config.log_every, config.checkpoint_every, config.sample_every = 11, 4, 3, 5
-  whole = train.train(config, tmp_path / 'whole')
+  whole = loop.train(config, tmp_path / 'whole')
 
-  write = report.Reporter.metrics
+  write = reporter.Reporter.metrics
 
   def metrics(self, step, metrics, count):
     write(self, step, metrics, count)
     if step == 8:  # the last checkpoint is of step 6, the last sample grid of step 5
       raise Interrupted
 
-  monkeypatch.setattr(report.Reporter, 'metrics', metrics)
+  monkeypatch.setattr(reporter.Reporter, 'metrics', metrics)
   with pytest.raises(Interrupted):
-    train.train(config, tmp_path / 'cut')
+    loop.train(config, tmp_path / 'cut')
   monkeypatch.undo()
-  resumed = train.train(config, tmp_path / 'cut')
+  resumed = loop.train(config, tmp_path / 'cut')
 
   jax.tree.map(np.testing.assert_array_equal, whole, resumed)
   for grid in (tmp_path / 'whole' / 'samples').iterdir():
     assert grid.read_bytes() == (tmp_path / 'cut' / 'samples' / grid.name).read_bytes()
-  losses = report.read_scalars(tmp_path / 'cut' / 'events', ['critic_loss'], last_step=10)['critic_loss']
+  losses = reporter.read_scalars(tmp_path / 'cut' / 'events', ['critic_loss'], last_step=10)['critic_loss']
   assert sorted(losses) == [3, 4, 5, 6, 8, 9, 10] and np.isfinite(list(losses.values())).all()
 
 
 def test_a_finished_run_says_so_and_changes_nothing(tmp_path, config, capsys):
-  first = train.train(config, tmp_path)
+  first = loop.train(config, tmp_path)
   before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.parent.name == 'samples'}
-  again = train.train(config, tmp_path)
+  again = loop.train(config, tmp_path)
   assert 'already finished' in capsys.readouterr().out
   jax.tree.map(np.testing.assert_array_equal, first, again)
   assert before == {path: path.stat().st_mtime_ns for path in before}
@@ -52,7 +54,7 @@ def test_divergence_is_named_and_never_saved(tmp_path, config):
   config.optimizer = {'name': 'sgd', 'generator_learning_rate': 1.0, 'critic_learning_rate': 1.0,
                       'schedule': 'constant'}
   with pytest.raises(UserError, match=r'diverged in step \d+: .*(=nan|=-?inf|not finite); what usually') as error:
-    train.train(config, tmp_path)
+    loop.train(config, tmp_path)
   step = int(re.search(r'step (\d+)', str(error.value))[1])
   saved = sorted(int(path.name) for path in (tmp_path / 'checkpoints').iterdir())
   assert step > 1 and saved[-1] == step - 1  # the last good state is the latest
@@ -60,7 +62,7 @@ def test_divergence_is_named_and_never_saved(tmp_path, config):
 
 def test_a_profile_is_written_where_asked_for(tmp_path, config):
   config.num_steps, config.log_every, config.profile = 4, 2, True
-  train.train(config, tmp_path)
+  loop.train(config, tmp_path)
   trace, = (tmp_path / 'events' / 'plugins' / 'profile').glob('*/*.xplane.pb')
   events = jax.profiler.ProfileData.from_file(str(trace)).planes
   assert any('train_steps' in event.name for plane in events for line in plane.lines for event in line.events)
@@ -68,9 +70,9 @@ def test_a_profile_is_written_where_asked_for(tmp_path, config):
 
 def test_calls_end_where_something_is_due(config):
   config.num_steps, config.log_every, config.sample_every, config.checkpoint_every = 23, 10, 6, 15
-  assert [stop for _, stop in train.calls(0, config)] == [6, 10, 12, 15, 18, 20, 23]
-  assert list(train.calls(20, config)) == [(20, 23)]
-  assert list(train.calls(23, config)) == []
+  assert [stop for _, stop in loop.calls(0, config)] == [6, 10, 12, 15, 18, 20, 23]
+  assert list(loop.calls(20, config)) == [(20, 23)]
+  assert list(loop.calls(23, config)) == []
 
 
 @pytest.mark.parametrize('field, value, message', [
@@ -98,7 +100,7 @@ def test_bad_input_is_named_before_anything_is_written(tmp_path, config, field, 
       target = target[parent]
     target[name] = value
   with pytest.raises(UserError, match=message):
-    train.train(config, tmp_path / 'run')
+    loop.train(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
 
@@ -106,14 +108,14 @@ def test_an_image_size_that_the_network_cannot_make_is_named(tmp_path):
   config = wgan_gp.get_config('test')
   config.dataset.image_size = 30
   with pytest.raises(UserError, match=r'of \(28, 28, 1\), the data have \(30, 30, 1\): change dataset.image_size'):
-    train.train(config, tmp_path / 'run')
+    loop.train(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
 
 def test_a_bad_state_is_found_before_any_metric_shows_it(config):
   digits = data.load(config.dataset)
-  experiment = train.build(config, digits.spec)
-  state = train.create_state(config, experiment, digits.spec, sharding.make_mesh(config.batch_size))
+  experiment = loop.build(config, digits.spec)
+  state = loop.create_state(config, experiment, digits.spec, sharding.make_mesh(config.batch_size))
   metrics = {'critic_loss': np.array([1.0, 2.0, np.nan])}  # the third was not taken
   health.check_finite(4, metrics, 2, state)
   params = jax.tree.map(lambda p: p.at[(0,) * p.ndim].set(np.inf), state.critic.params)

@@ -6,11 +6,13 @@ import optax
 import pytest
 
 from configs import wgan_gp as wgan_gp_config
-from gans import data, sharding, train
+from gans import data
 from gans.algorithms import wgan_gp
+from gans.core import sharding
+from gans.core.game import create_state
+from gans.core.step import Algorithm, make_train_step, make_train_steps, update_ema
 from gans.networks import mlp
-from gans.state import create_state
-from gans.train_step import Algorithm, make_train_step, make_train_steps, update_ema
+from gans.training import loop
 
 Z_DIM, BATCH, N_CRITIC = 4, 8, 5
 
@@ -142,11 +144,11 @@ def test_bfloat16_moves_float32_parameters_nearly_as_float32_does():
     config.optimizer = {'name': 'sgd', 'schedule': 'constant', 'generator_learning_rate': 0.02,
                         'critic_learning_rate': 0.02}
     digits = data.load(config.dataset)
-    experiment = train.build(config, digits.spec)
-    start = train.create_state(config, experiment, digits.spec, sharding.make_mesh(config.batch_size))
+    experiment = loop.build(config, digits.spec)
+    start = loop.create_state(config, experiment, digits.spec, sharding.make_mesh(config.batch_size))
     weights = jax.tree.map(np.array, (start.generator.params, start.critic.params))  # copies: the state is donated
-    state, metrics = train.build_train_steps(config, experiment, sharding.make_mesh(config.batch_size))(
-        start, (digits.images, digits.labels), train.step_indices(config, 0, len(digits.images)), 1)
+    state, metrics = loop.build_train_steps(config, experiment, sharding.make_mesh(config.batch_size))(
+        start, (digits.images, digits.labels), loop.step_indices(config, 0, len(digits.images)), 1)
     dtypes = {leaf.dtype for leaf in jax.tree.leaves((state.generator, state.critic, state.ema, metrics))}
     assert dtypes == {jnp.dtype('float32')}
     moves = jax.tree.map(np.subtract, (state.generator.params, state.critic.params), weights)

@@ -10,67 +10,67 @@ from etils import epath
 import ml_collections
 import pytest
 
-from gans import workdir
 from gans.data.dataset import Spec
 from gans.errors import UserError
+from gans.runs import workdirs
 from tests.conftest import ROOT
 
 SPEC = Spec((28, 28, 1), 10)
 
 
 def test_config_comes_back_as_it_was(tmp_path, config):
-  made = workdir.open_workdir(tmp_path / 'new' / 'run', config, SPEC)
-  assert workdir.differences(workdir.read_config(made).to_dict(), {**config.to_dict()}).keys() == {
+  made = workdirs.open_workdir(tmp_path / 'new' / 'run', config, SPEC)
+  assert workdirs.differences(workdirs.read_config(made).to_dict(), {**config.to_dict()}).keys() == {
       'critic.hidden', 'generator.hidden'}  # tuples come back as lists, which linen takes as well
-  workdir.open_workdir(made, config, SPEC)  # the same again is welcome
+  workdirs.open_workdir(made, config, SPEC)  # the same again is welcome
 
 
 def test_another_config_is_refused_and_the_difference_printed(tmp_path, config):
-  made = workdir.open_workdir(tmp_path, config, SPEC)
+  made = workdirs.open_workdir(tmp_path, config, SPEC)
   before = (made / 'config.json').read_text()
   config.batch_size, config.generator.norm = 4, 'none'
   with pytest.raises(UserError, match=r"batch_size: 8 there, 4 now\n.*generator.norm: 'batch' there, 'none' now"):
-    workdir.open_workdir(tmp_path, config, SPEC)
+    workdirs.open_workdir(tmp_path, config, SPEC)
   assert (made / 'config.json').read_text() == before
 
 
 def test_what_alters_no_step_may_change_or_be_new(tmp_path, config):
   old = config.copy_and_resolve_references()
   del old.profile  # as a workdir from before that field has it
-  workdir.open_workdir(tmp_path, old, SPEC)
+  workdirs.open_workdir(tmp_path, old, SPEC)
   config.profile, config.log_every, config.mesh.data = True, 7, 2
   config.critic = {**config.critic, 'remat': True}
-  workdir.open_workdir(tmp_path, config, SPEC)
-  assert workdir.read_config(tmp_path).log_every == 7
+  workdirs.open_workdir(tmp_path, config, SPEC)
+  assert workdirs.read_config(tmp_path).log_every == 7
 
 
 def test_a_longer_run_is_welcome_unless_its_learning_rates_change(tmp_path, config):
   config.optimizer.schedule = 'constant'
-  workdir.open_workdir(tmp_path / 'constant', config, SPEC)
+  workdirs.open_workdir(tmp_path / 'constant', config, SPEC)
   config.num_steps *= 2
-  workdir.open_workdir(tmp_path / 'constant', config, SPEC)
+  workdirs.open_workdir(tmp_path / 'constant', config, SPEC)
   config.optimizer.schedule = 'linear'
-  workdir.open_workdir(tmp_path / 'linear', config, SPEC)
+  workdirs.open_workdir(tmp_path / 'linear', config, SPEC)
   config.num_steps *= 2
   with pytest.raises(UserError, match='num_steps'):
-    workdir.open_workdir(tmp_path / 'linear', config, SPEC)
+    workdirs.open_workdir(tmp_path / 'linear', config, SPEC)
 
 
 def test_somebody_elses_files_are_left_alone(tmp_path, config):
   (tmp_path / 'thesis.tex').write_text('years of work')
   with pytest.raises(UserError, match='something else'):
-    workdir.open_workdir(tmp_path, config, SPEC)
+    workdirs.open_workdir(tmp_path, config, SPEC)
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, config):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='file/run cannot be written'):
-    workdir.open_workdir(tmp_path / 'file' / 'run', config, SPEC)
+    workdirs.open_workdir(tmp_path / 'file' / 'run', config, SPEC)
   if os.geteuid():  # root may write everywhere
     tmp_path.chmod(stat.S_IREAD | stat.S_IEXEC)
     with pytest.raises(UserError, match='cannot be written'):
-      workdir.open_workdir(tmp_path / 'run', config, SPEC)
+      workdirs.open_workdir(tmp_path / 'run', config, SPEC)
 
 
 @pytest.mark.parametrize('text', [None, '', '{}', '[1]', '{"version": 1}', '{"version": 1, "config": [2]}',
@@ -79,24 +79,24 @@ def test_what_is_no_workdir_is_said_to_be_none(tmp_path, text):
   if text is not None:
     (tmp_path / 'config.json').write_text(text)
   with pytest.raises(UserError, match='not the folder of a run'):
-    workdir.read_config(tmp_path)
+    workdirs.read_config(tmp_path)
 
 
 def test_a_later_layout_is_named(tmp_path):
   (tmp_path / 'config.json').write_text('{"version": 99, "config": {}}')
   with pytest.raises(UserError, match='layout 99'):
-    workdir.read_config(tmp_path)
+    workdirs.read_config(tmp_path)
 
 
 def test_a_second_run_is_refused_but_not_after_a_killed_one(tmp_path):
   hold = ('import sys, time; from etils import epath; from gans import workdir\n'
-          'with workdir.locked(epath.Path(sys.argv[1])):\n  print("held", flush=True); time.sleep(60)')
+          'with workdirs.locked(epath.Path(sys.argv[1])):\n  print("held", flush=True); time.sleep(60)')
   with subprocess.Popen([sys.executable, '-c', hold, tmp_path], cwd=ROOT, stdout=subprocess.PIPE) as other:
     assert other.stdout.readline() == b'held\n'
-    with pytest.raises(UserError, match='another run is at work'), workdir.locked(epath.Path(tmp_path)):
+    with pytest.raises(UserError, match='another run is at work'), workdirs.locked(epath.Path(tmp_path)):
       pass
     other.kill()
-  with workdir.locked(epath.Path(tmp_path)):
+  with workdirs.locked(epath.Path(tmp_path)):
     pass
 
 
@@ -105,8 +105,8 @@ def test_a_config_read_back_is_data_whatever_it_says(tmp_path):
   text = '__import__("os").system("touch PATH")'.replace('PATH', str(tmp_path / 'ran'))
   hostile = {'algorithm': text, 'generator': {'family': f'!!python/object/apply:os.system [{text!r}]'},
              'py/object': 'os.system', 'dataset': {'name': '../../etc'}}
-  (tmp_path / 'config.json').write_text(json.dumps({'version': workdir.VERSION, 'config': hostile}))
-  read = workdir.read_config(tmp_path)
+  (tmp_path / 'config.json').write_text(json.dumps({'version': workdirs.VERSION, 'config': hostile}))
+  read = workdirs.read_config(tmp_path)
   assert read.to_dict() == hostile and type(read) is ml_collections.ConfigDict
   assert not (tmp_path / 'ran').exists()
 

@@ -3,40 +3,76 @@
 The critic also classifies: it returns (score [B], class logits [B,K]), `critic.classify` in the config. Both players
 want both their batches put into the right class. Any loss of scores and a gradient penalty go with it.
 """
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import optax
 
-from gans import losses, penalties
-from gans.game import Game
-from gans.train_step import Algorithm
+from gans.algorithms.adversarial import is_in_loss, lazy_penalty
+from gans.core import losses, penalties
+from gans.core.game import Algorithm, Update
+from gans.core.penalties import Penalty
+from gans.core.sampling import noise, noise_and_label
 
 
-def make_algorithm(config, generator, critic) -> Algorithm:
-  """Takes loss, gp_weight, z_dim and class_weight.{critic, generator} of the config."""
-  game, loss = Game(generator, critic, config.z_dim), losses.BY_NAME[config.loss]
+@dataclasses.dataclass(frozen=True)
+class ClassWeight:
+  """The weight of the class loss beside the loss of the scores, for each player."""
+  critic: float = 1.0
+  generator: float = 1.0
 
-  def critic_loss(critic_params, state, batch, rng):  # minimises L_S's loss plus L_C's
-    turn_rng, eps_rng = jax.random.split(rng)
-    turn = game.critic_turn(critic_params, state, batch, turn_rng)
-    (real, real_logits), (fake, fake_logits) = turn.real, turn.fake
-    penalty, metrics = penalties.weighted(
-        config.gp_weight, lambda x: turn.score(x)[0], batch['image'], turn.x_tilde, eps_rng)
-    class_loss = classification(real_logits, batch['label']) + classification(fake_logits, batch['label'])
-    value = loss.critic(real, fake) + config.class_weight.critic * class_loss + penalty
-    metrics |= {'critic_loss': value, 'critic_class_loss': class_loss, 'real_accuracy': accuracy(
-        real_logits, batch['label'])}
-    return value, (turn.model_states, metrics)
 
-  def generator_loss(generator_params, state, batch, rng):
-    turn = game.generator_turn(generator_params, state, batch, rng)
-    (real, _), (fake, fake_logits) = turn.real, turn.fake
-    class_loss = classification(fake_logits, batch['label'])
-    value = loss.generator(real, fake) + config.class_weight.generator * class_loss
-    metrics = {'generator_loss': value, 'fake_accuracy': accuracy(fake_logits, batch['label'])}
-    return value, (turn.model_states, metrics)
+@dataclasses.dataclass(frozen=True)
+class Fields:
+  """What the algorithm reads of the config."""
+  loss: str = 'non_saturating'  # a name in gans/core/losses.py
+  class_weight: ClassWeight = ClassWeight()
+  penalty: Penalty = Penalty()  # on the gradient of the critic's score; a name in gans/core/penalties.py, or 'none'
+  n_critic: int = 1  # critic updates before each generator update
+  z_dim: int = 64  # size of the noise z
 
-  return Algorithm(critic_loss, generator_loss)
+
+def make_algorithm(config: Fields) -> Algorithm:
+  """Makes the game."""
+  loss = losses.BY_NAME[config.loss]
+
+  def critic_loss(play, batch, rng):  # minimises -(L_S + L_C)
+    z_rng, penalty_rng = jax.random.split(rng)
+    x, label = batch['image'], batch['label']
+    x_tilde = play.generator(noise(z_rng, len(x), config.z_dim), label)
+    real, real_logits = play.critic(x, label)
+    fake, fake_logits = play.critic(x_tilde, label)
+    class_loss = classification(real_logits, label) + classification(fake_logits, label)
+    value = loss.critic(real, fake) + config.class_weight.critic * class_loss
+    metrics = {'critic_class_loss': class_loss, 'real_accuracy': accuracy(real_logits, label)}
+    if is_in_loss(config.penalty):
+      penalize = penalties.BY_NAME[config.penalty.name]
+      metrics[config.penalty.name] = penalize(lambda x: score(play, x, label), x, x_tilde, penalty_rng)
+      value += config.penalty.weight * metrics[config.penalty.name]
+    return value, metrics | {'critic_loss': value}
+
+  def generator_loss(play, batch, rng):  # minimises L_S - L_C
+    label = batch['label']
+    x_tilde = play.generator(noise(rng, len(label), config.z_dim), label)
+    fake, fake_logits = play.critic(x_tilde, label)
+    class_loss = classification(fake_logits, label)
+    value = loss.generator(fake) + config.class_weight.generator * class_loss
+    return value, {'generator_loss': value, 'fake_accuracy': accuracy(fake_logits, label)}
+
+  return Algorithm(
+      updates=(
+          Update(('critic',), critic_loss, repeats=config.n_critic),
+          *lazy_penalty(config.penalty, config.z_dim, score),
+          Update(('generator',), generator_loss),
+      ),
+      inputs=noise_and_label(config.z_dim))
+
+
+def score(play, x, label) -> jax.Array:
+  """The critic's scores [B] of images x [B,...], without its class logits."""
+  scores, _ = play.critic(x, label)
+  return scores
 
 
 def classification(logits, label):

@@ -1,40 +1,93 @@
 """The adversarial game with any loss of scores: Goodfellow et al. 2014, Generative Adversarial Nets, Algorithm 1.
 
-The fully connected GAN, DCGAN and the conditional GAN are configs of this. `config.loss` is a name in losses.BY_NAME; a
-`gp_weight` above 0 adds a gradient penalty to the critic's loss.
+The fully connected GAN, DCGAN and the conditional GAN are configs of this.
 """
+from collections.abc import Callable
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
-from gans import losses, penalties
-from gans.game import Game
-from gans.train_step import Algorithm
+from gans.core import losses, penalties
+from gans.core.game import Algorithm, Update
+from gans.core.penalties import Penalty
+from gans.core.sampling import noise, noise_and_label
 
 
-def make_algorithm(config, generator, critic) -> Algorithm:
-  """Takes loss, gp_weight and z_dim of the config."""
-  game, loss = Game(generator, critic, config.z_dim), losses.BY_NAME[config.loss]
-  return Algorithm(critic_loss(game, loss, config.gp_weight), generator_loss(game, loss))
+@dataclasses.dataclass(frozen=True)
+class Fields:
+  """What the algorithm reads of the config."""
+  loss: str = 'non_saturating'  # a name in gans/core/losses.py
+  penalty: Penalty = Penalty()  # on the critic's gradient; its name is in gans/core/penalties.py, or 'none'
+  n_critic: int = 1  # critic updates before each generator update
+  z_dim: int = 64  # size of the noise z
 
 
-def critic_loss(game: Game, loss: losses.Loss, gp_weight: float = 0.0):
-  """Returns the critic's half of an `Algorithm`."""
-  def critic_loss(critic_params, state, batch, rng):
-    turn_rng, eps_rng = jax.random.split(rng)
-    turn = game.critic_turn(critic_params, state, batch, turn_rng)
-    penalty, metrics = penalties.weighted(gp_weight, turn.score, batch['image'], turn.x_tilde, eps_rng)
-    value = loss.critic(turn.real, turn.fake) + penalty
-    metrics |= {'critic_loss': value, 'real_score': jnp.mean(turn.real), 'fake_score': jnp.mean(turn.fake)}
-    return value, (turn.model_states, metrics)
+def make_algorithm(config: Fields) -> Algorithm:
+  """Makes the game of a critic and a generator."""
+  loss = losses.BY_NAME[config.loss]
+  return Algorithm(
+      updates=(
+          Update(('critic',), critic_loss(loss, config.z_dim, config.penalty), repeats=config.n_critic),
+          *lazy_penalty(config.penalty, config.z_dim, score),
+          Update(('generator',), generator_loss(loss, config.z_dim)),
+      ),
+      inputs=noise_and_label(config.z_dim))
+
+
+def critic_loss(loss: losses.Loss, z_dim: int, penalty: Penalty = Penalty()) -> Callable:  # noqa: B008, it is frozen
+  """Returns the critic's loss: that of its scores plus the weighted penalty, unless that is an update of its own."""
+  def critic_loss(play, batch, rng):
+    z_rng, penalty_rng = jax.random.split(rng)
+    x, label = batch['image'], batch['label']
+    x_tilde = play.generator(noise(z_rng, len(x), z_dim), label)
+    real, fake = play.critic(x, label), play.critic(x_tilde, label)
+    value = loss.critic(real, fake)
+    metrics = {'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
+    if is_in_loss(penalty):
+      penalize = penalties.BY_NAME[penalty.name]
+      metrics[penalty.name] = penalize(lambda x: play.critic(x, label), x, x_tilde, penalty_rng)
+      value += penalty.weight * metrics[penalty.name]
+    return value, metrics | {'critic_loss': value}
 
   return critic_loss
 
 
-def generator_loss(game: Game, loss: losses.Loss):
-  """Returns the generator's half of an `Algorithm`."""
-  def generator_loss(generator_params, state, batch, rng):
-    turn = game.generator_turn(generator_params, state, batch, rng)
-    value = loss.generator(turn.real, turn.fake)
-    return value, (turn.model_states, {'generator_loss': value})
+def generator_loss(loss: losses.Loss, z_dim: int) -> Callable:
+  """Returns the generator's loss."""
+  def generator_loss(play, batch, rng):
+    label = batch['label']
+    x_tilde = play.generator(noise(rng, len(label), z_dim), label)
+    value = loss.generator(play.critic(x_tilde, label))
+    return value, {'generator_loss': value}
 
   return generator_loss
+
+
+def score(play, x, label) -> jax.Array:
+  """The critic's scores [B] of images x [B,...] at their labels [B]."""
+  return play.critic(x, label)
+
+
+def is_in_loss(penalty: Penalty) -> bool:
+  """Tells whether a penalty is a term of the critic's loss, and not an update of its own."""
+  return penalty.name != 'none' and penalty.every == 1
+
+
+def lazy_penalty(penalty: Penalty, z_dim: int, score: Callable) -> tuple[Update, ...]:
+  """Returns the update that a penalty with `every` k > 1 is: every k steps, with k times the weight; else none.
+
+  Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, section 3.1. `score` is as in this file.
+  """
+  if penalty.name == 'none' or penalty.every == 1:
+    return ()
+  penalize = penalties.BY_NAME[penalty.name]
+
+  def penalty_loss(play, batch, rng):
+    z_rng, penalty_rng = jax.random.split(rng)
+    x, label = batch['image'], batch['label']
+    x_tilde = play.generator(noise(z_rng, len(x), z_dim), label)
+    value = penalize(lambda x: score(play, x, label), x, x_tilde, penalty_rng)
+    return penalty.every * penalty.weight * value, {penalty.name: value}
+
+  return (Update(('critic',), penalty_loss, every=penalty.every),)

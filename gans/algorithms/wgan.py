@@ -1,16 +1,34 @@
 """WGAN with weight clipping: Arjovsky et al. 2017, Wasserstein GAN, Algorithm 1."""
+import dataclasses
+
 import optax
 
-from gans import losses
 from gans.algorithms import adversarial
-from gans.game import Game
-from gans.train_step import Algorithm
+from gans.core import losses
+from gans.core.game import Algorithm, Update
+from gans.core.sampling import noise_and_label
 
 
-def make_algorithm(config, generator, critic) -> Algorithm:
-  """Takes z_dim and clip (the paper's c) of the config; n_critic and RMSProp are the train step's."""
-  game = Game(generator, critic, config.z_dim)
+@dataclasses.dataclass(frozen=True)
+class Fields:
+  """What the algorithm reads of the config."""
+  clip: float = 0.01  # the critic's weights stay within +-clip, the paper's c
+  n_critic: int = 5  # critic updates before each generator update
+  z_dim: int = 64  # size of the noise z
+
+
+def make_algorithm(config: Fields) -> Algorithm:
+  """Makes the game; RMSProp is the config's."""
+  loss = losses.BY_NAME['wasserstein']
+  critic_loss = adversarial.critic_loss(loss, config.z_dim)  # lines 3 to 6
+  generator_loss = adversarial.generator_loss(loss, config.z_dim)  # lines 9 to 11
+
+  def clip(weights):  # line 7
+    return optax.projections.projection_linf_ball(weights, config.clip)
+
   return Algorithm(
-      critic_loss=adversarial.critic_loss(game, losses.wasserstein),  # lines 3 to 6
-      project_critic=lambda w: optax.projections.projection_linf_ball(w, config.clip),  # line 7: clip(w, -c, c)
-      generator_loss=adversarial.generator_loss(game, losses.wasserstein))  # lines 9 to 11
+      updates=(
+          Update(('critic',), critic_loss, repeats=config.n_critic, project=clip),
+          Update(('generator',), generator_loss),
+      ),
+      inputs=noise_and_label(config.z_dim))

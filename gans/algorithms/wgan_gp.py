@@ -1,23 +1,42 @@
 """WGAN with gradient penalty: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, Algorithm 1."""
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 
-from gans import losses, penalties
-from gans.algorithms import adversarial
-from gans.game import Game
-from gans.train_step import Algorithm
+from gans.core.game import Algorithm, Update
+from gans.core.penalties import gradient_penalty
+from gans.core.sampling import noise, noise_and_label
 
 
-def make_algorithm(config, generator, critic) -> Algorithm:
-  """Takes z_dim and gp_weight (the paper's lambda) of the config; n_critic and Adam are the train step's."""
-  game = Game(generator, critic, config.z_dim)
+@dataclasses.dataclass(frozen=True)
+class Fields:
+  """What the algorithm reads of the config."""
+  gp_weight: float = 10.0  # weight of the gradient penalty, the paper's lambda
+  n_critic: int = 5  # critic updates before each generator update
+  z_dim: int = 64  # size of the noise z
 
-  def critic_loss(critic_params, state, batch, rng):  # lines 4 to 8, all m examples at once
-    turn_rng, eps_rng = jax.random.split(rng)
-    turn = game.critic_turn(critic_params, state, batch, turn_rng)
-    gp = penalties.gradient_penalty(turn.score, batch['image'], turn.x_tilde, eps_rng)
-    estimate = -losses.wasserstein_critic(turn.real, turn.fake)
+
+def make_algorithm(config: Fields) -> Algorithm:
+  """Makes the game; Adam is the config's."""
+  def critic_loss(play, batch, rng):  # lines 4 to 8, all m examples at once
+    z_rng, eps_rng = jax.random.split(rng)
+    x, label = batch['image'], batch['label']
+    x_tilde = play.generator(noise(z_rng, len(x), config.z_dim), label)
+    estimate = jnp.mean(play.critic(x, label)) - jnp.mean(play.critic(x_tilde, label))
+    gp = gradient_penalty(lambda x: play.critic(x, label), x, x_tilde, eps_rng)
     loss = -estimate + config.gp_weight * gp
-    metrics = {'critic_loss': loss, 'gradient_penalty': gp, 'wasserstein_estimate': estimate}
-    return loss, (turn.model_states, metrics)
+    return loss, {'critic_loss': loss, 'gradient_penalty': gp, 'wasserstein_estimate': estimate}
 
-  return Algorithm(critic_loss, adversarial.generator_loss(game, losses.wasserstein))  # lines 11 and 12
+  def generator_loss(play, batch, rng):  # lines 11 and 12
+    label = batch['label']
+    x_tilde = play.generator(noise(rng, len(label), config.z_dim), label)
+    loss = -jnp.mean(play.critic(x_tilde, label))
+    return loss, {'generator_loss': loss}
+
+  return Algorithm(
+      updates=(
+          Update(('critic',), critic_loss, repeats=config.n_critic),
+          Update(('generator',), generator_loss),
+      ),
+      inputs=noise_and_label(config.z_dim))

@@ -1,11 +1,11 @@
-"""What a data set is here, and how a batch is made of it on the device."""
+"""What a data set is: examples in memory or on disk, their labels, and the kind of data that they are."""
 from collections.abc import Callable
 import math
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+
+from gans.data.kinds import Kind, kind_of
 
 
 class Spec(NamedTuple):
@@ -13,30 +13,38 @@ class Spec(NamedTuple):
   shape: tuple[int, ...]  # of an example: (H, W, C) of images, (D,) of points
   num_classes: int = 0  # 0: unlabelled
 
+  @property
+  def kind(self) -> Kind:
+    """Images or points."""
+    return kind_of(self.shape)
+
 
 class OnDisk:
   """Images [N,H,W,C] uint8 that stay in their files: images[slice, position or array of them] reads and decodes those.
 
-  `read` takes a list of positions and returns as many [H,W,C], and raises UserError where it cannot; several threads
-  call it at once. `key` tells these images from all others, in place of their pixels.
+  `read` takes a list of positions and returns as many [H,W,C], and raises UserError for one that it cannot read;
+  several threads call it at once. `key` tells these images from all others, in place of their pixels.
   """
   dtype = np.dtype(np.uint8)
 
   def __init__(self, shape: tuple[int, ...], key: str, read: Callable):
-    self.shape, self.ndim, self.key, self.read = shape, len(shape), key, read
+    self.shape = shape
+    self.key = key
+    self.read = read
 
   def __len__(self):
     return self.shape[0]
 
   def __getitem__(self, index) -> np.ndarray:
     positions = np.arange(*index.indices(len(self))) if isinstance(index, slice) else np.asarray(index)
-    return np.stack(self.read(positions.ravel().tolist())).reshape(*positions.shape, *self.shape[1:])
+    images = np.stack(self.read(positions.ravel().tolist()))
+    return images.reshape(*positions.shape, *self.shape[1:])
 
 
 class Dataset(NamedTuple):
   """All examples; small data sets live in memory and on the device whole, so uint8 until a batch is made."""
   images: np.ndarray | OnDisk  # [N,H,W,C] uint8, or points [N,D] float32
-  labels: np.ndarray  # [N] int32; zeros where there are none
+  labels: np.ndarray  # [N] int32; zeros if there are none
   num_classes: int = 0  # 0: unlabelled
 
   @property
@@ -51,34 +59,7 @@ def is_too_large(config, shape: tuple[int, ...], itemsize: int = 1) -> bool:
 
 
 def evidence(images, picked=slice(None)) -> tuple[np.ndarray, ...]:
-  """Returns what tells images[picked] from others: the pixels, or of OnDisk ones the key and the positions."""
+  """Returns what tells images[picked] from others: the pixels, or the key and the positions of those on disk."""
   if isinstance(images, OnDisk):
     return np.frombuffer(images.key.encode(), np.uint8), np.arange(len(images))[picked]
   return (images[picked],)
-
-
-def to_unit(images):
-  """Scales uint8 [0, 255] to float32 [-1, 1]; leaves points, which are float32 already, as they are."""
-  return images.astype(jnp.float32) / 127.5 - 1 if images.dtype == jnp.uint8 else images
-
-
-def to_uint8(images):
-  """Rounds float [-1, 1] to uint8 [0, 255]: the inverse of `to_unit` on images."""
-  return jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8)
-
-
-def gather(data: tuple, index, rng):
-  """Makes the batch {'image': float32, 'label': int32} of data = (images [N,...], labels [N]) at `index`, any shape.
-
-  Where the data are streamed they are whole batches, ([N,n_critic,B,...], [N,n_critic,B]), and the index is a number.
-  """
-  del rng
-  images, labels = data
-  return {'image': to_unit(images[index]), 'label': labels[index]}
-
-
-def gather_flipped(data: tuple, index, rng):
-  """As `gather`, with every second image, by a fair coin of its own, mirrored left to right."""
-  batch = gather(data, index, rng)
-  coin = jax.random.bernoulli(rng, shape=batch['label'].shape)[..., None, None, None]
-  return batch | {'image': jnp.where(coin, jnp.flip(batch['image'], -2), batch['image'])}

@@ -9,9 +9,11 @@ import numpy as np
 import optax
 import tqdm
 
-from gans import cache, ops
 from gans.data import order
-from gans.data.dataset import Dataset, evidence, to_unit
+from gans.data.dataset import Dataset, evidence
+from gans.data.kinds import pixels_to_unit
+from gans.networks import conv
+from gans.system import cache
 
 BATCH, CHUNK, LEARNING_RATE, SHIFT = 128, 500, 2e-3, 2
 WIDTH = 128  # of the features
@@ -25,7 +27,7 @@ class Classifier(nn.Module):
   @nn.compact
   def __call__(self, x, train: bool):
     for features in (32, 64, 128):
-      x = ops.Conv(features, (4, 4), (2, 2))(x)
+      x = conv.Conv(features, (4, 4), (2, 2))(x)
       x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
     x = nn.Dropout(0.4, deterministic=not train)(x.reshape(x.shape[0], -1))
     x = nn.relu(nn.Dense(WIDTH)(x))
@@ -69,7 +71,7 @@ def fit(dataset: Dataset, steps: int, seed: int = 0, picked: np.ndarray | None =
   @jax.jit
   def step(variables, opt_state, image, label, rng):
     shift_rng, dropout_rng = jax.random.split(rng)
-    image = jnp.roll(to_unit(image), jax.random.randint(shift_rng, (2,), -SHIFT, SHIFT + 1), (1, 2))
+    image = jnp.roll(pixels_to_unit(image), jax.random.randint(shift_rng, (2,), -SHIFT, SHIFT + 1), (1, 2))
 
     def loss(params):
       (_, logits), updated = classifier.apply({**variables, 'params': params}, image, train=True,
@@ -80,7 +82,7 @@ def fit(dataset: Dataset, steps: int, seed: int = 0, picked: np.ndarray | None =
     updates, opt_state = optimizer.update(gradients, opt_state)
     return {'params': optax.apply_updates(variables['params'], updates), **updated}, opt_state
 
-  variables = classifier.init(rng, to_unit(dataset.images[:1]), train=False)
+  variables = classifier.init(rng, pixels_to_unit(dataset.images[:1]), train=False)
   opt_state = optimizer.init(variables['params'])
   batches = picked[order.batch_indices(seed, 0, steps, BATCH, len(picked))]
   for i, index in enumerate(tqdm.tqdm(batches, desc='training a classifier', leave=False, disable=None)):
@@ -99,5 +101,5 @@ def classify(variables: dict, images: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def predict(variables: dict, images):
   """Returns features [B,128] and class probabilities [B,K] of uint8 images [B,H,W,C]."""
   classifier = Classifier(num_classes=len(variables['params']['Dense_1']['bias']))
-  features, logits = classifier.apply(variables, to_unit(images), train=False)
+  features, logits = classifier.apply(variables, pixels_to_unit(images), train=False)
   return features, nn.softmax(logits)

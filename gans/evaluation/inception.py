@@ -111,7 +111,7 @@ def variables_by_name() -> dict[str, tuple[tuple[str, ...], tuple[int, ...]]]:
 
 
 @functools.lru_cache(maxsize=1)  # a second and 95 MB; a start looks at the file, and an evaluation wants it again
-def load(path: str) -> dict:
+def load_inception(path: str) -> dict:
   """Reads the variables of `Inception` from pytorch-fid's .pth file, or from an .npz with its names and arrays.
 
   Raises:

@@ -1,45 +1,114 @@
-"""Which scores there are of which kind of data; each is (name, value)."""
-from collections.abc import Iterator
+"""The scores as data: what they are called, which value is best, for which data they are, and how they are computed.
+
+SciPy and scikit-learn are imported at the first evaluation, as they take a second of a run's start.
+"""
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from gans.data import mixtures
-from gans.evaluation import classes, manifold
-from gans.evaluation.frechet import frechet_distance
-from gans.evaluation.kernel import kernel_distance
-from gans.evaluation.mixtures import mixture_quality
-from gans.evaluation.sliced import sliced_wasserstein
+from gans.data.sources import digits, points
 
 
-def score(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
-  """Yields (name, value) of every score for the kind of data that the config has."""
-  if config.eval.features == 'points':
-    yield from score_points(config.dataset.name, real['features'], fake['features'])
-  else:
-    yield from score_images(real['features'], fake['features'], config.eval.seed)
-    yield from score_classes(fake['probabilities'])
+class Scores(NamedTuple):
+  """Scores that are computed together."""
+  best: dict[str, str]  # {score: 'min' or 'max', the direction in which it gets better}
+  apply_to: Callable  # config -> bool: whether a settled config gives them
+  compute: Callable  # (config, real, fake) -> (name, value) of each; real and fake as evaluator.extract returns them
 
 
-def score_points(name: str, real: np.ndarray, fake: np.ndarray) -> Iterator[tuple[str, float]]:
-  """Of 2-D samples [N,2]; PacGAN's three where the data are a mixture."""
-  if name in mixtures.MIXTURES:
-    yield from mixture_quality(fake, *mixtures.MIXTURES[name])._asdict().items()
-  yield 'sliced_wasserstein', sliced_wasserstein(real, fake)
+def compare_points(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+  """The sliced Wasserstein distance of 2-D samples."""
+  from gans.evaluation.sliced import sliced_wasserstein
+  del config
+  yield 'sliced_wasserstein', sliced_wasserstein(real['features'], fake['features'])
 
 
-def score_images(real: np.ndarray, fake: np.ndarray, seed: int) -> Iterator[tuple[str, float]]:
-  """Of features [N,D]."""
-  yield 'frechet_distance', frechet_distance(real, fake)
-  size = min(1000, len(real) // 2, len(fake) // 2)  # unbiased, whatever the size; subsets have to differ
-  yield from zip(('kernel_distance', 'kernel_distance_std'), kernel_distance(real, fake, seed, subset_size=size))
-  yield from zip(('precision', 'recall'), manifold.precision_recall(real, fake))
-  yield from zip(('density', 'coverage'), manifold.density_coverage(real, fake))
+def find_mixture_modes(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+  """PacGAN's three scores of samples of a mixture."""
+  from gans.evaluation.mixtures import mixture_quality
+  del real
+  modes, sigma = points.MIXTURES[config.dataset.name]
+  yield from mixture_quality(fake['features'], modes, sigma)._asdict().items()
 
 
-def score_classes(probabilities: np.ndarray) -> Iterator[tuple[str, float]]:
-  """Of class probabilities [N,K]; of stacked digits [N,3,10]: the mode of a sample is its three digits."""
-  if probabilities.ndim == 3:
-    modes = probabilities.argmax(-1) @ np.array([100, 10, 1])
-    yield from zip(('modes', 'mode_kl'), classes.modes_and_kl(modes, 1000))
-  else:
-    yield from zip(('classifier_score', 'classifier_score_std'), classes.inception_score(probabilities))
+def compare_images(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+  """Distances and neighbourhoods of the features [N,D] of images."""
+  from gans.evaluation.frechet import frechet_distance
+  from gans.evaluation.kernel import kernel_distance
+  from gans.evaluation.manifold import density_coverage, precision_recall
+  real_features, fake_features = real['features'], fake['features']
+  yield 'frechet_distance', frechet_distance(real_features, fake_features)
+  # The estimate is unbiased whatever the subsets' size; but they have to differ.
+  size = min(1000, len(real_features) // 2, len(fake_features) // 2)
+  kernel = kernel_distance(real_features, fake_features, config.eval.seed, subset_size=size)
+  yield from zip(('kernel_distance', 'kernel_distance_std'), kernel)
+  yield from zip(('precision', 'recall'), precision_recall(real_features, fake_features))
+  yield from zip(('density', 'coverage'), density_coverage(real_features, fake_features))
+
+
+def judge_classes(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+  """The Inception score of class probabilities [N,K]."""
+  from gans.evaluation.classes import inception_score
+  del config, real
+  yield from zip(('classifier_score', 'classifier_score_std'), inception_score(fake['probabilities']))
+
+
+def find_stacked_modes(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+  """The modes of stacked digits, of probabilities [N,3,10]: the mode of a sample is its three digits."""
+  from gans.evaluation.classes import modes_and_kl
+  del config, real
+  modes = fake['probabilities'].argmax(-1) @ np.array([100, 10, 1])
+  yield from zip(('modes', 'mode_kl'), modes_and_kl(modes, 1000))
+
+
+def has_points(config) -> bool:
+  """Whether samples are points."""
+  return config.eval.features == 'points'
+
+
+def has_images(config) -> bool:
+  """Whether samples are images."""
+  return config.eval.features != 'points'
+
+
+def has_mixture(config) -> bool:
+  """Whether the data are points of a mixture of Gaussians."""
+  return has_points(config) and config.dataset.name in points.MIXTURES
+
+
+def has_stacked_digits(config) -> bool:
+  """Whether a classifier of digits sees each channel of stacked ones."""
+  return config.eval.features == 'classifier' and digits.is_stacked(config.dataset.name)
+
+
+def has_one_class_each(config) -> bool:
+  """Whether a sample has one class."""
+  return has_images(config) and not has_stacked_digits(config)
+
+
+ALL = (
+    Scores({'modes': 'max', 'high_quality': 'max', 'reverse_kl': 'min'}, has_mixture, find_mixture_modes),
+    Scores({'sliced_wasserstein': 'min'}, has_points, compare_points),
+    Scores({'frechet_distance': 'min', 'kernel_distance': 'min', 'precision': 'max', 'recall': 'max',
+            'density': 'max', 'coverage': 'max'}, has_images, compare_images),
+    Scores({'modes': 'max', 'mode_kl': 'min'}, has_stacked_digits, find_stacked_modes),
+    Scores({'classifier_score': 'max'}, has_one_class_each, judge_classes),
+)
+DIRECTIONS = {name: direction for scores in ALL for name, direction in scores.best.items()}
+
+
+def directions(config) -> dict[str, str]:
+  """Returns {score: 'min' or 'max'} of the scores that a settled config gives."""
+  found = {}
+  for scores in ALL:
+    if scores.apply_to(config):
+      found |= scores.best
+  return found
+
+
+def compute_scores(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+  """Yields (name, value) of every score that a settled config gives."""
+  for scores in ALL:
+    if scores.apply_to(config):
+      yield from scores.compute(config, real, fake)

@@ -1,5 +1,39 @@
-"""Families of networks; `config.generator.family` and `config.critic.family` name the file.
+"""Networks: linen modules, called (*inputs, train=...). A config names one as FILE.CLASS: 'dcgan.Generator'.
 
-Each file has a `Generator`, (z [B,Z] float, label [B] int, *, train) -> images [B,...] float32, and a `Critic`,
-(image [B,...] float, label [B] int, *, train) -> scores [B] float32. Their fields are the config's fields.
+FILE is a file here, or any module that Python can import. The class's fields are the fields of the player's group in
+the config; those that the data decide, `image_shape` and `num_classes`, are filled in where a class has them. Every
+file here has a `Generator`, (z [B,Z] float, label [B] int, *, train) -> images [B,...] float32, and a `Critic`, (image
+[B,...] float, label [B] int, *, train) -> scores [B] float32. A network that makes use of its label has a field
+`label_dim` above 0.
 """
+import dataclasses
+
+from flax import linen as nn
+
+from gans.errors import UserError
+from gans.system.named import import_named
+
+DECIDED_BY_DATA = ('image_shape', 'num_classes', 'dtype')
+LINEN = ('parent', 'name')  # the fields of every linen module
+
+
+def find_network(player: str, name: str) -> type[nn.Module]:
+  """Returns the class that config.PLAYER.network names; raises UserError where there is none."""
+  field = f'{player}.network'
+  file, _, class_name = str(name).rpartition('.')
+  if not file:
+    raise UserError(f"{field}={name!r}: expected FILE.CLASS, such as 'dcgan.Generator'")
+  module = import_named(__name__, field, file)
+  network = getattr(module, class_name, None)
+  if not (isinstance(network, type) and issubclass(network, nn.Module)):
+    raise UserError(f'{field}={name!r}: {module.__file__} has no linen module {class_name!r}')
+  return network
+
+
+def default_network_fields(player: str, name: str) -> dict:
+  """Returns {field: default} of the class that config.PLAYER.network names, without the fields that the data decide."""
+  defaults = {}
+  for field in dataclasses.fields(find_network(player, name)):
+    if field.name not in DECIDED_BY_DATA and field.name not in LINEN and field.default is not dataclasses.MISSING:
+      defaults[field.name] = field.default
+  return defaults

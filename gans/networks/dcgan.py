@@ -9,9 +9,8 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
-from gans import ops
 from gans.errors import UserError
-from gans.networks import layers
+from gans.networks import conv, layers
 
 
 class Generator(nn.Module):
@@ -66,16 +65,18 @@ class Generator(nn.Module):
   def _enlarge(self, x, width: int, kernel: int, stride: int, padding: str):
     fields = {'kernel_init': layers.kernel_init(self.init_stddev), 'dtype': self.dtype}
     if self.upsample == 'transposed':
-      return ops.ConvTranspose(width, (kernel, kernel), (stride, stride), padding, **fields)(x)
+      return conv.ConvTranspose(width, (kernel, kernel), (stride, stride), padding, **fields)(x)
     if self.upsample not in ('nearest', 'bilinear'):
       raise UserError(f"generator.upsample={self.upsample!r}: expected 'transposed', 'nearest' or 'bilinear'")
     n, h, w, c = x.shape
     x = jax.image.resize(x, (n, h * stride, w * stride, c), self.upsample)
-    return ops.Conv(width, (kernel, kernel), padding=padding, **fields)(x)
+    return conv.Conv(width, (kernel, kernel), padding=padding, **fields)(x)
 
 
 class Critic(nn.Module):
-  """images [B,H,W,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2; with `classify` (scores, class logits).
+  """images [B,H,W,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2.
+
+  With `classify` (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score.
 
   The first convolution has no norm, as in DCGAN, unless `norm_first` is set. `head` 'dense' scores all of the last map,
   after dense layers of widths `dense` with `dropout`, if any; 'conv' is one more convolution, to one channel, and must
@@ -93,6 +94,7 @@ class Critic(nn.Module):
   label_dim: int = 0
   num_classes: int = 0
   classify: bool = False
+  outputs: int = 0
   init_stddev: float = 0.02
   remat: bool = False
   dtype: Any = jnp.float32
@@ -113,16 +115,16 @@ class Critic(nn.Module):
     for width in self.dense:
       x = nn.leaky_relu(nn.Dense(width, kernel_init=init, dtype=self.dtype)(x), 0.2)
       x = nn.Dropout(self.dropout, deterministic=not train)(x)
-    return layers.judge(x, self.num_classes * self.classify, self.init_stddev, self.dtype)
+    return layers.judge(x, self.num_classes * self.classify, self.outputs, self.init_stddev, self.dtype)
 
   def _layer(self, x, width: int, kernel: int, stride: int, padding: str, norm: str, head: bool, train: bool):
-    x = ops.Conv(width, (kernel, kernel), (stride, stride), padding, kernel_init=layers.kernel_init(self.init_stddev),
+    x = conv.Conv(width, (kernel, kernel), (stride, stride), padding, kernel_init=layers.kernel_init(self.init_stddev),
                  dtype=self.dtype)(x)
     return x if head else nn.leaky_relu(layers.normalize(x, norm, train, self.dtype), 0.2)
 
   def _squeeze(self, x):
     """[B,1,1,1] -> [B] float32."""
-    if x.shape[1:] != (1, 1, 1) or self.classify or self.dense:
-      raise UserError(f"the critic's last map is {x.shape[1:3]}; critic.head='conv' needs (1, 1), no critic.dense, no "
-                      "critic.classify: change critic.kernels, strides and padding, or take head='dense'")
+    if x.shape[1:] != (1, 1, 1) or self.classify or self.dense or self.outputs:
+      raise UserError(f"the critic's last map is {x.shape[1:3]}; critic.head='conv' needs (1, 1), and no dense, "
+                      "classify or outputs: change critic.kernels, strides and padding, or take head='dense'")
     return x[:, 0, 0, 0].astype(jnp.float32)

@@ -58,9 +58,16 @@ def layer(module: nn.Module, apply: Callable, x, *settings):
   return nn.remat(run)(module, x) if module.remat else run(module, x)
 
 
-def judge(x, num_classes: int, stddev: float, dtype):
-  """Scores features x [B,F]: scores [B], or (scores [B], class logits [B,K]) for num_classes K > 0; float32."""
-  x = nn.Dense(1 + num_classes, kernel_init=kernel_init(stddev), dtype=dtype)(x).astype(jnp.float32)
+def judge(x, num_classes: int, outputs: int, stddev: float, dtype):
+  """Judges features x [B,F] by one more dense layer; float32.
+
+  Returns scores [B]; (scores [B], class logits [B,K]) for num_classes K > 0; or, for `outputs` N > 0, N numbers [B,N].
+  """
+  if num_classes and outputs:
+    raise UserError(f'outputs={outputs} and classify=True: a network returns either, expected outputs=0')
+  x = nn.Dense(outputs or 1 + num_classes, kernel_init=kernel_init(stddev), dtype=dtype)(x).astype(jnp.float32)
+  if outputs:
+    return x
   return (x[:, 0], x[:, 1:]) if num_classes else x[:, 0]
 
 

@@ -35,7 +35,10 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-  """images [B,...] -> scores [B]: dense layers with leaky ReLU and dropout; with `classify` (scores, class logits)."""
+  """images [B,...] -> scores [B]: dense layers with leaky ReLU and dropout.
+
+  With `classify` (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score.
+  """
   hidden: tuple[int, ...] = (128,)
   norm: str = 'none'
   leak: float = 0.2
@@ -43,6 +46,7 @@ class Critic(nn.Module):
   label_dim: int = 0
   num_classes: int = 0
   classify: bool = False
+  outputs: int = 0
   init_stddev: float = 0.
   remat: bool = False
   dtype: Any = jnp.float32
@@ -53,7 +57,7 @@ class Critic(nn.Module):
     x = x.reshape(x.shape[0], -1)
     for features in self.hidden:
       x = layers.layer(self, Critic._layer, x, features, train)
-    return layers.judge(x, self.num_classes * self.classify, self.init_stddev, self.dtype)
+    return layers.judge(x, self.num_classes * self.classify, self.outputs, self.init_stddev, self.dtype)
 
   def _layer(self, x, features: int, train: bool):
     x = nn.Dense(features, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)

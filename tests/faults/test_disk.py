@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gans import seal
+from gans.runs import checksums
 from tests.faults import runs
 
 CONSTANT = '--config.optimizer.schedule=constant'  # so that a finished run may be trained for longer
@@ -71,7 +71,7 @@ def test_permission_lost_midway(tmp_path, obeying):
       assert_explained(run, 'Permission denied')
     finally:
       folder.chmod(0o755)
-  assert all(seal.find_damage(folder / str(step)) == '' for step in runs.saved_steps(tmp_path))
+  assert all(checksums.find_damage(folder / str(step)) == '' for step in runs.saved_steps(tmp_path))
 
 
 def test_a_folder_that_may_not_be_written_from_the_start(tmp_path, finished, obeying):

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from gans import seal
+from gans.runs import checksums
 from tests.faults import runs
 
 DEVICES, EVERY = 4, 20
@@ -118,7 +118,7 @@ def test_one_without_a_seal_is_whole_on_other_devices_too(whole, tmp_path):
   last = whole / 'checkpoints' / str(runs.saved_steps(whole)[-1])
   saved = shutil.copytree(last, tmp_path / 'saved')  # by four devices, here is one
   (saved / 'default' / 'seal.json').unlink()
-  assert seal.find_damage(saved) == ''
+  assert checksums.find_damage(saved) == ''
 
 
 def test_a_workdir_that_is_taken_is_refused_by_both(config, whole):

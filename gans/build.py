@@ -1,0 +1,140 @@
+"""Names in a config become modules, optimizers and an algorithm; nowhere else."""
+from typing import NamedTuple
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from gans.algorithms import build_algorithm
+from gans.core import sharding
+from gans.core.game import SEED_AXES, Algorithm, GANState, Traced, create_state, trace_losses
+from gans.core.step import make_train_step, make_train_steps
+from gans.data.batches import make_prepare
+from gans.data.dataset import Spec
+from gans.data.schedule import training_seeds
+from gans.errors import UserError
+from gans.networks import LINEN, find_network
+
+# Of a player's group in the config, what is not a field of its network.
+NOT_OF_THE_NETWORK = ('network', 'optimizer')
+
+
+class Experiment(NamedTuple):
+  """What a config and the shape of its data spell out."""
+  algorithm: Algorithm
+  modules: dict[str, nn.Module]  # of each player
+  optimizers: dict[str, optax.GradientTransformation]  # of each player that learns
+  traced: Traced
+
+  @property
+  def is_conditional(self) -> bool:
+    """Whether samples depend on their labels."""
+    return any(getattr(self.modules[name], 'label_dim', 0) for name in self.algorithm.averaged)
+
+
+def build(config, spec: Spec) -> Experiment:
+  """Makes what a config names, for data of this shape.
+
+  Raises:
+    UserError: there is no algorithm, network or optimizer of such a name, or they do not go together.
+  """
+  algorithm = build_algorithm(config)
+  modules = {name: build_network(config, name, spec) for name in algorithm.networks}
+  modules |= algorithm.memories
+  optimizers = {name: build_optimizer(config, name, algorithm) for name in algorithm.networks}
+  check_microbatches(config, algorithm)
+  traced = trace_losses(algorithm, modules, batch_shapes(config, spec))
+  return Experiment(algorithm, modules, optimizers, traced)
+
+
+def batch_shapes(config, spec: Spec) -> dict:
+  """Shapes of the batch that a loss sees at once."""
+  size = config.batch_size // config.microbatches
+  image = jax.ShapeDtypeStruct((size, *spec.shape), jnp.float32)
+  label = jax.ShapeDtypeStruct((size,), jnp.int32)
+  return {'image': image, 'label': label}
+
+
+def build_network(config, player: str, spec: Spec) -> nn.Module:
+  """Makes a player's network from its group in the config; what the data decide is filled in."""
+  group = config[player].to_dict()
+  settings = {field: value for field, value in group.items() if field not in NOT_OF_THE_NETWORK}
+  network = find_network(player, group['network'])
+  known = {'image_shape': spec.shape, 'num_classes': spec.num_classes, 'dtype': jnp.dtype(config.dtype)}
+  for field, value in known.items():
+    if field in network.__dataclass_fields__:
+      settings.setdefault(field, value)
+  unknown = settings.keys() - network.__dataclass_fields__.keys()
+  if unknown:
+    fields = [field for field in network.__dataclass_fields__ if field not in LINEN]
+    raise UserError(f'{player}.{min(unknown)}: {group["network"]} has no such field; it has {fields}')
+  try:
+    return network(**settings)
+  except TypeError as error:
+    raise UserError(f'{player}: {group["network"]}: {error}') from error
+
+
+def build_optimizer(config, player: str, algorithm: Algorithm) -> optax.GradientTransformation:
+  """Makes a player's optimizer, config.PLAYER.optimizer; its schedule counts the player's own updates."""
+  field = f'{player}.optimizer'
+  settings = config[player].optimizer.to_dict()
+  name, rate, schedule = (settings.pop(key) for key in ('name', 'learning_rate', 'schedule'))
+  num_updates = count_updates(config.num_steps, player, algorithm)
+  schedules = {
+      'constant': rate,
+      'linear': optax.linear_schedule(rate, 0.0, num_updates),
+      'cosine': optax.cosine_decay_schedule(rate, num_updates),
+  }
+  if schedule not in schedules:
+    raise UserError(f'{field}.schedule={schedule!r}: expected one of {sorted(schedules)}')
+  if not hasattr(optax, name):
+    raise UserError(f'{field}.name={name!r}: optax has no such optimizer; common ones are adam and rmsprop')
+  try:
+    return getattr(optax, name)(schedules[schedule], **settings)
+  except TypeError as error:
+    raise UserError(f'{field}: optax.{name}: {error}') from error
+
+
+def count_updates(num_steps: int, player: str, algorithm: Algorithm) -> int:
+  """How many updates a player takes in a run."""
+  updates = [update for update in algorithm.updates if player in update.players]
+  return sum(update.repeats * -(-num_steps // update.every) for update in updates)
+
+
+def check_microbatches(config, algorithm: Algorithm):
+  """Raises UserError for microbatches beside a memory: the mean of what each part leaves in it is no memory."""
+  if config.microbatches > 1 and algorithm.memories:
+    memory = min(algorithm.memories)
+    raise UserError(f'microbatches={config.microbatches}: the player {memory!r} remembers what it saw, and each part of '
+                    'a batch would leave a memory of its own; expected 1')
+
+
+def build_train_step(config, experiment: Experiment):
+  """Makes the pure train_step(state, batch) of an experiment."""
+  return make_train_step(experiment.algorithm, experiment.modules, experiment.optimizers, config.ema_decay,
+                         config.microbatches)
+
+
+def build_train_steps(config, experiment: Experiment, spec: Spec, mesh):
+  """Makes the compiled train_steps(state, (images, labels), indices, num_steps) of an experiment on a mesh."""
+  return make_train_steps(
+      sharding.on_mesh(mesh, build_train_step(config, experiment)),
+      make_prepare(spec.kind, config.dataset.flip),
+      out_shardings=sharding.replicated(mesh),
+      seeds=config.num_seeds > 1)
+
+
+def build_state(config, experiment: Experiment, mesh) -> GANState:
+  """Creates the state of step 0 on every device of the mesh, a function of the config's seed; of several, stacked."""
+  def create(seed):
+    rng = jax.random.PRNGKey(seed)
+    return create_state(rng, experiment.algorithm, experiment.modules, experiment.optimizers,
+                        experiment.traced.first_inputs)
+
+  seeds = np.array(training_seeds(config), np.uint32)
+  if len(seeds) == 1:
+    return jax.jit(create, out_shardings=sharding.replicated(mesh))(seeds[0])
+  create_all = jax.vmap(create, out_axes=SEED_AXES)
+  return jax.jit(create_all, out_shardings=sharding.replicated(mesh))(seeds)

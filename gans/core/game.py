@@ -1,0 +1,235 @@
+"""The contract of every GAN: players by name, updates as data, losses over players that are bound to their parameters.
+
+An algorithm (gans/algorithms) is an `Algorithm`: a tuple of `Update`s. Each has a loss (play, batch, rng) -> scalar,
+metrics, in which `play.critic(x, label)` is the critic as a function of its inputs alone.
+"""
+from collections.abc import Callable, Mapping
+import functools
+from typing import Any, NamedTuple
+
+from flax import linen as nn
+import jax
+from jax.extend.core import get_opaque_trace_state
+import jax.numpy as jnp
+import optax
+
+from gans.errors import UserError
+
+PyTree = Any
+Variables = dict[str, Any]  # of one player: {'params': ..., 'batch_stats': ...}
+Batch = dict[str, jax.Array]  # {'image': [B,...] float32, 'label': [B] int32}
+
+PLAY_STREAM = 2**31  # folded into an update's key for the players' own keys; no loss splits its key into so many
+
+
+class Player(NamedTuple):
+  """One network in training; one without parameters is a memory, such as a pool of earlier images."""
+  params: PyTree  # float32; {} of a memory
+  model_state: PyTree  # linen's other collections, such as {'batch_stats': ...}; {} if there are none
+  opt_state: PyTree  # () of a memory
+
+
+class GANState(NamedTuple):
+  """Everything that a step reads and writes. A run is a pure function of this and of the data."""
+  step: jax.Array  # [] int32, steps taken so far
+  rng: jax.Array  # [2] uint32, never changes: each step folds its number into it
+  players: dict[str, Player]
+  ema: dict[str, Variables]  # the averaged players' variables, averaged over the steps
+
+
+# The axis that counts seeds trained side by side, for `jax.vmap`: these are always at the same step.
+SEED_AXES = GANState(step=None, rng=0, players=0, ema=0)
+
+
+def identity(params: PyTree) -> PyTree:
+  """Returns the parameters as they are: the projection of an update that needs none."""
+  return params
+
+
+class Update(NamedTuple):
+  """Gradient steps of one or more players on one loss."""
+  players: tuple[str, ...]  # whose parameters learn
+  loss: Callable  # (play, batch, rng) -> scalar, {metric: scalar}
+  repeats: int = 1  # times a step, each with a key and a batch of its own: n_critic
+  every: int = 1  # steps from one time to the next: lazy regularisation
+  project: Callable = identity  # {player: params} -> the same, back to where they may be: WGAN's clip
+
+
+def generate(play, inputs: dict) -> jax.Array:
+  """Draws samples of noise and labels: inputs {'z': [B,Z], 'label': [B]} -> [B,...]."""
+  return play.generator(inputs['z'], inputs['label'])
+
+
+class Algorithm(NamedTuple):
+  """What makes one GAN different from another."""
+  updates: tuple[Update, ...]  # in the order in which a step takes them
+  inputs: Callable  # (rng, batch) -> {name: [B,...]}, what `draw` takes; see sampling.noise_and_label
+  draw: Callable = generate  # (play, inputs) -> samples [B,...]
+  averaged: tuple[str, ...] = ('generator',)  # the players that samples come from: their variables are averaged
+  memories: Mapping[str, nn.Module] = {}  # players without parameters, which no config describes
+
+  @property
+  def networks(self) -> tuple[str, ...]:
+    """The names of the players that learn, those that samples come from first."""
+    learning = [name for update in self.updates for name in update.players]
+    return tuple(dict.fromkeys([*self.averaged, *learning]))
+
+  @property
+  def updates_per_step(self) -> int:
+    """How many updates a step takes, repeats counted."""
+    return sum(update.repeats for update in self.updates)
+
+  @property
+  def batches_per_step(self) -> int:
+    """How many batches a step takes from the data: as many as its most repeated update."""
+    return max(update.repeats for update in self.updates)
+
+
+class Play:
+  """The players as functions of their inputs alone: play.critic(x, label) -> scores. Made by `bind`.
+
+  Each call has a key of its own, for dropout and the like. What a call leaves in a player's model state (batch norm's
+  averages, a memory's contents) is in `model_states` afterwards, and the next call sees it. A call inside another
+  transformation, such as the gradient of a penalty, reads that state and leaves nothing in it.
+  """
+
+  def __init__(self, modules: Mapping[str, nn.Module], params: Mapping, model_states: Mapping, rng, train: bool = True):
+    self.model_states = dict(model_states)
+    self._modules = modules
+    self._params = params
+    self._rng = rng
+    self._train = train
+    self._num_calls = 0
+    self._trace = get_opaque_trace_state()
+
+  def __getattr__(self, name: str) -> Callable:
+    if name not in self._modules:
+      raise AttributeError(f'no player {name!r} in this game: expected one of {list(self._modules)}')
+    return functools.partial(self._call, name)
+
+  def _call(self, name: str, *inputs):
+    variables = {'params': self._params[name], **self.model_states[name]}
+    output, model_state = self._apply(name, variables, inputs)
+    in_another_transformation = get_opaque_trace_state() != self._trace
+    if not in_another_transformation:
+      self.model_states[name] = model_state
+    return output
+
+  def _apply(self, name: str, variables: Variables, inputs: tuple):
+    collections = [collection for collection in variables if collection != 'params']
+    rngs = None
+    if self._train:
+      rngs = jax.random.fold_in(self._rng, self._num_calls)
+      self._num_calls += 1
+    mutable = collections if self._train else []
+    return self._modules[name].apply(variables, *inputs, train=self._train, mutable=mutable, rngs=rngs)
+
+
+def bind(modules: Mapping[str, nn.Module], params: Mapping, model_states: Mapping, rng) -> Play:
+  """Binds the players, in training mode, to their parameters and model states, each {player: tree}."""
+  return Play(modules, params, model_states, jax.random.fold_in(rng, PLAY_STREAM))
+
+
+def bind_trained(modules: Mapping[str, nn.Module], variables: Mapping[str, Variables]) -> Play:
+  """Binds trained players, {player: variables}, for samples: batch norm uses its running averages, nothing changes."""
+  params, model_states = {}, {}
+  for name, player_variables in variables.items():
+    model_states[name] = dict(player_variables)
+    params[name] = model_states[name].pop('params', {})
+  trained = {name: modules[name] for name in variables}
+  return Play(trained, params, model_states, rng=None, train=False)
+
+
+class Traced(NamedTuple):
+  """What the losses say of a game before anything is computed."""
+  first_inputs: dict[str, tuple]  # {player: the shapes of what a loss first calls it with}
+  intervals: dict[str, int]  # {metric: the `every` of the update that reports it}
+
+
+def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: PyTree) -> Traced:
+  """Follows every loss on the shapes of a batch; no array is made and nothing is compiled.
+
+  Raises:
+    UserError: a player that no loss calls, a metric that two updates report, or a loss that is no scalar.
+  """
+  first_inputs, variables, intervals = {}, {}, {}
+  rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
+  for update in algorithm.updates:
+    def follow(batch, rng, loss=update.loss):
+      return loss(_FirstCalls(modules, first_inputs, variables, rng), batch, rng)
+
+    value, metrics = jax.eval_shape(follow, batch, rng)
+    if value.shape:
+      raise UserError(f'the loss of {update.players} has the shape {value.shape}: expected a scalar')
+    if twice := intervals.keys() & metrics.keys():
+      raise UserError(f'two updates report the metric {min(twice)!r}: give each a name of its own')
+    intervals |= dict.fromkeys(metrics, update.every)
+  if idle := modules.keys() - first_inputs.keys():
+    raise UserError(f'no loss calls the player {min(idle)!r}: its parameters would have nothing to learn from')
+  return Traced(first_inputs, intervals)
+
+
+class _FirstCalls(Play):
+  """Players that have no parameters yet: notes the shapes that each is first called with, and of its variables.
+
+  Shapes alone are kept, so that a first call may lie inside a nested jit, scan or cond, from which no array may leak.
+  """
+
+  def __init__(self, modules, first_inputs: dict, variables: dict, rng):
+    super().__init__(modules, {}, {}, rng)
+    self._first_inputs = first_inputs
+    self._variables = variables
+
+  def _call(self, name: str, *inputs):
+    if name not in self._variables:
+      self._first_inputs[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), inputs)
+      self._variables[name] = jax.eval_shape(
+          functools.partial(init_variables, self._modules[name]), jax.random.PRNGKey(0), self._first_inputs[name])
+    variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self._variables[name])
+    output, _ = self._apply(name, variables, inputs)
+    return output
+
+
+def init_variables(module: nn.Module, rng, inputs: tuple) -> Variables:
+  """Initialises a network on inputs, of which only the shapes matter."""
+  params_rng, dropout_rng = jax.random.split(rng)
+  return dict(module.init({'params': params_rng, 'dropout': dropout_rng}, *inputs, train=True))
+
+
+def create_player(module: nn.Module, optimizer: optax.GradientTransformation | None, rng, shapes: tuple) -> Player:
+  """Initialises a network on inputs of these shapes, and its optimizer; a memory has none."""
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+  variables = init_variables(module, rng, zeros)
+  params = variables.pop('params', {})
+  opt_state = optimizer.init(params) if optimizer else ()
+  return Player(params, variables, opt_state)
+
+
+def create_state(rng, algorithm: Algorithm, modules: Mapping[str, nn.Module], optimizers: Mapping,
+                 first_inputs: Mapping[str, tuple]) -> GANState:
+  """Starts a run. Call it under `jax.jit`, which gives the average buffers of its own: a donated step needs that.
+
+  Args:
+    rng: [2] uint32 key, from the seed.
+    modules: {player: linen module}, called (*inputs, train=...).
+    optimizers: {player: optax transformation} of those that learn.
+    first_inputs: {player: shapes}, of `trace_losses`.
+  """
+  *rngs, run_rng = jax.random.split(rng, len(modules) + 1)
+  players = {}
+  for name, player_rng in zip(modules, rngs):
+    players[name] = create_player(modules[name], optimizers.get(name), player_rng, first_inputs[name])
+  ema = {name: variables_of(players[name]) for name in algorithm.averaged}
+  return GANState(jnp.zeros((), jnp.int32), run_rng, players, ema)
+
+
+def variables_of(player: Player) -> Variables:
+  """Returns a player's variables as linen takes them, {'params': ..., 'batch_stats': ...}."""
+  return {'params': player.params, **player.model_state}
+
+
+def each_seed(tree: PyTree, num_seeds: int) -> list[PyTree]:
+  """Splits a part of the state, such as the average, into one tree for each seed."""
+  if num_seeds == 1:
+    return [tree]
+  return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(num_seeds)]

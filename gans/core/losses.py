@@ -1,0 +1,69 @@
+"""Losses of scores, by name: one function for the critic's side, one for the generator's; each returns a scalar.
+
+A score is a logit: where a paper has D(x), it is sigmoid(score). Natural logarithms throughout.
+"""
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import optax
+
+
+class Loss(NamedTuple):
+  """Both sides of a game; each player minimises its own."""
+  critic: Callable  # (real scores [B], fake scores [B]) -> scalar
+  generator: Callable  # (fake scores [B]) -> scalar
+
+
+def binary_cross_entropy(scores, target: float):
+  """-E[log D] for target 1, -E[log(1 - D)] for target 0, from logits [B]."""
+  return jnp.mean(optax.sigmoid_binary_cross_entropy(scores, jnp.full_like(scores, target)))
+
+
+def cross_entropy_critic(real, fake):
+  """-E[log D(real)] - E[log(1 - D(fake))] (Goodfellow et al. 2014, Algorithm 1)."""
+  return binary_cross_entropy(real, 1) + binary_cross_entropy(fake, 0)
+
+
+def non_saturating_generator(fake):
+  """-E[log D(fake)], whose gradient does not vanish where the critic is sure (Goodfellow et al. 2014, section 3)."""
+  return binary_cross_entropy(fake, 1)
+
+
+def saturating_generator(fake):
+  """E[log(1 - D(fake))], the minimax game of Goodfellow et al. 2014, Algorithm 1."""
+  return -binary_cross_entropy(fake, 0)
+
+
+def wasserstein_critic(real, fake):
+  """E[D(fake)] - E[D(real)]: minus the Wasserstein estimate (Arjovsky et al. 2017, eq. 2)."""
+  return jnp.mean(fake) - jnp.mean(real)
+
+
+def hinge_critic(real, fake):
+  """E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))] (Miyato et al. 2018, eq. 16)."""
+  return jnp.mean(jnp.maximum(0, 1 - real)) + jnp.mean(jnp.maximum(0, 1 + fake))
+
+
+def minus_score_generator(fake):
+  """-E[D(fake)], for the Wasserstein game (Arjovsky et al. 2017, Algorithm 1, line 10) and the hinge."""
+  return -jnp.mean(fake)
+
+
+def least_squares_critic(real, fake):
+  """(E[(D(real) - 1)^2] + E[D(fake)^2]) / 2 (Mao et al. 2017, eq. 9)."""
+  return (jnp.mean((real - 1)**2) + jnp.mean(fake**2)) / 2
+
+
+def least_squares_generator(fake):
+  """E[(D(fake) - 1)^2] / 2 (Mao et al. 2017, eq. 9)."""
+  return jnp.mean((fake - 1)**2) / 2
+
+
+BY_NAME = {
+    'non_saturating': Loss(cross_entropy_critic, non_saturating_generator),
+    'saturating': Loss(cross_entropy_critic, saturating_generator),
+    'wasserstein': Loss(wasserstein_critic, minus_score_generator),
+    'hinge': Loss(hinge_critic, minus_score_generator),
+    'least_squares': Loss(least_squares_critic, least_squares_generator),
+}

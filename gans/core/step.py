@@ -1,0 +1,127 @@
+"""The train step: every update of an algorithm in its order, then the running average of the players that samples
+come from.
+
+    train_step = make_train_step(algorithm, modules, optimizers, ema_decay=0.999)
+    state, metrics = train_step(state, batch)  # batch leaves [algorithm.batches_per_step, B, ...]
+
+Nothing here knows which GAN it trains: that is the `Algorithm`'s business.
+"""
+from collections.abc import Callable, Mapping
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+import optax
+
+from gans.core.game import SEED_AXES, Algorithm, GANState, Player, Update, bind, variables_of
+from gans.core.microbatches import mean_gradient
+
+
+def make_train_step(algorithm: Algorithm, modules: Mapping, optimizers: Mapping, ema_decay: float,
+                    microbatches: int = 1) -> Callable:
+  """Returns a pure train_step(state, batch) -> (state, metrics): batch leaves [N,B,...], metrics {name: scalar}.
+
+  N is algorithm.batches_per_step. Each repeat of an update sees its own batch and its own key; an update that is
+  repeated fewer than N times sees the last batches. Randomness is a function of (state.rng, state.step) alone. A
+  gradient is the mean over `microbatches` parts of its batch, see microbatches.mean_gradient. The metrics of an update
+  are means over its repeats, and zeros in a step that skips it.
+  """
+  takes = [make_update(update, modules, optimizers, microbatches) for update in algorithm.updates]
+
+  def train_step(state: GANState, batch):
+    rngs = jax.random.split(jax.random.fold_in(state.rng, state.step), algorithm.updates_per_step)
+    metrics = {}
+    for update, take in zip(algorithm.updates, takes):
+      own_rngs, rngs = rngs[:update.repeats], rngs[update.repeats:]
+      own_batches = jax.tree.map(lambda x, repeats=update.repeats: x[-repeats:], batch)
+      state, own_metrics = take(state, own_batches, own_rngs)
+      metrics |= own_metrics
+    state = state._replace(ema=update_ema(state, ema_decay), step=state.step + 1)
+    return state, metrics
+
+  return train_step
+
+
+def make_update(update: Update, modules: Mapping, optimizers: Mapping, microbatches: int = 1) -> Callable:
+  """Returns take(state, batches [repeats,B,...], rngs [repeats]) -> (state, metrics) of one update."""
+  def bound_loss(params, state: GANState, batch, rng):
+    frozen = {name: player.params for name, player in state.players.items()}
+    model_states = {name: player.model_state for name, player in state.players.items()}
+    play = bind(modules, frozen | params, model_states, rng)
+    loss, metrics = update.loss(play, batch, rng)
+    return loss, (play.model_states, metrics)
+
+  gradient = mean_gradient(bound_loss, microbatches)
+
+  def take_once(state: GANState, batch_and_rng):
+    batch, rng = batch_and_rng
+    params = {name: state.players[name].params for name in update.players}
+    gradients, (model_states, metrics) = gradient(params, state, batch, rng)
+    players = {name: player._replace(model_state=model_states[name]) for name, player in state.players.items()}
+    for name in update.players:
+      players[name] = _descend(players[name], optimizers[name], gradients[name])
+    projected = update.project({name: players[name].params for name in update.players})
+    for name in update.players:
+      players[name] = players[name]._replace(params=projected[name])
+    return state._replace(players=players), metrics
+
+  def take_repeatedly(state: GANState, batches, rngs):
+    state, metrics = lax.scan(take_once, state, (batches, rngs))
+    return state, jax.tree.map(jnp.mean, metrics)
+
+  def take_or_skip(state: GANState, batches, rngs):
+    _, shapes = jax.eval_shape(take_repeatedly, state, batches, rngs)
+
+    def skip(state, batches, rngs):
+      del batches, rngs
+      return state, jax.tree.map(lambda metric: jnp.zeros(metric.shape, metric.dtype), shapes)
+
+    return lax.cond(state.step % update.every == 0, take_repeatedly, skip, state, batches, rngs)
+
+  return take_repeatedly if update.every == 1 else take_or_skip
+
+
+def _descend(player: Player, optimizer: optax.GradientTransformation, gradients) -> Player:
+  updates, opt_state = optimizer.update(gradients, player.opt_state, player.params)
+  return player._replace(params=optax.apply_updates(player.params, updates), opt_state=opt_state)
+
+
+def update_ema(state: GANState, decay: float) -> dict:
+  """Moves the averages towards the players' variables; min(decay, (1 + t) / (10 + t)) lets them forget the start."""
+  decay = jnp.minimum(decay, (1 + state.step) / (10 + state.step))
+  averages = {}
+  for name, average in state.ema.items():
+    averages[name] = optax.incremental_update(variables_of(state.players[name]), average, 1 - decay)
+  return averages
+
+
+def make_train_steps(train_step: Callable, prepare: Callable, out_shardings=None, seeds: bool = False) -> Callable:
+  """Returns train_steps(state, data, indices, num_steps) -> (state, metrics [T]): many steps in one jitted call.
+
+  `indices` [T,N,B] int32 name the examples of every step, and prepare(data, index, rng) makes a step's batch of them
+  on the device. Only the first num_steps <= T steps are taken, and only their metrics mean anything. As the number is
+  no part of the compiled program, a run is bit for bit the same however it is cut into calls, and compiles once. The
+  state is donated; `out_shardings` are those of (state, metrics).
+
+  With `seeds` S runs go side by side: the state has an axis as game.SEED_AXES says, indices are [T,S,N,B] and metrics
+  [T,S].
+  """
+  def next_step(state, data, index):
+    rng = jax.random.fold_in(state.rng, ~state.step)  # the complement: no train_step folds that in
+    return train_step(state, prepare(data, index, rng))
+
+  if seeds:
+    next_step = jax.vmap(next_step, in_axes=(SEED_AXES, None, 0), out_axes=(SEED_AXES, 0))
+  next_step = jax.jit(next_step)  # so that it is traced once, for the metrics' shapes and for the loop
+
+  def train_steps(state, data, indices, num_steps):
+    def body(i, carry):
+      state, history = carry
+      state, metrics = next_step(state, data, indices[i])
+      return state, jax.tree.map(lambda h, m: h.at[i].set(m), history, metrics)
+
+    _, metrics = jax.eval_shape(next_step, state, data, indices[0])
+    history = jax.tree.map(lambda m: jnp.zeros((len(indices), *m.shape), m.dtype), metrics)
+    return lax.fori_loop(0, num_steps, body, (state, history))
+
+  return jax.jit(train_steps, donate_argnums=0, out_shardings=out_shardings)

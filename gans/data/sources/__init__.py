@@ -1,0 +1,54 @@
+"""Data sets by name: each source says which fields of the config's `dataset` it reads."""
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gans.data.dataset import Dataset
+from gans.data.sources import digits, folder, points, tfds
+from gans.errors import UserError
+
+
+class Source(NamedTuple):
+  """Where a data set comes from."""
+  load: Callable  # (config.dataset) -> Dataset
+  reads: tuple[str, ...] = ()  # which of OPTIONAL it reads
+
+
+# Fields that only some sources read, with the value that says nothing.
+OPTIONAL = {'path': '', 'data_dir': '', 'split': 'train', 'crop': ''}
+
+TFDS = Source(tfds.load_tfds, ('data_dir', 'split', 'crop'))
+SOURCES = {
+    'mnist_5k': Source(digits.load_digits),
+    'stacked_mnist': Source(digits.load_stacked_digits, ('data_dir', 'split')),
+    'stacked_mnist_5k': Source(digits.load_stacked_digits),
+    'folder': Source(folder.load_folder, ('path',)),
+    **{name: Source(points.load_points) for name in points.SAMPLERS},
+}
+
+
+def find_source(name: str) -> Source:
+  """Returns the source of a data set: one of SOURCES, else TFDS."""
+  return SOURCES.get(name, TFDS)
+
+
+def load_dataset(config) -> Dataset:
+  """Loads the data set `config.name`: one of SOURCES, else an image data set of TFDS.
+
+  Args:
+    config: the config's `dataset`: name, path, data_dir, split, image_size, crop, device_bytes.
+
+  Raises:
+    UserError: there is no such data set, it is neither prepared nor to be had, or it does not read a field that is set.
+  """
+  source = find_source(config.name)
+  check_fields_read(config, source)
+  return source.load(config)
+
+
+def check_fields_read(config, source: Source):
+  """Raises UserError for a field of the config's `dataset` that is set and that its source does not read."""
+  for field, unset in OPTIONAL.items():
+    if field not in source.reads and config[field] != unset:
+      readers = [name for name, other in {**SOURCES, 'a data set of TFDS': TFDS}.items() if field in other.reads]
+      raise UserError(f'dataset.{field}={config[field]!r}: dataset.name={config.name!r} does not read it; expected '
+                      f'{unset!r}, or a dataset.name that does: {", ".join(readers)}')

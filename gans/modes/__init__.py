@@ -1,0 +1,1 @@
+"""One file for each --mode of main.py but train."""

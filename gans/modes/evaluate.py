@@ -1,0 +1,37 @@
+"""--mode=evaluate: measures every checkpoint that a workdir keeps."""
+import jax
+
+from gans.core.sampling import make_sampler
+from gans.data.sources import load_dataset
+from gans.evaluation import evaluator
+from gans.evaluation.evaluator import Evaluation
+from gans.runs.opening import open_run
+from gans.runs.workdirs import locked
+from gans.system import disk, events
+from gans.training.scores import write_scores
+
+
+def evaluate(path, changes: dict) -> dict[int, Evaluation]:
+  """Evaluates the run in a workdir, its config.eval changed as {'eval.seed': 1} says; returns {step: Evaluation}.
+
+  The scores are shown and written to the workdir's eval.jsonl; the run's own ones, without changes, to TensorBoard too.
+
+  Raises:
+    UserError: it is no workdir, has no checkpoint, is at work, or config.eval cannot work on its data set.
+  """
+  with open_run(path, changes) as run, disk.explained(run.workdir), locked(run.workdir):
+    dataset = load_dataset(run.config.dataset)
+    evaluator.check(run.config, dataset)
+    algorithm = run.experiment.algorithm
+    sample = make_sampler(algorithm, run.experiment.modules, run.spec.kind.encode)
+    measure = evaluator.make_evaluate(run.config, dataset, algorithm.inputs, sample)
+    writer, found = None, {}
+    if not changes and not jax.process_index():
+      writer = events.open_writer(run.workdir / 'events')
+    for step in run.manager.all_steps():
+      print(f'evaluating step {step}')
+      found[step] = measure(run.averages(step))
+      write_scores(run.workdir, writer, step, found[step])
+    if writer:
+      writer.close()
+  return found

@@ -1,0 +1,119 @@
+"""--mode=export: the generator as one file that needs JAX, but not this code."""
+import datetime
+import io
+
+from etils import epath
+import jax
+from jax import export
+import numpy as np
+
+from gans.modes import outputs
+from gans.runs.trained import TrainedGenerator, choose_labels, inputs_for_labels, load
+
+PLATFORMS = ('cpu', 'cuda', 'tpu')
+FILE, SCRIPT, INPUTS = 'generator.jaxexport', 'run.py', 'inputs.npz'
+NUM = 16  # samples that the program draws
+
+PROGRAM = '''\
+"""Draws {num} {kind} from {file}: python {script}. Needs `pip install jax flatbuffers` and nothing else.
+
+Made with jax {version} on {date}. JAX promises that its versions of up to six months later, and of up to three weeks
+earlier, can read it; with jax {version} itself it stays readable.
+"""
+import pathlib
+
+import jax
+from jax import export
+import numpy as np
+
+here = pathlib.Path(__file__).parent
+generator = export.deserialize(bytearray((here / '{file}').read_bytes()))
+{inputs}
+samples = generator.call({arguments})
+np.save(here / 'samples.npy', samples)
+print('samples.npy:', samples.shape, samples.dtype, 'from', samples.min(), 'to', samples.max())
+'''
+NOISE_AND_LABEL = '''\
+num = {num}  # any number of samples
+z_rng, _ = jax.random.split(jax.random.key(0))  # the noise of --mode=sample --seed=0
+z = jax.random.normal(z_rng, (num, {z_dim}))
+label = (np.arange(num) * {classes} // num).astype(np.int32)  # class by class; 0 where there are none'''
+FROM_FILE = '''\
+inputs = np.load(here / '{inputs}')  # those of --mode=sample --seed=0; any number of rows'''
+
+
+def export_generator(path, *, out=None, **choice) -> epath.Path:
+  """Writes a trained generator as one file, and beside it a program that draws from it.
+
+  The program draws the samples of --mode=sample --seed=0 --num=16. Where these are not made of noise and a label alone,
+  what they are made of lies beside it as inputs.npz.
+
+  Args:
+    path: whatever gans.load takes; `choice` is its checkpoint, weights and training_seed.
+    out: a new folder; None: `export` in the workdir.
+
+  Returns:
+    The folder.
+
+  Raises:
+    UserError: as gans.load, or `out` exists or cannot be written.
+  """
+  generate = load(path, **choice)
+  folder = outputs.choose(path, out, 'export')
+  contents = serialize(generate)
+  with outputs.explained(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_bytes(contents)
+    (folder / SCRIPT).write_text(write_program(generate))
+    if not is_noise_and_label(generate):
+      (folder / INPUTS).write_bytes(pack_inputs(generate))
+  print(f'{folder / FILE}: {len(contents) / 2**20:.1f} MiB, of step {generate.step}, for {", ".join(PLATFORMS)}')
+  print(f'{folder / SCRIPT}: draws from it with jax and flatbuffers alone; JAX promises to read it for six months of '
+        'its own later versions')
+  return folder
+
+
+def is_noise_and_label(generate: TrainedGenerator) -> bool:
+  """Tells whether samples are made of noise and a label, and of nothing else."""
+  return set(generate.input_shapes) == {'z', 'label'}
+
+
+def write_program(generate: TrainedGenerator) -> str:
+  """Returns the program that draws from the file."""
+  names = list(generate.input_shapes)
+  if is_noise_and_label(generate):
+    inputs = NOISE_AND_LABEL.format(num=NUM, z_dim=generate.z_dim, classes=max(generate.num_classes, 1))
+    arguments = ', '.join(names)
+  else:
+    inputs = FROM_FILE.format(inputs=INPUTS)
+    arguments = ', '.join(f"inputs['{name}']" for name in names)
+  return PROGRAM.format(num=NUM, kind=generate.spec.kind.name, file=FILE, script=SCRIPT, version=jax.__version__,
+                        date=datetime.date.today(), inputs=inputs, arguments=arguments)
+
+
+def pack_inputs(generate: TrainedGenerator) -> bytes:
+  """Returns what the program's samples are made of, {name: [NUM,...]}, as the contents of an .npz."""
+  label = choose_labels(generate, NUM, None)
+  inputs = inputs_for_labels(generate, 0, label, None)
+  buffer = io.BytesIO()
+  np.savez(buffer, **{name: np.asarray(values) for name, values in inputs.items()})
+  return buffer.getvalue()
+
+
+def serialize(generate: TrainedGenerator) -> bytes:
+  """Returns the function of the algorithm's inputs, in their order, as the bytes of a file.
+
+  For most games it is (z [B,z_dim] float32, label [B] int32) -> [B, *image_shape] float32. B is free, the weights are
+  constants inside, and the program is there for each of PLATFORMS, as StableHLO. `jax.export.deserialize` reads it.
+  """
+  batch, = export.symbolic_shape('batch')
+  names = list(generate.input_shapes)
+  shapes = []
+  for name in names:
+    one = generate.input_shapes[name]
+    shapes.append(jax.ShapeDtypeStruct((batch, *one.shape[1:]), one.dtype))
+
+  def draw(*values):
+    return generate.from_inputs(dict(zip(names, values)))
+
+  return bytes(export.export(jax.jit(draw), platforms=PLATFORMS)(*shapes).serialize())

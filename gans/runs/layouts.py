@@ -1,0 +1,101 @@
+"""Workdirs and packed models of earlier layouts, read as if they had been written by this version.
+
+What `version` in config.json counts, and what each brought: 2 evaluation and several seeds; 3 meshes, streaming,
+microbatches and the shape of the data; 4 players by name, each with its network and its optimizer.
+"""
+from typing import Any, NamedTuple
+
+import jax
+
+from gans.core.game import GANState, Player
+
+VERSION = 4
+# The fields that came with a layout, and what runs of earlier ones did.
+ADDED = {
+    2: {'num_seeds': 1, 'eval_every': 0, 'profile': False, 'eval': {
+        'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
+    3: {'mesh': {'data': -1}, 'dataset': {'device_bytes': 2 * 2**30, 'workers': 0}, 'optimizer': {'microbatches': 1}},
+}
+TWO_PLAYERS = ('generator', 'critic')  # all that there were up to layout 3
+MOVED = ('optimizer', 'gp_weight', 'loss', 'clip', 'class_weight', *TWO_PLAYERS)
+
+
+class TwoPlayerState(NamedTuple):
+  """The state of a run up to layout 3."""
+  step: Any
+  rng: Any
+  generator: Player
+  critic: Player
+  ema: Any  # the generator's variables
+
+
+def upgrade_config(config: dict, version: int) -> dict:
+  """Returns a config of layout `version` as the present one has it."""
+  for layout in range(version + 1, VERSION):
+    config = fill(config, ADDED[layout])
+  return name_players(config) if version < VERSION else config
+
+
+def name_players(config: dict) -> dict:
+  """Returns a config of layout 3 as layout 4 has it."""
+  upgraded = {field: value for field, value in config.items() if field not in MOVED}
+  optimizer = dict(config['optimizer'])
+  upgraded['microbatches'] = optimizer.pop('microbatches')
+  upgraded['steps_per_call'] = config['log_every']
+  rates = {player: optimizer.pop(f'{player}_learning_rate') for player in TWO_PLAYERS}
+  for player in TWO_PLAYERS:
+    group = dict(config[player])
+    network = f'{group.pop("family")}.{player.capitalize()}'
+    upgraded[player] = {'network': network, **group, 'optimizer': {**optimizer, 'learning_rate': rates[player]}}
+  return upgraded | algorithm_fields(config)
+
+
+def algorithm_fields(config: dict) -> dict:
+  """Returns the fields that each algorithm read in layout 3, as layout 4 has them."""
+  algorithm, gp_weight = config['algorithm'], config['gp_weight']
+  if algorithm == 'wgan_gp':
+    return {'gp_weight': gp_weight}
+  if algorithm == 'wgan':
+    return {'clip': config['clip']}
+  name = 'gradient_penalty' if gp_weight else 'none'
+  fields = {'loss': config['loss'], 'penalty': {'name': name, 'weight': gp_weight or 10.0, 'every': 1}}
+  if algorithm == 'acgan':
+    fields['class_weight'] = config['class_weight']
+  return fields
+
+
+def is_of_two_players(saved) -> bool:
+  """Tells whether a saved state, {name: ...} of its parts, is that of a run up to layout 3."""
+  return 'players' not in saved
+
+
+def downgrade_state(state: GANState) -> TwoPlayerState:
+  """Returns a state as a checkpoint up to layout 3 has it: the tree to read that into."""
+  return TwoPlayerState(state.step, state.rng, state.players['generator'], state.players['critic'],
+                        state.ema['generator'])
+
+
+def upgrade_state(state: TwoPlayerState) -> GANState:
+  """The reverse of `downgrade_state`."""
+  players = {'generator': state.generator, 'critic': state.critic}
+  return GANState(state.step, state.rng, players, {'generator': state.ema})
+
+
+def upgrade_packed(variables: dict, version: int) -> dict:
+  """Returns the variables of a packed model, {player: variables}; up to layout 3 they were the generator's alone."""
+  return {'generator': variables} if version < VERSION else variables
+
+
+def fill(config: dict, added: dict) -> dict:
+  """Returns the nested dict with those fields of `added` that it has not."""
+  filled = dict(added)
+  for key, value in config.items():
+    nested = isinstance(added.get(key), dict) and isinstance(value, dict)
+    filled[key] = fill(value, added[key]) if nested else value
+  return filled
+
+
+def shapes_of(tree):
+  """Returns {dotted name: shape} of the arrays in a tree, or in the metadata of one."""
+  leaves = jax.tree.leaves_with_path(tree)
+  return {jax.tree_util.keystr(path, simple=True, separator='.'): leaf.shape for path, leaf in leaves}

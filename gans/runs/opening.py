@@ -1,0 +1,77 @@
+"""A run opened for reading: what its workdir says and keeps, without a trace left in it; no data are read."""
+from collections.abc import Iterator
+import contextlib
+import pathlib
+from typing import NamedTuple
+
+from etils import epath
+import jax
+import ml_collections
+import orbax.checkpoint as ocp
+
+from gans import validate
+from gans.build import Experiment, build, build_state
+from gans.core import sharding
+from gans.core.game import GANState, each_seed
+from gans.data.dataset import Spec
+from gans.errors import UserError
+from gans.evaluation import evaluator
+from gans.runs import checkpoints, checksums, packed, workdirs
+from gans.system import disk
+
+
+class Run(NamedTuple):
+  """All that training started from, and where its states are."""
+  workdir: epath.Path
+  config: ml_collections.ConfigDict
+  spec: Spec
+  experiment: Experiment
+  manager: ocp.CheckpointManager
+
+  def restore(self, step: int) -> GANState:
+    """Returns the state at a step that was kept, on the first device of this process."""
+    mesh = sharding.make_mesh(1, jax.local_devices()[:1])
+    # Shapes are enough to read it by: weights that are read over need not be drawn first.
+    shapes = jax.eval_shape(lambda: build_state(self.config, self.experiment, mesh))
+    placed = jax.tree.map(lambda leaf: leaf.update(sharding=sharding.replicated(mesh)), shapes)
+    return checkpoints.restore(self.manager, step, placed)
+
+  def averages(self, step: int) -> list:
+    """Returns the averaged variables {player: variables} at a step that was kept, of each seed."""
+    return each_seed(self.restore(step).ema, self.config.num_seeds)
+
+
+@contextlib.contextmanager
+def open_run(path, changes: dict | None = None) -> Iterator[Run]:
+  """Opens the run in a workdir, with other values {'eval.seed': 1} for some fields of its config.
+
+  Raises:
+    UserError: it is no workdir, or a packed one, has no checkpoint yet, or has a damaged one.
+  """
+  config = workdirs.read_config(path)
+  config.update_from_flattened_dict(changes or {})
+  folder = disk.absolute(path)
+  if packed.is_packed(folder):
+    raise UserError(f'--workdir={path} is a packed generator, without checkpoints: expected the workdir of a run')
+  validate.check_kept(config, folder)
+  spec = workdirs.read_spec(path) or _look_at_data(config, path)
+  config = evaluator.name_scores(config, spec)
+  _refuse_damaged(folder)
+  with checkpoints.open_manager(folder, *evaluator.best_score(config), read_only=True) as manager:
+    if not manager.all_steps():
+      raise UserError(f'--workdir={path} has no checkpoint yet; the first comes after {config.checkpoint_every} steps')
+    yield Run(folder, config, spec, build(config, spec), manager)
+
+
+def _look_at_data(config, path) -> Spec:
+  from gans.data.sources import load_dataset
+  print(f'{path} is of an earlier version and does not say which shape its data have: reading them')
+  return load_dataset(config.dataset).spec
+
+
+def _refuse_damaged(folder: epath.Path):
+  """Raises UserError for a checkpoint that is not as it was written; only training moves it aside."""
+  found = [] if disk.is_remote(folder) else pathlib.Path(folder).glob('checkpoints/[0-9]*')
+  for path in sorted(path for path in found if path.name.isdigit()):
+    if reason := checksums.find_damage(path):
+      raise UserError(f'{path} is damaged, {reason}: move it away, or resume training, which does')

@@ -1,0 +1,1 @@
+"""What is not about GANs: disk, cache, processes, signals, pictures, records."""

@@ -1,0 +1,29 @@
+"""Modules by the names that a config gives them: files of this package, or a user's own."""
+import importlib
+import pkgutil
+from types import ModuleType
+
+from gans.errors import UserError
+
+
+def import_named(package: str, field: str, name: str) -> ModuleType:
+  """Imports the file `name` of a package of this project or, if it has none, the module that Python finds by `name`.
+
+  Raises:
+    UserError: there is neither; the message names the config's `field`.
+  """
+  own = list_modules(package)
+  try:
+    return importlib.import_module(f'{package}.{name}' if name in own else name)
+  except (ModuleNotFoundError, ValueError, TypeError) as error:
+    missing = getattr(error, 'name', None)
+    if missing and name != missing and not name.startswith(f'{missing}.'):
+      raise  # the module is there, and imports something that is not
+    raise UserError(f'{field}={name!r}: expected one of {own}, or a module of your own that Python can import: its '
+                    'folder must be in PYTHONPATH') from error
+
+
+def list_modules(package: str) -> list[str]:
+  """Returns the names of the files in a package of this project."""
+  path = importlib.import_module(package).__path__
+  return sorted(module.name for module in pkgutil.iter_modules(path))

@@ -1,0 +1,64 @@
+"""Whether a run is still worth its time: numbers that are not finite are never logged as a success or saved.
+
+And a generator that draws the same thing again and again is noticed.
+"""
+from collections.abc import Callable
+
+import numpy as np
+
+from gans.core.finite import all_finite
+from gans.core.game import GANState
+from gans.errors import UserError
+
+HELP = ("what usually helps: a lower optimizer.learning_rate of each player, dtype='float32', a gradient penalty or "
+        'another loss')
+COLLAPSED = 0.1  # times the spread of the real data
+LEARNT = 1000  # steps after which a healthy generator's samples differ; those of an untrained one hardly do
+
+
+def check_finite(step: int, metrics: dict, count: int, state: GANState):
+  """Raises UserError at the first of `count` steps after `step` with a NaN or infinity; metrics are {name: [T,...]}.
+
+  A state that is bad after the last of them is found too, although only the next step's metrics would show it.
+  """
+  first_bad = {}
+  for name, values in metrics.items():
+    bad = np.argwhere(~np.isfinite(np.asarray(values)[:count]))
+    if len(bad):
+      first_bad[name] = int(bad[0, 0])
+  if first_bad:
+    name = min(first_bad, key=lambda name: first_bad[name])
+    place = first_bad[name]
+    raise UserError(f'diverged in step {step + place + 1}: {name}={metrics[name][place]}; {HELP}')
+  for name, player in state.players.items():
+    if not all_finite(player):
+      raise UserError(f'diverged in step {step + count}: the {name} has parameters that are not finite; {HELP}')
+
+
+def spread(samples: np.ndarray) -> float:
+  """The root mean square distance between two of the samples [N,...]: (2 sum of the variances)^(1/2)."""
+  return float(np.sqrt(2 * np.var(samples.reshape(len(samples), -1), axis=0, ddof=1, dtype=np.float64).sum()))
+
+
+def watch_collapse(images: np.ndarray, num: int, say: Callable[[str], None]) -> Callable[[int, np.ndarray], None]:
+  """Returns check(step, samples [N,...]), which says once, with its evidence, that samples are all but the same.
+
+  Their spread is compared with that of `num` of the real `images` [M,...], taken evenly from first to last.
+
+  That is so after LEARNT steps, or at any step once they have differed. What collapses onto a few modes that lie far
+  apart is not noticed: the spread is then as it should be.
+  """
+  real = spread(images[np.linspace(0, len(images) - 1, num).astype(int)])
+  differed = warned = False
+
+  def check(step: int, samples: np.ndarray):
+    nonlocal differed, warned
+    fake = spread(np.asarray(samples))
+    collapsed = fake < COLLAPSED * real
+    if collapsed and not warned and (differed or step >= LEARNT):
+      say(f'warning: the samples have collapsed at step {step}: the distance between two samples is {fake:.3g} on '
+          f'average, between two real examples {real:.3g}; {HELP}')
+      warned = True
+    differed |= not collapsed
+
+  return check

@@ -1,0 +1,59 @@
+"""Where the scores of an evaluation go: the screen, eval.jsonl and TensorBoard."""
+from collections.abc import Callable
+
+from etils import epath
+import jax
+import numpy as np
+
+from gans.errors import UserError
+from gans.evaluation.evaluator import Evaluation
+from gans.system.records import read_records, write_records
+
+
+def write_scores(workdir: epath.Path, writer, step: int, evaluation: Evaluation, say: Callable = print):
+  """Shows an evaluation, writes it to eval.jsonl and, with a writer, to TensorBoard.
+
+  The first process does: all of them have the same.
+  """
+  if jax.process_index():
+    return
+  say(describe_scores(step, evaluation))
+  append_scores(workdir / 'eval.jsonl', step, evaluation)
+  if writer is None:
+    return
+  means = {f'eval/{name}': float(np.mean(values)) for name, values in evaluation.scores.items()}
+  writer.write_scalars(step, means)
+  writer.write_texts(step, {'eval/about': about_scores(evaluation)})
+
+
+def describe_scores(step: int, evaluation: Evaluation) -> str:
+  """Puts an evaluation into two lines; for several seeds the mean and the standard deviation."""
+  described = []
+  for full_name, values in evaluation.scores.items():
+    name = full_name.rsplit('/', 1)[1]
+    spread = f' +- {np.std(values, ddof=1):.2g}' if len(values) > 1 else ''
+    described.append(f'{name} {np.mean(values):.4g}{spread}')
+  return f'step {step}: {", ".join(described)}\n  by {about_scores(evaluation)}'
+
+
+def about_scores(evaluation: Evaluation) -> str:
+  """Says what was measured, and by what."""
+  return f'{evaluation.features}; {evaluation.num_samples} samples, {evaluation.reference} real'
+
+
+def append_scores(path: epath.Path, step: int, evaluation: Evaluation):
+  """Adds an evaluation to a file of JSON lines, in the place of an earlier one of the same step and kind."""
+  def kind(record):
+    return record['step'], record['features'], record['reference'], record['num_samples'], record['seed']
+
+  record = {'step': step, **evaluation._asdict()}
+  others = [each for each in read_records(path) if kind(each) != kind(record)]
+  write_records(path, [*others, record])
+
+
+def read_scores(path: epath.Path) -> list[tuple[int, Evaluation]]:
+  """Reads the (step, evaluation) pairs of an eval.jsonl. Raises UserError where it is not as it was written."""
+  try:
+    return [(record.pop('step'), Evaluation(**record)) for record in read_records(path)]
+  except (TypeError, KeyError, AttributeError) as error:
+    raise UserError(f'{path} is not as it was written: {error}') from error
