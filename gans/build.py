@@ -107,8 +107,8 @@ def check_microbatches(config, algorithm: Algorithm):
   """Raises UserError for microbatches beside a memory: the mean of what each part leaves in it is no memory."""
   if config.microbatches > 1 and algorithm.memories:
     memory = min(algorithm.memories)
-    raise UserError(f'microbatches={config.microbatches}: the player {memory!r} remembers what it saw, and each part of '
-                    'a batch would leave a memory of its own; expected 1')
+    raise UserError(f'microbatches={config.microbatches}: the player {memory!r} remembers what it saw, and each part '
+                    'of a batch would leave a memory of its own; expected 1')
 
 
 def build_train_step(config, experiment: Experiment):
