@@ -1,4 +1,5 @@
-"""Workdirs of earlier versions go on as they are (tests/workdirs/README.md says how they were made)."""
+"""Workdirs and packed models of earlier versions are read as they are; tests/workdirs/README.md says how they were
+made."""
 import json
 import shutil
 
@@ -7,37 +8,89 @@ import numpy as np
 import pytest
 
 from configs import wgan_gp_toy
-from gans.runs import checksums, workdirs
-from gans.training import loop
+import gans
+from gans.modes.pack import pack
+from gans.runs import checksums
+from gans.runs.layouts import VERSION
+from gans.runs.workdirs import read_config
+from gans.training.loop import train
 from tests.conftest import ROOT
+from tests.shrink import shrink
 
 WORKDIRS = ROOT / 'tests' / 'workdirs'
+ZOO = ROOT / 'gans' / 'zoo'
 SAVED = {  # layout: step of the checkpoint, and the sum of the magnitudes of all weights and averages in it
     1: (3, 205.08165768361607),
     2: (3, 205.08165768361607),
     3: (3, 205.08165768361607),
+    4: (3, 205.08165747641118),  # made on another CPU, on which commit a933895 comes to the same
 }
+RESUMED = 212.524978  # the same two steps later, by commit a933895 for layouts 1 to 3
 
 
 def magnitude(state) -> float:
-  leaves = jax.tree.leaves((state.generator, state.critic, state.ema))
+  leaves = jax.tree.leaves((state.players, state.ema))
   return float(sum(np.abs(np.asarray(leaf, np.float64)).sum() for leaf in leaves))
 
 
+def version_of(folder) -> int:
+  return json.loads((folder / 'config.json').read_text())['version']
+
+
+@pytest.fixture
+def config():
+  """The config of all these workdirs."""
+  config = shrink(wgan_gp_toy.get_config())
+  config.z_dim = 8
+  config.checkpoint_every = 3
+  for player in ('generator', 'critic'):
+    config[player].optimizer.schedule = 'constant'
+  return config
+
+
 def test_there_is_one_of_every_layout():
-  assert sorted(SAVED) == list(range(1, workdirs.VERSION + 1))
+  assert sorted(SAVED) == list(range(1, VERSION + 1))
+
+
+def test_all_are_of_the_same_run():
+  _, expected = SAVED[1]
+  assert [saved for _, saved in SAVED.values()] == pytest.approx([expected] * len(SAVED), rel=1e-8)
 
 
 @pytest.mark.parametrize('layout', SAVED)
-def test_it_goes_on(tmp_path, capsys, layout):
+def test_it_resumes(tmp_path, capsys, config, layout):
   run = shutil.copytree(WORKDIRS / f'layout_{layout}', tmp_path / 'run')
-  assert json.loads((run / 'config.json').read_text())['version'] == layout
+  assert version_of(run) == layout
   step, saved = SAVED[layout]
-  config = wgan_gp_toy.get_config('test')
-  config.optimizer.schedule, config.num_steps, config.checkpoint_every = 'constant', step, 3
-  assert magnitude(loop.train(config, run)) == pytest.approx(saved, rel=1e-12)  # finished: as it was saved
+  config.num_steps = step
+  assert magnitude(train(config, run)) == pytest.approx(saved, rel=1e-12)  # finished: as it was saved
   config.num_steps += 2
-  state = loop.train(config, run)
-  assert int(state.step) == step + 2 and f'going on at step {step} of {step + 2}' in capsys.readouterr().out
+  state = train(config, run)
+  assert int(state.step) == step + 2
+  assert magnitude(state) == pytest.approx(RESUMED, rel=1e-7)
+  assert f'resuming at step {step} of {step + 2}' in capsys.readouterr().out
   assert checksums.find_damage(run / 'checkpoints' / str(step)) == ''
-  assert json.loads((run / 'config.json').read_text())['version'] == workdirs.VERSION
+  assert version_of(run) == VERSION
+
+
+PACKED = {path.name: path for path in (*ZOO.iterdir(), WORKDIRS / 'packed_3') if path.is_dir()}
+
+
+def test_there_are_packed_models_of_earlier_layouts():
+  assert {version_of(folder) for folder in PACKED.values()} == {1, 2, 3}
+
+
+@pytest.mark.parametrize('name', PACKED)
+def test_a_packed_model_draws_the_same_when_it_is_packed_again(tmp_path, name):
+  packed = pack(PACKED[name], out=tmp_path / 'packed')
+  assert version_of(packed) == VERSION and read_config(packed) == read_config(PACKED[name])
+  before, after = gans.load(PACKED[name]), gans.load(packed)
+  key = jax.random.key(0)
+  assert (after.spec, after.step, after.training_seed) == (before.spec, before.step, before.training_seed)
+  np.testing.assert_allclose(after(key, 4), before(key, 4), rtol=0, atol=1e-6)
+
+
+def test_a_packed_model_draws_what_its_run_does():
+  packed, run = gans.load(WORKDIRS / 'packed_3'), gans.load(WORKDIRS / 'layout_3')
+  key = jax.random.key(0)
+  np.testing.assert_allclose(packed(key, 100), run(key, 100), rtol=0, atol=1e-3)  # matrices are rounded
