@@ -13,7 +13,7 @@ import pytest
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.runs import workdirs
-from tests.conftest import ROOT
+from tests.conftest import ROOT, set_optimizers
 
 SPEC = Spec((28, 28, 1), 10)
 
@@ -38,18 +38,18 @@ def test_what_alters_no_step_may_change_or_be_new(tmp_path, config):
   old = config.copy_and_resolve_references()
   del old.profile  # as a workdir from before that field has it
   workdirs.open_workdir(tmp_path, old, SPEC)
-  config.profile, config.log_every, config.mesh.data = True, 7, 2
+  config.profile, config.log_every, config.steps_per_call, config.mesh.data = True, 7, 3, 2
   config.critic = {**config.critic, 'remat': True}
   workdirs.open_workdir(tmp_path, config, SPEC)
   assert workdirs.read_config(tmp_path).log_every == 7
 
 
 def test_a_longer_run_is_welcome_unless_its_learning_rates_change(tmp_path, config):
-  config.optimizer.schedule = 'constant'
+  set_optimizers(config, schedule='constant')
   workdirs.open_workdir(tmp_path / 'constant', config, SPEC)
   config.num_steps *= 2
   workdirs.open_workdir(tmp_path / 'constant', config, SPEC)
-  config.optimizer.schedule = 'linear'
+  config.critic.optimizer.schedule = 'linear'  # of one player alone
   workdirs.open_workdir(tmp_path / 'linear', config, SPEC)
   config.num_steps *= 2
   with pytest.raises(UserError, match='num_steps'):
@@ -89,7 +89,7 @@ def test_a_later_layout_is_named(tmp_path):
 
 
 def test_a_second_run_is_refused_but_not_after_a_killed_one(tmp_path):
-  hold = ('import sys, time; from etils import epath; from gans import workdir\n'
+  hold = ('import sys, time; from etils import epath; from gans.runs import workdirs\n'
           'with workdirs.locked(epath.Path(sys.argv[1])):\n  print("held", flush=True); time.sleep(60)')
   with subprocess.Popen([sys.executable, '-c', hold, tmp_path], cwd=ROOT, stdout=subprocess.PIPE) as other:
     assert other.stdout.readline() == b'held\n'
@@ -103,7 +103,7 @@ def test_a_second_run_is_refused_but_not_after_a_killed_one(tmp_path):
 def test_a_config_read_back_is_data_whatever_it_says(tmp_path):
   """No value is evaluated, imported or looked up."""
   text = '__import__("os").system("touch PATH")'.replace('PATH', str(tmp_path / 'ran'))
-  hostile = {'algorithm': text, 'generator': {'family': f'!!python/object/apply:os.system [{text!r}]'},
+  hostile = {'algorithm': text, 'generator': {'network': f'!!python/object/apply:os.system [{text!r}]'},
              'py/object': 'os.system', 'dataset': {'name': '../../etc'}}
   (tmp_path / 'config.json').write_text(json.dumps({'version': workdirs.VERSION, 'config': hostile}))
   read = workdirs.read_config(tmp_path)
@@ -112,9 +112,9 @@ def test_a_config_read_back_is_data_whatever_it_says(tmp_path):
 
 
 def test_nothing_here_unpickles_or_evaluates():
-  """Of all that can turn a file's bytes into running code, this project calls nothing.
+  """This project calls nothing that can turn a file's bytes into running code.
 
-  But for torch's files of weights, by an unpickler of its own that builds tensors only: tests/test_inception.py.
+  The exception is for files of weights of torch, an unpickler of its own that builds tensors only: tests/test_inception.py.
   """
   files = [ROOT / 'main.py', *(path for path in (ROOT / 'gans').rglob('*.py') if path.name != 'weights_file.py')]
   code = re.sub('allow_pickle=False|never a pickle', '', '\n'.join(path.read_text() for path in files))
