@@ -37,8 +37,8 @@ class GANState(NamedTuple):
   ema: dict[str, Variables]  # the averaged players' variables, averaged over the steps
 
 
-# The axis that counts seeds trained side by side, for `jax.vmap`: these are always at the same step.
-SEED_AXES = GANState(step=None, rng=0, players=0, ema=0)
+# The axis of (step, rng, players, ema) that counts seeds trained side by side, for `jax.vmap`; their step is the same.
+SEED_AXES = GANState._make([None, 0, 0, 0])
 
 
 def identity(params: PyTree) -> PyTree:

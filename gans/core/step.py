@@ -88,10 +88,10 @@ def _descend(player: Player, optimizer: optax.GradientTransformation, gradients)
 
 def update_ema(state: GANState, decay: float) -> dict:
   """Moves the averages towards the players' variables; min(decay, (1 + t) / (10 + t)) lets them forget the start."""
-  decay = jnp.minimum(decay, (1 + state.step) / (10 + state.step))
+  step_size = 1 - jnp.minimum(decay, (1 + state.step) / (10 + state.step))
   averages = {}
   for name, average in state.ema.items():
-    averages[name] = optax.incremental_update(variables_of(state.players[name]), average, 1 - decay)
+    averages[name] = optax.incremental_update(variables_of(state.players[name]), average, step_size)
   return averages
 
 
