@@ -52,8 +52,10 @@ def test_equals_flax_through_second_derivatives(name, kernel, strides, padding, 
 def test_equal_under_vmap_and_scan():
   x = jax.random.normal(jax.random.key(0), (3, 2, 6, 6, 3), jnp.float64)
   kernel = jax.random.normal(jax.random.key(1), (4, 4, 3, 5), jnp.float64)
-  for ours, theirs in ((conv.conv, lambda x, k, s, p: lax.conv_general_dilated(x, k, s, p, dimension_numbers=conv.NHWC)),
-                       (conv.conv_transpose, lax.conv_transpose)):
+  def convolve(x, kernel, strides, padding):
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=conv.NHWC)
+
+  for ours, theirs in ((conv.conv, convolve), (conv.conv_transpose, lax.conv_transpose)):
     want = np.stack([theirs(x, kernel, (2, 2), 'SAME') for x in x])
     apply = lambda x, op=ours: op(x, kernel, (2, 2), 'SAME')
     np.testing.assert_allclose(jax.jit(jax.vmap(apply))(x), want, atol=1e-12)
@@ -65,8 +67,8 @@ def test_derivatives_under_vmap_and_forwards():
   kernels = [jax.random.normal(jax.random.key(1), (3, 3, *shape), jnp.float64) for shape in ((2, 3), (3, 2))]
   tangent = jax.random.normal(jax.random.key(2), x.shape, jnp.float64)
 
-  def results(conv, transpose):
-    score = lambda kernels, x: jnp.sum(jnp.sin(transpose(jnp.tanh(conv(x, kernels[0])), kernels[1])))
+  def results(convolve, transpose):
+    score = lambda kernels, x: jnp.sum(jnp.sin(transpose(jnp.tanh(convolve(x, kernels[0])), kernels[1])))
     of_each = jax.vmap(jax.grad(score), (None, 0))(kernels, x)
     hessian = jax.vmap(lambda x, t: jax.jvp(jax.grad(score, argnums=1), (kernels, x), ([0 * k for k in kernels], t))[1])
     return of_each, hessian(x, tangent)

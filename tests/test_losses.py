@@ -25,17 +25,17 @@ BY_HAND = {  # (critic's, generator's)
 @pytest.mark.parametrize('name', losses.BY_NAME)
 def test_by_hand(name):
   loss = losses.BY_NAME[name]
-  assert (float(loss.critic(REAL, FAKE)), float(loss.generator(REAL, FAKE))) == pytest.approx(BY_HAND[name])
+  assert (float(loss.critic(REAL, FAKE)), float(loss.generator(FAKE))) == pytest.approx(BY_HAND[name])
 
 
 @pytest.mark.parametrize('name', losses.BY_NAME)
 def test_generator_wants_higher_scores_for_its_images(name):
-  gradient = jax.grad(losses.BY_NAME[name].generator, argnums=1)(REAL, jnp.array([-1.0, 0.5]))
+  gradient = jax.grad(losses.BY_NAME[name].generator)(jnp.array([-1.0, 0.5]))
   assert (gradient < 0).all()
 
 
 @pytest.mark.parametrize('name', losses.BY_NAME)
 def test_finite_for_sure_critics(name):
   loss = losses.BY_NAME[name]
-  gradients = jax.grad(lambda fake: loss.critic(fake, -fake) + loss.generator(-fake, fake))(jnp.array([-1e4, 1e4]))
+  gradients = jax.grad(lambda fake: loss.critic(fake, -fake) + loss.generator(fake))(jnp.array([-1e4, 1e4]))
   assert jnp.isfinite(gradients).all()
