@@ -1,5 +1,8 @@
 """--mode=report: what the page says of runs, that it needs nothing else, and that it takes no text for HTML."""
 import base64
+import dataclasses
+import html
+import html.parser
 import json
 import re
 import shutil
@@ -9,12 +12,17 @@ import numpy as np
 from PIL import Image, ImageSequence
 import pytest
 
+from gans.core.sampling import noise
 from gans.errors import UserError
+from gans.evaluation import features
 from gans.evaluation.evaluator import Evaluation
 from gans.modes import report
-from gans.runs import workdirs
-from gans.system import pictures
-from gans.training import reporter
+from gans.runs import trained, workdirs
+from gans.system import events, pictures, records
+from gans.training.scores import append_scores
+from tests.conftest import ROOT
+
+HOSTILE = '''<script>alert("it's")</script>&amp;'''
 
 
 @pytest.fixture
@@ -23,7 +31,7 @@ def run(digits_run, tmp_path):
   path = shutil.copytree(digits_run, tmp_path / 'run')
   for step, distance, num in ((2, 3.0, 10_000), (4, 5.0, 10_000), (4, 1.0, 50)):
     scores = {'mnist_5k_classifier/frechet_distance': [distance], 'mnist_5k_classifier/kernel_distance_std': [0.5]}
-    reporter.append_scores(path / 'eval.jsonl', step, Evaluation(scores, 'a <classifier>', '5000 of mnist_5k', num, 0))
+    append_scores(path / 'eval.jsonl', step, Evaluation(scores, 'a <classifier>', '5000 of mnist_5k', num, 0))
   return path
 
 
@@ -36,57 +44,149 @@ def changed_copy(run, path, **changes):
   return path
 
 
+def has_row(text: str, name: str, *values) -> bool:
+  """Tells whether a page has this row of a table, with its text escaped."""
+  cells = ''.join(f'<td>{escape(value)}</td>' for value in values)
+  return f'<th>{escape(name)}</th>{cells}</tr>' in text
+
+
+def escape(value) -> str:
+  return html.escape(str(value)).replace('&quot;', '&#34;').replace('&#x27;', '&#39;')
+
+
+class Elements(html.parser.HTMLParser):
+  """What a browser makes of a page: its tags, the names of their attributes, and each piece of text between them."""
+
+  def __init__(self, text: str):
+    super().__init__()
+    self.tags, self.attributes, self.texts = [], set(), []
+    self.feed(text)
+    self.close()
+
+  def handle_starttag(self, tag, attrs):
+    self.tags.append(tag)
+    self.attributes |= {name for name, _ in attrs}
+
+  def handle_data(self, data):
+    self.texts.append(data.strip())
+
+
 def test_the_page_of_a_run(run, capsys):
-  target = report.write([run])
+  target = report.write_report([run])
   text = target.read_text()
   assert target == run / 'report.html' and str(target) in capsys.readouterr().out
   assert re.findall('<h2>(.*?)</h2>', text) == [
       'At a glance', 'Samples over the steps', 'Between samples', 'Losses', 'Scores', 'Environment', 'Config']
   assert '<td>4 of 4</td>' in text and '2: mnist_5k_classifier/frechet_distance 3' in text  # best, of its own settings
-  assert '<th>last mnist_5k_classifier/frechet_distance</th><td>5</td>' in text and '_std' not in text
-  assert '<th>generator.hidden</th><td>[8]</td>' in text and '<tr class=differs>' not in text
+  assert has_row(text, 'last mnist_5k_classifier/frechet_distance', 5) and '_std' not in text
+  assert has_row(text, 'generator.hidden', '[8]') and '<tr class="differs">' not in text
   last = base64.b64encode((run / 'samples' / 'fake_0000004.png').read_bytes()).decode()
-  assert last in text and re.findall(r'data-step=(\d+)( hidden)?', text) == [('2', ' hidden'), ('4', ''), ('0', '')]
+  assert last in text and re.findall(r'data-step="(\d+)"( hidden)?', text) == [('2', ' hidden'), ('4', ''), ('0', '')]
 
 
 def test_the_page_needs_nothing_else(run):
-  text = report.write([run]).read_text()
+  text = report.write_report([run]).read_text()
   sources = re.findall(r'(?:src|href|action|data)\s*=\s*"?([^">]{5})', text)
   assert len(sources) > 5 and set(sources) == {'data:'}
   assert not re.search(r'https?:|@import|url\(', text)
 
 
+def test_pictures_of_the_page_are_whole(run):
+  text = report.write_report([run]).read_text()
+  drawn = re.findall('src="data:image/(.*?);base64,(.*?)"', text)
+  pngs = [base64.b64decode(contents) for kind, contents in drawn if kind == 'png']
+  svgs = [base64.b64decode(contents) for kind, contents in drawn if kind == 'svg+xml']
+  files = [(run / 'samples' / name).read_bytes() for name in ('fake_0000002.png', 'fake_0000004.png', 'real.png')]
+  between = pictures.png(report.interpolate_samples(run))
+  assert pngs == [*files, between]
+  assert len(svgs) == 4 and all(svg.rstrip().endswith(b'</svg>') for svg in svgs)  # three losses and a score
+
+
+def test_the_losses_are_whatever_the_run_reported(run):
+  writer = events.open_writer(run / 'events')
+  writer.write_scalars(4, {'train/encoder_loss': 1.0, 'train/accuracy': 0.5, 'eval/other_loss': 2.0})
+  writer.close()
+  page = report.make_page([report.read_run(run)], [])
+  assert [curve.name for curve in page.losses] == [
+      'train/critic_loss', 'train/encoder_loss', 'train/generator_loss', 'train/wasserstein_estimate']
+
+
 def test_the_environment_of_each_start_is_kept(run):
-  start, = reporter.read_records(run / 'starts.jsonl')
+  start, = records.read_records(run / 'starts.jsonl')
   assert start['step'] == 0 and start['jax'] == jax.__version__ and 'cpu' in start['devices']
   assert re.fullmatch('([0-9a-f]{40}(-dirty)?)?', start['commit'])  # none outside of a checkout
-  text = report.render([report.read(run)], [''])
-  assert f'<th>jax</th><td>{jax.__version__}</td>' in text and f'<td>{report.escape(start["command"])}</td>' in text
+  text = report.render(report.make_page([report.read_run(run)], []))
+  assert has_row(text, 'jax', jax.__version__) and has_row(text, 'command', start['command'])
 
 
 def test_text_is_not_taken_for_html(run, tmp_path):
   hostile = changed_copy(run, tmp_path / '<b>&"run', algorithm='<script>alert(1)</script>')
-  text = report.write([hostile]).read_text()
+  text = report.write_report([hostile]).read_text()
   assert text.count('<script>') == 1 and '&lt;script&gt;alert(1)' in text
-  assert '<b>' not in text and '&lt;b&gt;&amp;&quot;run' in text and 'a &lt;classifier&gt;' in text
+  assert '<b>' not in text and '&lt;b&gt;&amp;&#34;run' in text and 'a &lt;classifier&gt;' in text
+
+
+def test_text_of_every_source_stays_text(run, tmp_path):
+  def render(path, between):
+    return Elements(report.render(report.make_page([report.read_run(path)], between)))
+
+  dataset = {**workdirs.read_config(run).dataset, 'split': f'{HOSTILE} split', HOSTILE: 'a field'}
+  path = changed_copy(run, tmp_path / HOSTILE.replace('/', ':'), dataset=dataset)
+  records.write_records(path / 'starts.jsonl', [{'step': 0, 'command': f'{HOSTILE} command', HOSTILE: 'a name'}])
+  append_scores(path / 'eval.jsonl', 4, Evaluation({f'{HOSTILE}/score': [1.0]}, HOSTILE, HOSTILE, 10_000, 0))
+  writer = events.open_writer(path / 'events')
+  writer.write_scalars(4, {f'train/{HOSTILE}_loss': 1.0})
+  writer.close()
+  page = render(path, [report.Between(f'{HOSTILE} picture', 'AAAA', ''), report.Between('', '', f'{HOSTILE} reason')])
+  for text in (
+      str(path), f'{path} step 4', f'{HOSTILE} picture', f'{HOSTILE} reason', f'{HOSTILE} split', f'dataset.{HOSTILE}',
+      f'{HOSTILE} command', HOSTILE, f'{HOSTILE}/score', f'last {HOSTILE}/score', f'train/{HOSTILE}_loss'):
+    assert text in page.texts
+  assert any(text.endswith(f'{HOSTILE}; 10000 samples, {HOSTILE} real') for text in page.texts)
+  plain = render(run, [report.Between('run', 'AAAA', ''), report.Between('', '', 'reason')])
+  assert set(page.tags) == set(plain.tags) and page.tags.count('script') == 1
+  assert page.attributes == plain.attributes
 
 
 def test_runs_stand_side_by_side_and_what_differs_is_marked(run, tmp_path):
   other = changed_copy(run, tmp_path / 'other', batch_size=16, gp_weight=1.0)
-  target = report.write([run, other])
+  target = report.write_report([run, other])
   assert target == run / 'comparison.html' and not target.with_suffix('.gif').exists()
-  config = target.read_text().split('<h2>Config</h2>')[1]
-  marked = re.findall(r'<tr class=differs><th>([\w.]+)</th><td>(.*?)</td><td>(.*?)</td>', config)
+  text = target.read_text()
+  config = text.split('<h2>Config</h2>')[1]
+  marked = re.findall(r'<tr class="differs"><th>([\w.]+)</th><td>(.*?)</td><td>(.*?)</td></tr>', config)
   read = [workdirs.read_config(path).to_dict() for path in (run, other)]
   assert {name: (a, b) for name, a, b in marked} == {
       name: tuple(map(str, values)) for name, values in workdirs.differences(*read).items()} == {
           'batch_size': ('8', '16'), 'gp_weight': ('10.0', '1.0')}
+  colours = re.findall(r'<i style="background: (.*?)"></i>(.*?)<', config)
+  assert colours == [(report.COLOURS[0], str(run)), (report.COLOURS[1], str(other))]
+  assert text.count('<figcaption>training data</figcaption>') == 1  # the same of both
+
+
+def test_seeds_stand_side_by_side(run):
+  for step in (2, 4):
+    grid = run / 'samples' / f'fake_{step:07d}.png'
+    for seed in (9, 10):
+      shutil.copy(grid, run / 'samples' / f'fake_{step:07d}_{seed}.png')
+    grid.unlink()
+  samples = report.make_samples([report.read_run(run)])
+  assert [[grid.caption for grid in series] for series in samples.series] == [
+      [f'{run} seed 9 step 2', f'{run} seed 9 step 4'], [f'{run} seed 10 step 2', f'{run} seed 10 step 4'],
+      ['training data']]
+
+
+def test_grids_are_in_the_order_of_their_steps(tmp_path):
+  for step in (10_000_000, 9_999_999, 5):
+    (tmp_path / f'fake_{step:07d}.png').touch()
+  (tmp_path / 'fake_mine.png').touch()
+  assert list(report.find_grids(tmp_path)['']) == [5, 9_999_999, 10_000_000]
 
 
 def test_training_is_a_gif_that_ends_on_the_last_grid(run):
-  with Image.open(report.write([run]).with_suffix('.gif')) as gif:
+  with Image.open(report.write_report([run]).with_suffix('.gif')) as gif:
     frames = [(np.asarray(frame.convert('L')), frame.info['duration']) for frame in ImageSequence.Iterator(gif)]
-  assert [milliseconds for _, milliseconds in frames] == [page.MILLISECONDS, page.MILLISECONDS * (1 + page.HOLD)]
+  assert [milliseconds for _, milliseconds in frames] == [report.MILLISECONDS, report.MILLISECONDS * (1 + report.HOLD)]
   for (pixels, _), step in zip(frames, (2, 4), strict=True):
     np.testing.assert_array_equal(pixels, pictures.read(run / 'samples' / f'fake_{step:07d}.png')[..., 0])
 
@@ -98,29 +198,78 @@ def test_grids_are_thinned_evenly():
   assert list(report.thinned({1: 1, 2: 2})) == [1, 2]
 
 
+def test_the_best_score_is_the_config_s_or_the_default_of_its_features(run):
+  def best(scores: dict, **asked):
+    config = workdirs.read_config(run).to_dict()
+    config['eval'].update(asked)
+    measured = [(step, Evaluation({name: [values[place]] for name, values in scores.items()}, '', '', 10_000, 0))
+                for place, step in enumerate((2, 4))]
+    return report.best(report.read_run(run)._replace(config=config, scores=measured))
+
+  images = {'x/precision': [0.25, 0.5], 'x/frechet_distance': [3.0, 5.0]}
+  assert best(images) == '2: x/frechet_distance 3'
+  assert best(images, best='precision') == '4: x/precision 0.5'
+  assert best({'points/modes': [8, 4], 'points/sliced_wasserstein': [2.0, 1.0]}) == '4: points/sliced_wasserstein 1'
+  assert best(images, features='points') == best({}) == ''
+  assert best(images, features='inception') == '2: x/frechet_distance 3'
+  assert features.BY_NAME['inception'].default_score == 'frechet_distance'
+
+
 def test_what_is_no_run_is_refused(run, tmp_path):
   (tmp_path / 'empty').mkdir()
   for path in ('empty', 'missing'):
     with pytest.raises(UserError, match=f'{path} is not the folder of a run'):
-      report.write([run, tmp_path / path])
+      report.write_report([run, tmp_path / path])
   (tmp_path / 'new').mkdir()
   shutil.copy(run / 'config.json', tmp_path / 'new')
   with pytest.raises(UserError, match='new has nothing to report yet'):
-    report.write([tmp_path / 'new'])
-  with pytest.raises(UserError, match='--sample.out=x.pdf: expected NAME.html'):
-    report.write([run], out='x.pdf')
+    report.write_report([tmp_path / 'new'])
+  with pytest.raises(UserError, match='--out=x.pdf: expected NAME.html'):
+    report.write_report([run], out='x.pdf')
   (tmp_path / 'old.gif').write_text('')
   (tmp_path / 'there.html').write_text('')
-  with pytest.raises(UserError, match='--sample.out=.*there.html exists'):
-    report.write([run], out=tmp_path / 'there.html')
-  with pytest.raises(UserError, match='--sample.out=.*old.gif exists'):
-    report.write([run], out=tmp_path / 'old.html')
+  with pytest.raises(UserError, match='--out=.*there.html exists'):
+    report.write_report([run], out=tmp_path / 'there.html')
+  with pytest.raises(UserError, match='--out=.*old.gif exists'):
+    report.write_report([run], out=tmp_path / 'old.html')
+  evaluated = workdirs.read_config(run).eval.to_dict()
+  del evaluated['best']
+  for changes, field in (({'eval': {}}, 'eval.features'), ({'eval': evaluated}, 'eval.best'), ({'eval': 1}, 'eval.')):
+    altered = changed_copy(run, tmp_path / 'altered', **changes)
+    with pytest.raises(UserError, match=f'altered/config.json is not as it was written: {field}.* is missing'):
+      report.write_report([altered])
+    shutil.rmtree(altered)
   for text in ('{', '{"step": 3}', '[]'):
     (run / 'eval.jsonl').write_text(text)
     with pytest.raises(UserError, match='eval.jsonl is not as it was written'):
-      report.write([run])
+      report.write_report([run])
 
 
 def test_a_run_without_a_checkpoint_has_a_page_too(run):
   shutil.rmtree(run / 'checkpoints')
-  assert 'has no checkpoint yet' in report.write([run]).read_text()
+  assert 'has no checkpoint yet' in report.write_report([run]).read_text()
+
+
+def test_samples_of_other_than_noise_have_a_reason_in_place_of_a_picture(run, monkeypatch):
+  def noise_and_code(rng, batch):
+    z = noise(rng, len(batch['label']), 8)
+    return {'z': z, 'code': z, 'label': batch['label']}
+
+  def images_alone(rng, batch):
+    return {'image': batch['image']}
+
+  generate = trained.load(run)
+  for inputs, reason in ((noise_and_code, r"made of \['code', 'label', 'z'\]"), (images_alone, 'made of data')):
+    other = dataclasses.replace(generate, algorithm=generate.algorithm._replace(inputs=inputs))
+    monkeypatch.setattr(trained, 'load', lambda path, other=other: other)
+    name, png, said = report.draw_between(run)
+    assert (name, png) == (str(run), '') and re.search(reason, said)
+
+
+@pytest.mark.parametrize('layout', [1, 2, 3, 4])
+def test_runs_of_every_layout_have_a_page(run, tmp_path, layout):
+  path = shutil.copytree(ROOT / 'tests' / 'workdirs' / f'layout_{layout}', tmp_path / 'old')
+  shutil.copytree(run / 'samples', path / 'samples')
+  text = report.write_report([path]).read_text()
+  assert 'makes points; expected a model that makes images' in text  # its generator was loaded
+  assert has_row(text, 'generator.network', workdirs.read_config(path).generator.network)
