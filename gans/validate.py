@@ -81,6 +81,8 @@ def check_kept(config, workdir):
   """As check_config, for one that was read from a workdir, where somebody may have changed it."""
   try:
     check_config(config)
+  except UserError as error:
+    raise UserError(f'{workdir}/config.json: {error}') from error
   except (AttributeError, KeyError, TypeError) as error:
     raise UserError(f'{workdir}/config.json is not as it was written: {error}') from error
 

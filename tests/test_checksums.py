@@ -14,13 +14,14 @@ import gans
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.runs import checksums, workdirs
-from gans.training import loop
+from gans.training.loop import train
+from tests.shrink import shrink
 
 STEPS = (2, 4, 6)  # checkpoints of the run below, which ends with the last
 
 
 def small_config():
-  config = wgan_gp_toy.get_config('test')
+  config = shrink(wgan_gp_toy.get_config())
   config.num_steps, config.checkpoint_every, config.sample_every = 6, 2, 6
   return config
 
@@ -29,7 +30,7 @@ def small_config():
 def whole(tmp_path_factory):
   """A finished run (folder, final state), not to be altered."""
   folder = tmp_path_factory.mktemp('whole')
-  return folder, loop.train(small_config(), folder)
+  return folder, train(small_config(), folder)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def checkpoint(run: pathlib.Path, step: int) -> pathlib.Path:
   return run / 'checkpoints' / str(step)
 
 
-def sealed_files(run: pathlib.Path, step: int = STEPS[-1]) -> list[pathlib.Path]:
+def checked_files(run: pathlib.Path, step: int = STEPS[-1]) -> list[pathlib.Path]:
   folder = checkpoint(run, step) / checksums.ITEM
   return [path for path in sorted(folder.rglob('*'))
           if path.is_file() and path.name not in (checksums.NAME, 'commit_success.txt')]
@@ -66,13 +67,13 @@ FAULTS = {'missing': pathlib.Path.unlink, 'bytes instead of': truncate, 'altered
 
 
 def test_a_whole_checkpoint_is_whole(whole):
-  assert len(sealed_files(whole[0])) >= 5
+  assert len(checked_files(whole[0])) >= 5
   assert [checksums.find_damage(checkpoint(whole[0], step)) for step in STEPS] == ['', '', '']
 
 
 @pytest.mark.parametrize('reason', FAULTS)
 def test_any_fault_of_any_file_is_found_and_named(run, reason):
-  for path in sealed_files(run):
+  for path in checked_files(run):
     before = path.read_bytes()
     FAULTS[reason](path)
     damage = checksums.find_damage(checkpoint(run, 6))
@@ -94,11 +95,11 @@ def test_what_is_no_longer_the_json_it_was_is_found(run, name, text):
 def test_the_newest_whole_one_is_used_and_the_others_set_aside(run, whole, capsys):
   faults = {6: 'altered', 4: 'missing'}
   for step, reason in faults.items():
-    FAULTS[reason](sealed_files(run, step)[-1])
+    FAULTS[reason](checked_files(run, step)[-1])
   before = {step: files_below(checkpoint(run, step)) for step in faults}
-  state = loop.train(small_config(), run)
+  state = train(small_config(), run)
   said = capsys.readouterr().out
-  assert 'going on at step 2 of 6' in said
+  assert 'resuming at step 2 of 6' in said
   for step, reason in faults.items():
     line, = (line for line in said.splitlines() if str(checkpoint(run, step)) in line)
     assert reason in line and str(run / 'damaged' / str(step)) in line
@@ -110,45 +111,45 @@ def test_the_newest_whole_one_is_used_and_the_others_set_aside(run, whole, capsy
 def test_a_score_that_cannot_be_read_is_damage_in_any_checkpoint(run, capsys):
   for step in (2, 6):
     (checkpoint(run, step) / 'metrics' / 'metrics').write_text('{')
-  loop.train(small_config(), run)
+  train(small_config(), run)
   output = capsys.readouterr().out
-  assert 'going on at step 4 of 6' in output and output.count('its score is not as it was written: set aside') == 2
+  assert 'resuming at step 4 of 6' in output and output.count('its score is not as it was written: set aside') == 2
   assert sorted(path.name for path in (run / 'damaged').iterdir()) == ['2', '6']
 
 
 def test_the_same_step_damaged_again_finds_another_name(run):
   for name in ('6', '6-2', '6-3'):
     shutil.copytree(checkpoint(run, 4), checkpoint(run, 6), dirs_exist_ok=True)
-    truncate(sealed_files(run)[0])
+    truncate(checked_files(run)[0])
     checksums.set_damaged_aside(run)
     assert (run / 'damaged' / name).is_dir() and not checkpoint(run, 6).exists()
 
 
 def test_all_damaged_is_an_error_and_no_fresh_start(run):
   for step in STEPS:
-    alter(sealed_files(run, step)[0])
+    alter(checked_files(run, step)[0])
   before = files_below(run / 'checkpoints')
   for _ in range(2):
     with pytest.raises(UserError, match=r'no checkpoint in .* is whole(.|\n)*/6: .*altered(.|\n)*/2: .*altered'):
-      loop.train(small_config(), run)
+      train(small_config(), run)
   assert files_below(run / 'checkpoints') == before and not (run / 'damaged').exists()
 
 
 def test_damaged_ones_set_aside_earlier_are_no_fresh_start_either(run):
-  alter(sealed_files(run)[0])
+  alter(checked_files(run)[0])
   checksums.set_damaged_aside(run)
   for step in (2, 4):
     shutil.rmtree(checkpoint(run, step))
   with pytest.raises(UserError, match=r'no checkpoint in .* is whole(.|\n)*damaged/6'):
-    loop.train(small_config(), run)
+    train(small_config(), run)
 
 
 def test_an_unfinished_write_is_named_and_set_aside(run, capsys):
   name = '6.orbax-checkpoint-tmp'
   checkpoint(run, 6).rename(run / 'checkpoints' / name)
-  loop.train(small_config(), run)
+  train(small_config(), run)
   said = capsys.readouterr().out
-  assert f'{name} is damaged, its writing was cut short' in said and 'going on at step 4' in said
+  assert f'{name} is damaged, its writing was cut short' in said and 'resuming at step 4' in said
   assert (run / 'damaged' / name / checksums.ITEM).is_dir() and not (run / 'checkpoints' / name).exists()
 
 
@@ -156,11 +157,11 @@ def test_killed_before_the_first_checkpoint_starts_anew(run, capsys):
   checkpoint(run, 2).rename(run / 'checkpoints' / '2.orbax-checkpoint-tmp')
   for step in (4, 6):
     shutil.rmtree(checkpoint(run, step))
-  state = loop.train(small_config(), run)
-  assert int(state.step) == 6 and 'going on' not in capsys.readouterr().out
+  state = train(small_config(), run)
+  assert int(state.step) == 6 and 'resuming' not in capsys.readouterr().out
 
 
-def test_one_without_a_seal_is_whole_if_it_can_be_read(run):
+def test_one_without_checksums_is_whole_if_it_can_be_read(run):
   (checkpoint(run, 6) / checksums.ITEM / checksums.NAME).unlink()
   assert checksums.find_damage(checkpoint(run, 6)) == ''
   truncate(checkpoint(run, 6) / checksums.ITEM / '_METADATA')  # no array: Orbax leaves many reads of these half done
@@ -171,10 +172,10 @@ def test_one_without_a_seal_is_whole_if_it_can_be_read(run):
 
 @pytest.mark.skipif(not os.geteuid(), reason='root may read everything')
 def test_what_may_not_be_read_is_not_damaged(run):
-  path = sealed_files(run)[0]
+  path = checked_files(run)[0]
   path.chmod(0)
   with pytest.raises(UserError, match='Permission denied'):
-    loop.train(small_config(), run)
+    train(small_config(), run)
   path.chmod(stat.S_IRUSR)
   assert checksums.find_damage(checkpoint(run, 6)) == ''
 
@@ -186,9 +187,10 @@ def test_other_arrays_are_not_damaged_but_another_versions(run):
   shutil.rmtree(run)
   workdirs.open_workdir(run, config, Spec((2,)))
   shutil.move(run.parent / 'checkpoints', run / 'checkpoints')
-  with pytest.raises(UserError, match=rf'checkpoints/6 was written by version {gans.__version__} of gans and does not '
-                     r'fit .*: ema.params.Dense_2.bias has shape \(8,\) there, \(9,\) now, and \d+ more differ'):
-    loop.train(config, run)
+  writer = rf'checkpoints/6 was written by version {gans.__version__} of gans and does not fit .*: '
+  difference = r'ema.generator.params.Dense_2.bias has shape \(8,\) there, \(9,\) now, and \d+ more differ'
+  with pytest.raises(UserError, match=writer + difference):
+    train(config, run)
   assert not (run / 'damaged').exists()
 
 

@@ -14,15 +14,18 @@ from PIL import Image
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from configs import wgan_gp, wgan_gp_toy
+from configs import base, wgan_gp, wgan_gp_toy
 import gans
-from gans import data
-from gans.data.dataset import Spec, to_unit
+from gans.core.game import variables_of
+from gans.data.dataset import Spec
+from gans.data.kinds import pixels_to_unit
+from gans.data.sources import load_dataset
 from gans.errors import UserError
-from gans.modes import pack
+from gans.modes.pack import pack
 from gans.runs import opening, packed, workdirs
-from gans.training import loop
+from gans.training.loop import train
 from tests.conftest import ROOT, save_untrained
+from tests.shrink import shrink
 
 
 @pytest.fixture(scope='module')
@@ -40,12 +43,13 @@ def labelled(folder):
     (folder / 'data' / str(label)).mkdir(parents=True)
     for i, image in enumerate(images[label]):
       Image.fromarray(image).save(folder / 'data' / str(label) / f'{i}.png')
-  config = wgan_gp.get_config('test')
+  config = shrink(wgan_gp.get_config())
   config.dataset = {**config.dataset, 'name': 'folder', 'path': str(folder / 'data'), 'image_size': 8}
-  config.generator = {'family': 'mlp', 'hidden': (8,), 'norm': 'batch', 'label_dim': 2}
-  config.critic = {'family': 'mlp', 'hidden': (8,), 'norm': 'layer', 'label_dim': 1}
+  adam = base.adam(learning_rate=2e-3, schedule='linear')
+  config.generator = {'network': 'mlp.Generator', 'hidden': (8,), 'norm': 'batch', 'label_dim': 2, 'optimizer': adam}
+  config.critic = {'network': 'mlp.Critic', 'hidden': (8,), 'norm': 'layer', 'label_dim': 1, 'optimizer': adam}
   config.checkpoint_every = 2
-  state = loop.train(config, folder / 'labelled')
+  state = train(config, folder / 'labelled')
   shutil.rmtree(folder / 'data')
   shutil.rmtree(folder / 'labelled' / 'events')
   return folder / 'labelled', state
@@ -54,7 +58,7 @@ def labelled(folder):
 @pytest.fixture(scope='module')
 def points(folder):
   """A run of two seeds on 2-D points, of whose checkpoints step 20 has the best score: (workdir, state)."""
-  config = wgan_gp_toy.get_config('test')
+  config = shrink(wgan_gp_toy.get_config())
   config.num_seeds, config.seed = 2, 5
   return folder / 'points', save_untrained(folder / 'points', config, Spec((2,)), {10: 5.0, 20: 1.0, 30: None, 40: 9.0})
 
@@ -86,7 +90,7 @@ def test_its_weights_are_the_runs(labelled, generate):
   path, state = labelled
   equal(generate.variables, state.ema)
   raw = gans.load(path, weights='raw')
-  equal(raw.variables, {'params': state.generator.params, **state.generator.model_state})
+  equal(raw.variables, {'generator': variables_of(state.players['generator'])})
   earlier = gans.load(path, checkpoint=2)
   assert earlier.step == 2 and gans.load(path, 'latest').step == 4
   key = jax.random.key(0)
@@ -201,9 +205,11 @@ def test_a_path_may_be_relative(tmp_path, config, monkeypatch):
 
 
 @pytest.mark.parametrize('field, value, message', [
-    ('num_steps', None, "config.json is not as it was written: .*num_steps"),
-    ('generator', None, "config.json is not as it was written: .*generator"),
-    ('generator', 'big', "generator='big': expected a group of fields"),
+    ('num_steps', None, 'copy/config.json: num_steps is missing from the config'),
+    ('generator', None, 'copy/config.json: generator is missing from the config'),
+    ('z_dim', None, 'copy/config.json: z_dim is missing from the config'),
+    ('generator', 'big', "copy/config.json: generator='big': expected a group of fields"),
+    ('batch_size', 'big', 'copy/config.json is not as it was written: '),
 ])
 def test_a_config_that_was_changed_by_hand_is_named(labelled, tmp_path, field, value, message):
   copy = shutil.copytree(labelled[0], tmp_path / 'copy')
@@ -223,7 +229,7 @@ def test_a_workdir_of_an_earlier_version_is_asked_for_its_data(capsys):
 
 
 def test_a_packed_generator_is_the_same_within_rounding(labelled, generate, tmp_path, capsys):
-  target = pack.pack(labelled[0], out=tmp_path / 'small', checkpoint=4)
+  target = pack(labelled[0], out=tmp_path / 'small', checkpoint=4)
   assert sorted(file.name for file in target.iterdir()) == ['config.json', 'generator.npz']
   small = gans.load(target)
   assert (small.step, small.spec, small.z_dim, small.training_seed) == (4, generate.spec, 8, 0)
@@ -235,7 +241,7 @@ def test_a_packed_generator_is_the_same_within_rounding(labelled, generate, tmp_
     with pytest.raises(UserError, match=message):
       gans.load(target, **choice)
   with pytest.raises(UserError, match='small exists; give another name'):
-    pack.pack(labelled[0], out=target)
+    pack(labelled[0], out=target)
   (target / packed.NAME).write_bytes((target / packed.NAME).read_bytes()[:-100])
   with pytest.raises(UserError, match='small is no packed generator, or is damaged'):
     gans.load(target)
@@ -251,9 +257,9 @@ def test_large_matrices_are_rounded_by_column():
   assert packed.shrink('bias', values[0])['bias'].dtype == values.dtype
 
 
-def test_a_packed_generator_is_no_run_to_go_on_with_or_to_measure():
+def test_a_packed_generator_is_no_run_to_resume_or_to_measure():
   folder = ROOT / 'gans' / 'zoo' / 'wgan_gp_mnist_5k'
-  with pytest.raises(UserError, match='wgan_gp_mnist_5k is a packed generator, which cannot go on'):
+  with pytest.raises(UserError, match='wgan_gp_mnist_5k is a packed generator, which cannot be trained'):
     workdirs.check_workdir(folder, workdirs.read_config(folder))
   with pytest.raises(UserError, match='is a packed generator, without checkpoints'), opening.open_run(folder):
     pass
@@ -275,8 +281,9 @@ def test_a_built_in_model_is_small_and_of_the_command_beside_it(name):
   assert sum(file.stat().st_size for file in folder.iterdir()) < 2_000_000
   module = re.search(r'--config=configs/(\w+)\.py ', command_of(name))[1]
   changes = dict(re.findall(r'--config\.([\w.]+)=(\S+)', command_of(name)))
-  committed = json.loads(json.dumps(importlib.import_module(f'configs.{module}').get_config().to_dict()))
-  found = workdirs.differences(committed, workdirs.read_config(folder).to_dict())
+  committed = importlib.import_module(f'configs.{module}').get_config().to_dict()
+  kept = workdirs.read_config(folder).to_dict()
+  found = workdirs.differences(workdirs.fill_defaults(committed), workdirs.fill_defaults(kept))
   alters = lambda field: field not in workdirs.MAY_CHANGE and not field.startswith('eval.')
   assert {field: str(value) for field, (_, value) in found.items() if alters(field)} == {
       field: value for field, value in changes.items() if alters(field)}
@@ -296,5 +303,5 @@ def test_a_built_in_model_draws_digits(name, digits):
 
 @pytest.fixture(scope='module')
 def digits():
-  real = data.load(wgan_gp.get_config().dataset)
-  return KNeighborsClassifier(1).fit(to_unit(real.images).reshape(len(real.images), -1), real.labels)
+  real = load_dataset(wgan_gp.get_config().dataset)
+  return KNeighborsClassifier(1).fit(pixels_to_unit(real.images).reshape(len(real.images), -1), real.labels)

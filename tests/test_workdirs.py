@@ -114,7 +114,7 @@ def test_a_config_read_back_is_data_whatever_it_says(tmp_path):
 def test_nothing_here_unpickles_or_evaluates():
   """This project calls nothing that can turn a file's bytes into running code.
 
-  The exception is for files of weights of torch, an unpickler of its own that builds tensors only: tests/test_inception.py.
+  The exception is what reads torch's files of weights, an unpickler that builds tensors only: tests/test_inception.py.
   """
   files = [ROOT / 'main.py', *(path for path in (ROOT / 'gans').rglob('*.py') if path.name != 'weights_file.py')]
   code = re.sub('allow_pickle=False|never a pickle', '', '\n'.join(path.read_text() for path in files))

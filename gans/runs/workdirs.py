@@ -115,6 +115,15 @@ def differences(old: dict, new: dict, prefix: str = '') -> dict[str, tuple]:
   return found
 
 
+def fill_defaults(config: dict) -> dict:
+  """Returns a config with the defaults of the fields that its algorithm and its networks have and it does not name."""
+  complete = fill(config, default_fields(config['algorithm']))
+  for player, group in complete.items():
+    if isinstance(group, dict) and 'network' in group:
+      complete[player] = fill(group, default_network_fields(player, group['network']))
+  return json.loads(json.dumps(complete))
+
+
 def _not_writable(path, error: OSError) -> UserError:
   return UserError(f'--workdir={path} cannot be written: {error.strerror or error}')
 
@@ -132,7 +141,7 @@ def _refuse_another_config(workdir: epath.Path, config):
   new = json.loads(json.dumps(config.to_dict()))  # as the file has it: tuples are lists there
   old = read_config(workdir).to_dict()
   players = [field for field, value in old.items() if isinstance(value, dict) and 'network' in value]
-  changed = differences(_complete(old), _complete(new))
+  changed = differences(fill_defaults(old), fill_defaults(new))
   changed = {field: values for field, values in changed.items() if not _may_change(field, players)}
   if _is_extension(changed.get('num_steps'), config, players):
     del changed['num_steps']
@@ -140,15 +149,6 @@ def _refuse_another_config(workdir: epath.Path, config):
     lines = [f'  {field}: {before!r} there, {after!r} now' for field, (before, after) in changed.items()]
     raise UserError('\n'.join([f'--workdir={workdir} was made with another config:', *lines,
                                'give another --workdir, or the same config to resume']))
-
-
-def _complete(config: dict) -> dict:
-  """Returns a config with the defaults of the fields that its algorithm and its networks have and it does not name."""
-  complete = fill(config, default_fields(config['algorithm']))
-  for player, group in complete.items():
-    if isinstance(group, dict) and 'network' in group:
-      complete[player] = fill(group, default_network_fields(player, group['network']))
-  return json.loads(json.dumps(complete))
 
 
 def _may_change(field: str, players: list[str]) -> bool:
