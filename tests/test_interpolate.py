@@ -5,7 +5,7 @@ from PIL import Image, ImageSequence
 import pytest
 
 import gans
-from gans.data.dataset import to_uint8
+from gans.data.kinds import unit_to_pixels
 from gans.errors import UserError
 from gans.modes import interpolate
 from gans.system import pictures
@@ -59,7 +59,7 @@ def test_a_blend_of_classes_blends_their_embeddings(digits_run):
   z = generate.latents(jax.random.key(0), 4)
   blended = interpolate.blend_classes(generate, np.array([np.eye(10)[7], (np.eye(10)[3] + np.eye(10)[7]) / 2]))
   np.testing.assert_allclose(blended.from_latents(z, 0), generate.from_latents(z, 7), atol=1e-6)
-  table, mixed = (each.variables['params']['Embed_0']['embedding'] for each in (generate, blended))
+  table, mixed = (each.variables['generator']['params']['Embed_0']['embedding'] for each in (generate, blended))
   np.testing.assert_allclose(mixed[1], (table[3] + table[7]) / 2, atol=1e-6)
   with pytest.raises(UserError, match='labels: there is 2'):
     blended.from_latents(z, 2)
@@ -72,10 +72,10 @@ def test_the_pictures_of_a_labelled_model(digits_run, tmp_path):
   z = generate.latents(jax.random.key(5), 3)
   latents, classes = (pictures.read(folder / f'{name}.png')[..., 0].astype(int) for name in ('latents', 'classes'))
   assert latents.shape == (3 * 8, 9 * 8) and classes.shape == (2 * 8, 9 * 8)
-  expected = np.asarray(to_uint8(generate.from_latents(z, 4)))[..., 0].astype(int)
+  expected = np.asarray(unit_to_pixels(generate.from_latents(z, 4)))[..., 0].astype(int)
   assert abs(latents[:, :8] - expected.reshape(24, 8)).max() <= 1
   assert abs(latents[:8, -8:] - expected[1]).max() <= 1  # the first row ends where the second starts
-  expected = np.asarray(to_uint8(generate.from_latents(z[:1].repeat(2, 0), np.array([4, 9]))))[..., 0].astype(int)
+  expected = np.asarray(unit_to_pixels(generate.from_latents(z[:1].repeat(2, 0), np.array([4, 9]))))[..., 0].astype(int)
   assert abs(classes[:, :8] - expected.reshape(16, 8)).max() <= 1
   assert abs(classes[8:, -8:] - expected[0]).max() <= 1  # and round to the first class
 
@@ -96,10 +96,10 @@ def test_the_gif_goes_all_the_way_and_starts_over(digits_run, tmp_path):
 
 @pytest.mark.parametrize('arguments, message', [
     ({'labels': ['10']}, 'labels: there is 10 among them'),
-    ({'labels': ['x']}, '--sample.labels=x: expected whole numbers'),
-    ({'num': 1}, '--sample.num=1: expected at least 2'),
-    ({'out': 'docs'}, '--sample.out=docs exists'),
-    ({'out': 'x.png'}, '--sample.out=x.png: expected a new folder'),
+    ({'labels': ['x']}, '--labels=x: expected whole numbers'),
+    ({'num': 1}, '--num=1: expected at least 2'),
+    ({'out': 'docs'}, '--out=docs exists'),
+    ({'out': 'x.png'}, '--out=x.png: expected a new folder'),
 ])
 def test_what_cannot_be_shown_is_named(digits_run, arguments, message):
   with pytest.raises(UserError, match=message):
@@ -108,5 +108,5 @@ def test_what_cannot_be_shown_is_named(digits_run, arguments, message):
 
 
 def test_points_are_refused():
-  with pytest.raises(UserError, match='--mode=interpolate: .* makes points in 2 dimensions'):
+  with pytest.raises(UserError, match='--mode=interpolate: .* makes points; expected a model that makes images'):
     interpolate.interpolate(ROOT / 'tests' / 'workdirs' / 'layout_2')

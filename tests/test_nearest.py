@@ -1,10 +1,11 @@
-"""Nearest training images: the search, leaving one out, and what --mode=nearest tells of a generator that copies."""
+"""Nearest training images: the search, leaving one out, and what --mode=nearest says of a generator that copies."""
 import numpy as np
 import pytest
 
 from gans.data.dataset import OnDisk
 from gans.errors import UserError
 from gans.modes import nearest
+from gans.modes.nearest import show_nearest
 from gans.system import pictures
 from tests.conftest import ROOT
 
@@ -50,7 +51,7 @@ def test_neighbours_stand_beside_their_sample():
 
 
 def test_a_run_is_shown_beside_its_data(digits_run, tmp_path, capsys):
-  found = nearest.show(digits_run, num=5, labels=['1', '2'], out=tmp_path / 'near.png')
+  found = show_nearest(digits_run, num=5, labels=['1', '2'], out=tmp_path / 'near.png')
   assert found.samples.shape == found.real.shape == (1000,)
   assert pictures.read(tmp_path / 'near.png').shape == (5 * 8, 8 * 8 + 2, 1)
   output = capsys.readouterr().out
@@ -60,17 +61,17 @@ def test_a_run_is_shown_beside_its_data(digits_run, tmp_path, capsys):
 
 
 def test_points_are_refused():
-  with pytest.raises(UserError, match='--mode=nearest: .* makes points in 2 dimensions'):
-    nearest.show(ROOT / 'tests' / 'workdirs' / 'layout_2')
+  with pytest.raises(UserError, match='--mode=nearest: .* makes points; expected a model that makes images'):
+    show_nearest(ROOT / 'tests' / 'workdirs' / 'layout_2')
 
 
 @pytest.mark.parametrize('arguments, message', [
     ({'labels': ['-1']}, 'labels: there is -1 among them'),
     ({'features': 'points'}, "eval.features='points': mnist_5k has images"),
     ({'features': 'inception'}, "eval.features='inception' takes eval.weights"),
-    ({'out': 'near.jpg'}, '--sample.out=near.jpg: expected NAME.png'),
-    ({'out': ROOT / 'docs/images/nearest.png'}, '--sample.out=.*docs/images/nearest.png exists'),
+    ({'out': 'near.jpg'}, '--out=near.jpg: expected NAME.png'),
+    ({'out': ROOT / 'docs/images/nearest.png'}, '--out=.*docs/images/nearest.png exists'),
 ])
 def test_what_cannot_be_shown_is_named(digits_run, arguments, message):
   with pytest.raises(UserError, match=message):
-    nearest.show(digits_run, **arguments)
+    show_nearest(digits_run, **arguments)
