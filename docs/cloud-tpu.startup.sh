@@ -1,5 +1,5 @@
 #!/bin/bash
-# Startup script of every host of a TPU slice: installs gans and starts, or goes on with, a run. See docs/cloud-tpu.md.
+# Startup script of every host of a TPU slice: installs gans, and starts or resumes a run. See docs/cloud-tpu.md.
 set -eux
 
 REPOSITORY=https://github.com/OWNER/gans      # where gans is cloned from
