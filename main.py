@@ -26,9 +26,9 @@ _WORKDIR = flags.DEFINE_string(
 _EVAL = [
     flags.DEFINE_string('eval.features', None, "What samples are compared by: 'classifier', 'inception' or 'points'. "
                         'For nearest the default is the pixels.'),
-    flags.DEFINE_string('eval.weights', None, "The file of weights that 'inception' needs."),
+    flags.DEFINE_string('eval.weights', None, "The file of weights for --eval.features=inception."),
     flags.DEFINE_integer('eval.num_samples', None, 'How many samples to measure.', lower_bound=2),
-    flags.DEFINE_integer('eval.seed', None, 'The seed of their noise.', lower_bound=0),
+    flags.DEFINE_integer('eval.seed', None, 'The seed of the noise of the samples to measure.', lower_bound=0),
 ]
 # Flags of several processes, see docs/several-devices.md; the last three are jax.distributed.initialize's.
 _PROCESSES = [
@@ -42,9 +42,9 @@ _PROCESSES = [
 ]
 # Which generator of a run.
 _CHOICE = [
-    flags.DEFINE_string('checkpoint', None, "Which checkpoint: 'best' (the default), 'latest', or a step."),
-    flags.DEFINE_enum('weights', None, ['ema', 'raw'], "Its weights: 'ema', averaged over the steps (the default), or "
-                      "'raw', as the last step left them."),
+    flags.DEFINE_string('checkpoint', None, "The checkpoint to draw from: 'best' (the default), 'latest', or a step."),
+    flags.DEFINE_enum('weights', None, ['ema', 'raw'], "The weights to draw from: 'ema', averaged over the steps (the "
+                      "default), or 'raw', as the last step left them."),
     flags.DEFINE_integer('training_seed', None, 'Which of the seeds that trained side by side; the default is the '
                          'first.', lower_bound=0),
 ]
@@ -53,11 +53,12 @@ _OUT = [flags.DEFINE_string(
     'PNGs. nearest: NAME.png. report: NAME.html. interpolate, export and pack: a folder. The default is in the '
     'workdir.')]
 _DRAW = [
-    flags.DEFINE_integer('num', None, 'How many samples. The default is 64 for sample, or 8 of each class; 8 for '
-                         'interpolate and nearest.', lower_bound=1),
-    flags.DEFINE_integer('seed', None, 'The seed of their noise; the default is 0.', lower_bound=0,
+    flags.DEFINE_integer('num', None, 'How many samples to draw. The default is 64 for sample, or 8 of each class; 8 '
+                         'for interpolate and nearest.', lower_bound=1),
+    flags.DEFINE_integer('seed', None, 'The seed of the noise of the samples to draw; the default is 0.', lower_bound=0,
                          upper_bound=2**31 - 1),
-    flags.DEFINE_list('labels', None, 'Their labels, over and over: 3,3,7. The default is as many of each class.'),
+    flags.DEFINE_list('labels', None, 'Labels of the samples to draw, over and over: 3,3,7. The default is as many of '
+                      'each class.'),
     flags.DEFINE_float('truncation', None, 'Noise beyond +-truncation is drawn again: fewer broken samples, less '
                        'variety. The default is off.', lower_bound=0),
 ]

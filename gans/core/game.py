@@ -152,7 +152,9 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
   Raises:
     UserError: a player that no loss calls, a metric that two updates report, or a loss that is no scalar.
   """
-  first_inputs, variables, intervals = {}, {}, {}
+  first_inputs: dict[str, tuple] = {}
+  variables: dict[str, Variables] = {}
+  intervals: dict[str, int] = {}
   rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
   for update in algorithm.updates:
     def follow(batch, rng, loss=update.loss):

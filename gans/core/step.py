@@ -30,7 +30,7 @@ def make_train_step(algorithm: Algorithm, modules: Mapping, optimizers: Mapping,
 
   def train_step(state: GANState, batch):
     rngs = jax.random.split(jax.random.fold_in(state.rng, state.step), algorithm.updates_per_step)
-    metrics = {}
+    metrics: dict[str, jax.Array] = {}
     for update, take in zip(algorithm.updates, takes):
       own_rngs, rngs = rngs[:update.repeats], rngs[update.repeats:]
       own_batches = jax.tree.map(lambda x, repeats=update.repeats: x[-repeats:], batch)

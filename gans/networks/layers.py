@@ -1,5 +1,7 @@
 """Layers that the families share; call them inside a compact module."""
 from collections.abc import Callable, Sequence
+import math
+from typing import NamedTuple
 
 from flax import linen as nn
 import jax.numpy as jnp
@@ -41,21 +43,20 @@ def join_label(x, label, num_classes: int, label_dim: int):
   if not num_classes:
     raise UserError(f'label_dim={label_dim}: the data set has no labels; expected 0')
   places = x.shape[1:-1]
-  features = label_dim
-  for length in places:
-    features *= length
-  embedding = nn.Embed(num_classes, features)(label).reshape(-1, *places, label_dim)
+  embedding = nn.Embed(num_classes, math.prod(places) * label_dim)(label)
+  embedding = embedding.reshape(-1, *places, label_dim)
   return jnp.concatenate([x, embedding], axis=-1)
 
 
-def layer(module: nn.Module, apply: Callable, x, *settings):
-  """Returns apply(module, x, *settings), one layer of a module; where module.remat, only x is kept for its gradient.
+def apply_layer(network: nn.Module, layer: Callable, x):
+  """Returns layer(network, x); with network.remat only x is kept for its gradient, and the layer is computed again.
 
-  What the layer computes on the way is then computed anew (Chen et al. 2016, Training Deep Nets with Sublinear Memory
-  Cost). Parameters have the same names and values either way.
+  Gradient checkpointing (Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost). Parameters have the same
+  names and values either way.
   """
-  run = lambda module, x: apply(module, x, *settings)
-  return nn.remat(run)(module, x) if module.remat else run(module, x)
+  if network.remat:
+    layer = nn.remat(layer)
+  return layer(network, x)
 
 
 def judge(x, num_classes: int, outputs: int, stddev: float, dtype):
@@ -76,9 +77,26 @@ def kernel_init(stddev: float):
   return nn.initializers.normal(stddev) if stddev else nn.initializers.lecun_normal()
 
 
+class Convolution(NamedTuple):
+  """The settings of one convolution."""
+  width: int  # output channels
+  kernel: int
+  stride: int
+  padding: str
+
+
+def spell_convolutions(network: nn.Module, widths: Sequence[int]) -> list[Convolution]:
+  """Spells out a network's kernels, strides and padding for convolutions of these widths."""
+  kernels = per_layer(network.kernels, len(widths))
+  strides = per_layer(network.strides, len(widths))
+  padding = per_layer(network.padding, len(widths))
+  return [Convolution(*setting) for setting in zip(widths, kernels, strides, padding)]
+
+
 def per_layer(value, count: int) -> tuple:
   """Spells out a field that is given once for all layers, or once per layer."""
-  values = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,) * count
+  is_spelt = isinstance(value, Sequence) and not isinstance(value, str)
+  values = tuple(value) if is_spelt else (value,) * count
   if len(values) != count:
     raise UserError(f'{value!r} has {len(values)} entries for {count} layers: give one value, or one a layer')
   return values

@@ -1,4 +1,5 @@
 """Fully connected networks, for images as flat vectors and for points in the plane."""
+import functools
 import math
 from typing import Any
 
@@ -23,15 +24,22 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, label, *, train):
     x = layers.join_label(z, label, self.num_classes, self.label_dim)
-    for features in self.hidden:
-      x = layers.layer(self, Generator._layer, x, features, train)
-    x = nn.Dense(math.prod(self.image_shape), kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
+    for width in self.hidden:
+      x = layers.apply_layer(self, functools.partial(generator_layer, width=width, train=train), x)
+    x = make_dense(self, math.prod(self.image_shape))(x)
     x = x.reshape(-1, *self.image_shape).astype(jnp.float32)
     return jnp.tanh(x) if self.output == 'tanh' else x
 
-  def _layer(self, x, features: int, train: bool):
-    x = nn.Dense(features, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
-    return nn.relu(layers.normalize(x, self.norm, train, self.dtype))
+
+def generator_layer(network: Generator, x, width: int, train: bool):
+  """[B,...] -> [B,width]: dense, norm, ReLU."""
+  x = make_dense(network, width)(x)
+  return nn.relu(layers.normalize(x, network.norm, train, network.dtype))
+
+
+def make_dense(network: nn.Module, width: int) -> nn.Dense:
+  """Makes a dense layer of a network."""
+  return nn.Dense(width, kernel_init=layers.kernel_init(network.init_stddev), dtype=network.dtype)
 
 
 class Critic(nn.Module):
@@ -55,11 +63,12 @@ class Critic(nn.Module):
   def __call__(self, image, label, *, train):
     x = layers.join_label(image, label, self.num_classes, self.label_dim)
     x = x.reshape(x.shape[0], -1)
-    for features in self.hidden:
-      x = layers.layer(self, Critic._layer, x, features, train)
+    for width in self.hidden:
+      x = layers.apply_layer(self, functools.partial(critic_layer, width=width, train=train), x)
     return layers.judge(x, self.num_classes * self.classify, self.outputs, self.init_stddev, self.dtype)
 
-  def _layer(self, x, features: int, train: bool):
-    x = nn.Dense(features, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
-    x = nn.leaky_relu(layers.normalize(x, self.norm, train, self.dtype), self.leak)
-    return nn.Dropout(self.dropout, deterministic=not train)(x)
+
+def critic_layer(network: Critic, x, width: int, train: bool):
+  """[B,...] -> [B,width]: dense, norm, leaky ReLU, dropout."""
+  x = layers.normalize(make_dense(network, width)(x), network.norm, train, network.dtype)
+  return nn.Dropout(network.dropout, deterministic=not train)(nn.leaky_relu(x, network.leak))

@@ -4,6 +4,7 @@ import functools
 from typing import NamedTuple
 
 import jax
+import ml_collections
 import numpy as np
 
 from gans import validate
@@ -26,7 +27,7 @@ from gans.training.reporter import Reporter
 
 class Training(NamedTuple):
   """What a run is made of, settled before its first step."""
-  config: object  # settled: what was left open in it is filled in
+  config: ml_collections.ConfigDict  # settled: what was left open in it is filled in
   dataset: Dataset
   experiment: Experiment
   mesh: jax.sharding.Mesh
