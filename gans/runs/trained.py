@@ -58,12 +58,23 @@ class TrainedGenerator:
 
   @functools.cached_property
   def input_shapes(self) -> dict:
-    """What one sample is made of: {name: shape [1,...]}. Raises UserError for a model whose samples take images."""
+    """What one sample is made of: {name: shape [1,...]}, in the algorithm's order.
+
+    Raises UserError for a model whose samples take images.
+    """
+    names = []
+
+    def follow(rng, batch):
+      inputs = self.algorithm.inputs(rng, batch)
+      names.extend(inputs)  # JAX sorts the names of what it returns
+      return inputs
+
     batch = {'label': jax.ShapeDtypeStruct((1,), jnp.int32)}
     try:
-      return jax.eval_shape(self.algorithm.inputs, jax.random.key(0), batch)
+      shapes = jax.eval_shape(follow, jax.random.key(0), batch)
     except KeyError as error:
       raise UserError(f'samples of this model are made of data ({error} of a batch), not of noise alone') from error
+    return {name: shapes[name] for name in names}
 
   def __call__(self, rng, n: int, labels=None, truncation: float | None = None):
     """Draws n images, a function of the arguments alone.
