@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import jax
 
+from gans.algorithms import default_fields
 from gans.core.game import GANState, Player
+from gans.data.sources import OPTIONAL, find_source
 
 VERSION = 4
 # The fields that came with a layout, and what runs of earlier ones did.
@@ -17,7 +19,8 @@ ADDED = {
     3: {'mesh': {'data': -1}, 'dataset': {'device_bytes': 2 * 2**30, 'workers': 0}, 'optimizer': {'microbatches': 1}},
 }
 TWO_PLAYERS = ('generator', 'critic')  # all that there were up to layout 3
-MOVED = ('optimizer', 'gp_weight', 'loss', 'clip', 'class_weight', *TWO_PLAYERS)
+# What layout 3 had at another place, or for every algorithm.
+MOVED = ('optimizer', 'gp_weight', 'n_critic', 'z_dim', 'loss', 'clip', 'class_weight', *TWO_PLAYERS)
 
 
 class TwoPlayerState(NamedTuple):
@@ -47,21 +50,26 @@ def name_players(config: dict) -> dict:
     group = dict(config[player])
     network = f'{group.pop("family")}.{player.capitalize()}'
     upgraded[player] = {'network': network, **group, 'optimizer': {**optimizer, 'learning_rate': rates[player]}}
+  upgraded['dataset'] = drop_unread_fields(config['dataset'])
   return upgraded | algorithm_fields(config)
 
 
+def drop_unread_fields(dataset: dict) -> dict:
+  """Returns a config's `dataset` without values that its source does not read, which earlier layouts did not refuse."""
+  reads = find_source(dataset['name']).reads
+  unread = {field: unset for field, unset in OPTIONAL.items() if field not in reads}
+  return dataset | unread
+
+
 def algorithm_fields(config: dict) -> dict:
-  """Returns the fields that each algorithm read in layout 3, as layout 4 has them."""
-  algorithm, gp_weight = config['algorithm'], config['gp_weight']
-  if algorithm == 'wgan_gp':
-    return {'gp_weight': gp_weight}
-  if algorithm == 'wgan':
-    return {'clip': config['clip']}
-  name = 'gradient_penalty' if gp_weight else 'none'
-  fields = {'loss': config['loss'], 'penalty': {'name': name, 'weight': gp_weight or 10.0, 'every': 1}}
-  if algorithm == 'acgan':
-    fields['class_weight'] = config['class_weight']
-  return fields
+  """Returns the fields that the algorithm of a config of layout 3 reads, as layout 4 has them."""
+  fields = default_fields(config['algorithm'])
+  upgraded = {field: config[field] for field in fields if field in config}
+  if 'penalty' in fields:
+    weight = config['gp_weight']
+    upgraded['penalty'] = fields['penalty'] | (
+        {'name': 'gradient_penalty', 'weight': weight} if weight else {'name': 'none'})
+  return upgraded
 
 
 def is_of_two_players(saved) -> bool:

@@ -14,14 +14,14 @@ class Source(NamedTuple):
 
 
 # Fields that only some sources read, with the value that says nothing.
-OPTIONAL = {'path': '', 'data_dir': '', 'split': 'train', 'crop': ''}
+OPTIONAL = {'path': '', 'data_dir': '', 'split': 'train', 'crop': '', 'image_size': 28}
 
-TFDS = Source(tfds.load_tfds, ('data_dir', 'split', 'crop'))
+TFDS = Source(tfds.load_tfds, ('data_dir', 'split', 'crop', 'image_size'))
 SOURCES = {
-    'mnist_5k': Source(digits.load_digits),
-    'stacked_mnist': Source(digits.load_stacked_digits, ('data_dir', 'split')),
-    'stacked_mnist_5k': Source(digits.load_stacked_digits),
-    'folder': Source(folder.load_folder, ('path',)),
+    'mnist_5k': Source(digits.load_digits, ('image_size',)),
+    'stacked_mnist': Source(digits.load_stacked_digits, ('data_dir', 'split', 'image_size')),
+    'stacked_mnist_5k': Source(digits.load_stacked_digits, ('image_size',)),
+    'folder': Source(folder.load_folder, ('path', 'image_size')),
     **{name: Source(points.load_points) for name in points.SAMPLERS},
 }
 
