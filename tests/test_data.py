@@ -7,19 +7,21 @@ import ml_collections
 import numpy as np
 import pytest
 
-from gans import data
-from gans.data import dataset
-from gans.data.sources import crop
+from gans.data.batches import make_prepare
+from gans.data.dataset import Spec
+from gans.data.kinds import IMAGES, POINTS, kind_of, pixels_to_unit, unit_to_pixels
+from gans.data.sources import load_dataset
+from gans.data.sources.square import fit_square
 from gans.errors import UserError
 
 
 def ask(name, **fields):
   return ml_collections.ConfigDict(
-      {'name': name, 'data_dir': '', 'split': 'train', 'image_size': 28, 'crop': '', 'device_bytes': 2**30, **fields})
+      {'name': name, 'path': '', 'data_dir': '', 'split': 'train', 'image_size': 28, 'crop': '', 'device_bytes': 2**30, **fields})
 
 
 def test_mnist_5k_has_500_of_each_digit():
-  digits = data.load(ask('mnist_5k'))
+  digits = load_dataset(ask('mnist_5k'))
   assert digits.images.shape == (5000, 28, 28, 1) and digits.images.dtype == np.uint8
   assert (digits.images.min(), digits.images.max()) == (0, 255)
   np.testing.assert_array_equal(np.bincount(digits.labels), [500] * 10)
@@ -27,14 +29,14 @@ def test_mnist_5k_has_500_of_each_digit():
 
 def test_scaling_is_exact_and_comes_back():
   pixels = np.arange(256, dtype=np.uint8)
-  unit = dataset.to_unit(jnp.asarray(pixels))
+  unit = pixels_to_unit(jnp.asarray(pixels))
   assert (float(unit.min()), float(unit.max())) == (-1, 1)
-  np.testing.assert_array_equal(dataset.to_uint8(unit), pixels)
+  np.testing.assert_array_equal(unit_to_pixels(unit), pixels)
 
 
-def test_gather_makes_the_batch_of_an_index():
+def test_the_batch_of_an_index_is_made_on_the_device():
   pixels, labels = np.array([[0], [255], [51]], np.uint8), np.array([7, 8, 9], np.int32)
-  batch = dataset.gather((jnp.asarray(pixels), jnp.asarray(labels)), jnp.array([[2, 1]]), None)
+  batch = make_prepare(IMAGES, flip=False)((jnp.asarray(pixels), jnp.asarray(labels)), jnp.array([[2, 1]]), None)
   np.testing.assert_allclose(batch['image'], [[[-0.6], [1]]], rtol=1e-6)
   np.testing.assert_array_equal(batch['label'], [[9, 8]])
 
@@ -42,28 +44,42 @@ def test_gather_makes_the_batch_of_an_index():
 def test_fit_crops_the_centre_and_resizes():
   image = np.zeros((10, 30, 3), np.uint8)
   image[:, 10:20] = 200
-  assert (crop.fit(image, 5) == 200).all()
-  assert crop.fit(np.full((7, 4, 1), 9, np.uint8), 8).shape == (8, 8, 1)
+  assert (fit_square(image, 5) == 200).all()
+  assert fit_square(np.full((7, 4, 1), 9, np.uint8), 8).shape == (8, 8, 1)
 
 
 def test_flips_are_fair_and_the_rest_stays():
   data_ = jnp.arange(2, dtype=jnp.uint8).reshape(1, 1, 2, 1), jnp.array([3])
-  batch = dataset.gather_flipped(data_, jnp.zeros((5, 40), jnp.int32), jax.random.key(0))
-  plain = dataset.gather(data_, jnp.zeros((5, 40), jnp.int32), None)
+  batch = make_prepare(IMAGES, flip=True)(data_, jnp.zeros((5, 40), jnp.int32), jax.random.key(0))
+  plain = make_prepare(IMAGES, flip=False)(data_, jnp.zeros((5, 40), jnp.int32), None)
   mirrored = np.asarray(batch['image'][..., 0, 0, 0] > batch['image'][..., 0, 1, 0])
   assert 70 < mirrored.sum() < 130 and (batch['label'] == 3).all()
   np.testing.assert_array_equal(batch['image'].sum(-2), plain['image'].sum(-2))
 
 
+def test_points_stay_as_they_are():
+  points = jnp.array([[-3.5, 2.0], [0.25, 7.0]])
+  batch = make_prepare(POINTS, flip=False)((points, jnp.zeros(2, jnp.int32)), jnp.array([1]), None)
+  np.testing.assert_array_equal(batch['image'], points[1:])
+  np.testing.assert_array_equal(POINTS.encode(POINTS.decode(points)), points)
+
+
+def test_the_shape_tells_the_kind():
+  assert Spec((28, 28, 1)).kind is IMAGES and Spec((2,)).kind is POINTS
+  for shape in ((), (28, 28), (4, 4, 4, 1)):
+    with pytest.raises(UserError, match=r'expected images \(H, W, C\) or points \(D,\)'):
+      kind_of(shape)
+
+
 @pytest.mark.parametrize('name, modes', [('ring8', 8), ('grid25', 25), ('swiss_roll', 0)])
 def test_planes_have_about_unit_spread(name, modes):
-  points = data.load(ask(name))
+  points = load_dataset(ask(name))
   assert points.images.shape == (100_000, 2) and points.images.dtype == np.float32
   assert points.num_classes == modes and 0.5 < points.images.std() < 1.5
 
 
 def test_stacked_digits_are_labelled_by_their_three_digits():
-  stacked, digits = data.load(ask('stacked_mnist_5k')), data.load(ask('mnist_5k'))
+  stacked, digits = load_dataset(ask('stacked_mnist_5k')), load_dataset(ask('mnist_5k'))
   assert stacked.images.shape == (128_000, 28, 28, 3) and stacked.num_classes == 1000
   known = {digit.tobytes(): label for digit, label in zip(digits.images[..., 0], digits.labels)}
   for image, label in zip(stacked.images[:20], stacked.labels):
@@ -71,7 +87,7 @@ def test_stacked_digits_are_labelled_by_their_three_digits():
 
 
 def test_ring_has_eight_tight_modes():
-  points = data.load(ask('ring8'))
+  points = load_dataset(ask('ring8'))
   assert points.images.dtype == np.float32 and points.num_classes == 8
   centres = np.stack([points.images[points.labels == k].mean(0) for k in range(8)])
   np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 2 / 1.414, rtol=1e-3)
@@ -79,33 +95,33 @@ def test_ring_has_eight_tight_modes():
 
 
 def test_tfds_data_set_is_read_and_fitted(tfds_dir):
-  blobs = data.load(ask('blobs', data_dir=tfds_dir, image_size=8))
+  blobs = load_dataset(ask('blobs', data_dir=tfds_dir, image_size=8))
   assert blobs.images.shape == (23, 8, 8, 3) and blobs.num_classes == 2
   values = blobs.images[:, -1, -1, 0].astype(int)
   np.testing.assert_array_equal(np.sort(values), 10 * np.arange(23))
   np.testing.assert_array_equal(blobs.labels, values > 110)
-  assert len(data.load(ask('blobs', data_dir=tfds_dir, split='train[:30%]')).images) == 7
+  assert len(load_dataset(ask('blobs', data_dir=tfds_dir, split='train[:30%]')).images) == 7
 
 
 def test_tfds_images_are_cropped_to_a_bounding_box(tfds_dir):
-  assert (data.load(ask('blobs', data_dir=tfds_dir, image_size=4, crop='head')).images == 255).all()
+  assert (load_dataset(ask('blobs', data_dir=tfds_dir, image_size=4, crop='head')).images == 255).all()
   with pytest.raises(UserError, match="dataset.crop='tail'.*'head'"):
-    data.load(ask('blobs', data_dir=tfds_dir, crop='tail'))
+    load_dataset(ask('blobs', data_dir=tfds_dir, crop='tail'))
 
 
 def test_unknown_split_is_named(tfds_dir):
   with pytest.raises(UserError, match=r"dataset.split='valid'.*train"):
-    data.load(ask('blobs', data_dir=tfds_dir, split='valid'))
+    load_dataset(ask('blobs', data_dir=tfds_dir, split='valid'))
 
 
 def test_unknown_data_set_is_named():
   with pytest.raises(UserError, match="dataset.name='mnst'.*mnist_5k"):
-    data.load(ask('mnst'))
+    load_dataset(ask('mnst'))
 
 
 def test_no_network_is_said_within_seconds(tmp_path, monkeypatch):
   monkeypatch.setattr('socket.create_connection', lambda *_: (_ for _ in ()).throw(OSError('unreachable')))
   start = time.monotonic()
   with pytest.raises(UserError, match=r"'mnist' is not prepared.*tfds build mnist.*mnist_5k"):
-    data.load(ask('mnist', data_dir=str(tmp_path)))
+    load_dataset(ask('mnist', data_dir=str(tmp_path)))
   assert time.monotonic() - start < 10

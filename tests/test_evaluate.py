@@ -2,19 +2,26 @@
 import json
 
 from etils import epath
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from configs import wgan_gp, wgan_gp_toy
-from gans import data
+from gans.core.sampling import noise, noise_and_label
 from gans.data.dataset import Dataset, Spec
-from gans.data.sources import points
+from gans.data.sources import load_dataset
 from gans.errors import UserError
-from gans.evaluation import classifier, evaluator, scores
-from gans.modes import evaluate
-from gans.runs import checkpoints, opening
-from gans.training import loop, reporter
+from gans.evaluation import classifier, evaluator
+from gans.evaluation.scores import compare_points, find_mixture_modes, find_stacked_modes
+from gans.modes.evaluate import evaluate
+from gans.runs import checkpoints, workdirs
+from gans.runs.opening import open_run
+from gans.system.events import read_scalars
+from gans.training.loop import train
+from tests.shrink import shrink
+
+INPUTS = noise_and_label(8)  # of the games below
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -26,18 +33,23 @@ def cache_home(tmp_path_factory):
 
 @pytest.fixture
 def toy():
-  config = wgan_gp_toy.get_config('test')
+  config = shrink(wgan_gp_toy.get_config())
   config.eval_every, config.eval.num_samples = 3, 400
   return config
 
 
 @pytest.fixture
 def small_digits():
-  config = wgan_gp.get_config('test')
+  config = shrink(wgan_gp.get_config())
   config.dataset.image_size, config.generator.start = 12, 3
   config.eval_every, config.eval.num_samples, config.eval.classifier_steps = 4, 300, 40
   config.generator.label_dim = 2
   return config
+
+
+def draw_given(images, inputs):
+  """Stands for a generator: its variables are the images that it draws."""
+  return images[:len(inputs['z'])]
 
 
 def records(workdir) -> list[dict]:
@@ -45,49 +57,50 @@ def records(workdir) -> list[dict]:
 
 
 def test_a_run_measures_itself_and_says_by_what(tmp_path, toy, capsys):
-  loop.train(toy, tmp_path / 'run')
+  train(toy, tmp_path / 'run')
   first, last = records(tmp_path / 'run')
   assert (first['step'], last['step']) == (3, 4)
-  assert set(last['scores']) == {f'points/{name}' for name in evaluator.POINTS | evaluator.MIXTURES}
+  assert set(last['scores']) == {
+      f'points/{name}' for name in ('modes', 'high_quality', 'reverse_kl', 'sliced_wasserstein')}
   assert (last['num_samples'], last['reference'], last['seed']) == (400, '400 of ring8, train', 0)
   distance, = last['scores']['points/sliced_wasserstein']
   assert 0 < distance < np.inf
   output = capsys.readouterr().out
   assert f'sliced_wasserstein {distance:.4g}' in output and '400 samples, 400 of ring8, train real' in output
-  written = reporter.read_scalars(tmp_path / 'run' / 'events', ['points/sliced_wasserstein'], 4, group='eval/')
-  assert written['points/sliced_wasserstein'] == pytest.approx(
+  written = read_scalars(tmp_path / 'run' / 'events', lambda tag: tag.endswith('/sliced_wasserstein'))
+  assert written['eval/points/sliced_wasserstein'] == pytest.approx(
       {r['step']: r['scores']['points/sliced_wasserstein'][0] for r in (first, last)})
 
 
 def test_a_workdir_is_measured_as_the_run_measured_itself(tmp_path, toy, capsys):
-  loop.train(toy, tmp_path)
+  train(toy, tmp_path)
   before = records(tmp_path)
-  found = evaluate.evaluate(tmp_path, {})
+  found = evaluate(tmp_path, {})
   assert {step: each.scores for step, each in found.items()} == {r['step']: r['scores'] for r in before}
   assert records(tmp_path) == before  # in the place of the run's own
-  evaluate.evaluate(tmp_path, {'eval.seed': 1})
+  evaluate(tmp_path, {'eval.seed': 1})
   assert [r['seed'] for r in records(tmp_path)] == [0, 0, 1, 1]
   assert records(tmp_path)[-1]['scores'] != before[-1]['scores']
 
 
 def test_digits_are_measured_by_a_classifier_of_theirs_that_is_trained_once(tmp_path, small_digits, monkeypatch):
-  loop.train(small_digits, tmp_path / 'run')
+  train(small_digits, tmp_path / 'run')
   record, = records(tmp_path / 'run')
   names = {name.removeprefix('mnist_5k_classifier/') for name in record['scores']}
   assert {'frechet_distance', 'kernel_distance', 'precision', 'coverage', 'classifier_score'} <= names
   assert record['features'].startswith('a classifier of mnist_5k, ')
   assert 'right on 834 of its images held out' in record['features']
   monkeypatch.setattr(classifier, 'fit', None)
-  again, = evaluate.evaluate(tmp_path / 'run', {}).values()
+  again, = evaluate(tmp_path / 'run', {}).values()
   assert again.scores == record['scores']
 
 
 def test_real_images_score_better_than_noise(small_digits):
-  digits = data.load(small_digits.dataset)
+  digits = load_dataset(small_digits.dataset)
   config = evaluator.settle(small_digits, digits)
   found = []
   for images in (digits.images[:300], np.random.default_rng(0).integers(0, 256, (300, 12, 12, 1), np.uint8)):
-    measured = evaluator.make_evaluate(config, digits, lambda variables, z, label: variables[:len(z)])
+    measured = evaluator.make_evaluate(config, digits, INPUTS, draw_given)
     found.append(measured([images]).scores)
   real, noise = ({name.split('/')[1]: values[0] for name, values in each.items()} for each in found)
   assert real['frechet_distance'] < noise['frechet_distance'] / 3
@@ -95,30 +108,44 @@ def test_real_images_score_better_than_noise(small_digits):
   assert all(real[name] > noise[name] for name in ('precision', 'density', 'coverage'))
 
 
+def test_samples_are_of_the_noise_of_their_seed_and_come_in_bounded_pieces(toy):
+  ring = load_dataset(toy.dataset)
+  toy.eval.num_samples, toy.eval.seed = 1001, 3
+  drawn = []
+
+  def draw(variables, inputs):
+    drawn.append(np.asarray(inputs['z']))
+    return draw_given(variables, inputs)
+
+  evaluator.make_evaluate(evaluator.settle(toy, ring), ring, INPUTS, draw)([ring.images])
+  assert max(map(len, drawn)) <= evaluator.CHUNK
+  np.testing.assert_array_equal(np.concatenate(drawn), noise(jax.random.key(3), 1001, 8))
+
+
 def test_a_broken_generator_is_not_measured(toy):
-  ring = points.load('ring8', None)
-  measured = evaluator.make_evaluate(evaluator.settle(toy, ring), ring, None)
+  ring = load_dataset(toy.dataset)
+  measured = evaluator.make_evaluate(evaluator.settle(toy, ring), ring, INPUTS, None)
   with pytest.raises(UserError, match='not finite'):
-    measured([{'kernel': jnp.array([1.0, jnp.nan])}])
+    measured([{'generator': {'params': {'kernel': jnp.array([1.0, jnp.nan])}}}])
 
 
 def test_the_steps_before_an_evaluation_that_fails_are_saved(tmp_path, toy, monkeypatch):
   monkeypatch.setattr(evaluator, 'best_value', lambda *_: 1 / 0)
   with pytest.raises(ZeroDivisionError):
-    loop.train(toy, tmp_path)
-  with opening.open_run(tmp_path) as run:
+    train(toy, tmp_path)
+  with open_run(tmp_path) as run:
     assert run.manager.all_steps() == [3] and run.manager.metrics(3) == {}
 
 
 def test_the_scores_of_several_seeds_stand_side_by_side(tmp_path, toy, capsys):
   toy.num_seeds = 2
-  loop.train(toy, tmp_path)
+  train(toy, tmp_path)
   both = records(tmp_path)[-1]['scores']['points/sliced_wasserstein']
   assert len(both) == 2 and both[0] != both[1]
   assert f'sliced_wasserstein {np.mean(both):.4g} +- {np.std(both, ddof=1):.2g}' in capsys.readouterr().out
-  with opening.open_run(tmp_path) as run:
+  with open_run(tmp_path) as run:
     assert run.manager.metrics(4)['points/sliced_wasserstein'] == pytest.approx(np.mean(both))
-  assert evaluate.evaluate(tmp_path, {})[4].scores['points/sliced_wasserstein'] == both
+  assert evaluate(tmp_path, {})[4].scores['points/sliced_wasserstein'] == both
 
 
 def test_the_best_checkpoint_stays_beside_the_last(tmp_path):
@@ -132,17 +159,17 @@ def test_the_best_checkpoint_stays_beside_the_last(tmp_path):
 
 
 def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):
-  loop.train(toy, tmp_path)
-  with opening.open_run(tmp_path) as run:
+  train(toy, tmp_path)
+  with open_run(tmp_path) as run:
     assert {step: run.manager.metrics(step)['points/sliced_wasserstein'] for step in run.manager.all_steps()} == {
         r['step']: r['scores']['points/sliced_wasserstein'][0] for r in records(tmp_path)}
 
 
 def test_stacked_digits_are_looked_at_channel_by_channel(small_digits):
   small_digits.dataset.name, small_digits.eval.num_samples = 'stacked_mnist_5k', 500
-  stacked = data.load(small_digits.dataset)
+  stacked = load_dataset(small_digits.dataset)
   config = evaluator.settle(small_digits, stacked)
-  measured = evaluator.make_evaluate(config, stacked, lambda variables, z, label: variables[:len(z)])
+  measured = evaluator.make_evaluate(config, stacked, INPUTS, draw_given)
   found = [{name: values[0] for name, values in measured([images]).scores.items()}
            for images in (stacked.images[:500], np.repeat(stacked.images[:1], 500, axis=0))]
   assert found[0]['mnist_5k_classifier/modes'] > 200 and found[1]['mnist_5k_classifier/modes'] == 1
@@ -151,7 +178,7 @@ def test_stacked_digits_are_looked_at_channel_by_channel(small_digits):
 
 def test_a_stacked_digit_is_the_mode_of_its_three():
   probabilities = np.eye(10)[np.array([[1, 2, 3], [1, 2, 3], [0, 0, 7]])]
-  found = dict(scores.score_classes(probabilities))
+  found = dict(find_stacked_modes(None, None, {'probabilities': probabilities}))
   assert found['modes'] == 2
   assert found['mode_kl'] == pytest.approx(np.log(1000) + 2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3))
 
@@ -191,23 +218,24 @@ def test_what_is_measured_follows_from_the_data():
 
 def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
   with pytest.raises(UserError, match='not the folder of a run'):
-    evaluate.evaluate(tmp_path, {})
-  train.workdirs.open_workdir(tmp_path / 'new', toy, Spec((2,)))
+    evaluate(tmp_path, {})
+  workdirs.open_workdir(tmp_path / 'new', toy, Spec((2,)))
   with pytest.raises(UserError, match='has no checkpoint yet'):
-    evaluate.evaluate(tmp_path / 'new', {})
+    evaluate(tmp_path / 'new', {})
   assert not (tmp_path / 'new' / 'checkpoints').exists()
 
 
 def test_a_damaged_checkpoint_is_named_and_stays_where_it_is(tmp_path, toy):
-  loop.train(toy, tmp_path)
+  train(toy, tmp_path)
   score = tmp_path / 'checkpoints' / '4' / 'metrics' / 'metrics'
   score.write_text('{')
   with pytest.raises(UserError, match='checkpoints/4 is damaged, its score is not as it was written'):
-    evaluate.evaluate(tmp_path, {})
+    evaluate(tmp_path, {})
   assert score.exists()
 
 
 def test_points_of_the_data_themselves_have_all_modes(toy):
-  ring = points.load('ring8', None)
-  found = dict(scores.score_points('ring8', ring.images[:1000], ring.images[1000:2000]))
+  ring = load_dataset(toy.dataset)
+  real, fake = {'features': ring.images[:1000]}, {'features': ring.images[1000:2000]}
+  found = dict(compare_points(toy, real, fake)) | dict(find_mixture_modes(toy, real, fake))
   assert found['modes'] == 8 and found['high_quality'] > 0.98 and found['sliced_wasserstein'] < 0.1

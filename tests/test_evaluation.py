@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gans.data.dataset import Dataset
-from gans.data.sources.digits import load
+from gans.data.sources.digits import load_digits
 from gans.evaluation import classifier
 from gans.evaluation.frechet import frechet_distance
 
@@ -44,7 +44,7 @@ def test_frechet_distance_of_single_features():
 
 def test_classifier_learns_digits():
   config = ml_collections.ConfigDict({'name': 'mnist_5k', 'image_size': 14})
-  digits = load(config)
+  digits = load_digits(config)
   order = np.random.default_rng(0).permutation(len(digits.images))
   kept, held_out = (Dataset(digits.images[i], digits.labels[i], 10) for i in (order[:4000], order[4000:]))
   features, probabilities = classifier.classify(classifier.fit(kept, steps=156), held_out.images)

@@ -52,7 +52,7 @@ def test_parameter_count():
 
 
 def test_names_and_layout(arrays, weights):
-  variables = inception.load(weights)
+  variables = inception.load_inception(weights)
   assert len(arrays) == 94 * 5 + 2  # convolutions with a norm each; and the last layer
   unit = variables['params']['Mixed_7c.branch3x3dbl_3b']
   kernel = arrays['Mixed_7c.branch3x3dbl_3b.conv.weight']
@@ -67,7 +67,7 @@ def test_names_and_layout(arrays, weights):
 
 def test_values_are_those_of_pytorch_fid(arrays, weights):
   """Computed there, by pytorch-fid 0.3.0 on torch 2.13, with the same weights and image."""
-  features, probabilities = inception.classify(inception.load(weights), images(20, 1)[:1])
+  features, probabilities = inception.classify(inception.load_inception(weights), images(20, 1)[:1])
   assert features.shape == (1, 2048) and probabilities.shape == (1, 1008)
   logits = features @ arrays['fc.weight'].T
   np.testing.assert_allclose(probabilities, np.exp(logits) / np.exp(logits).sum(), rtol=2e-3)
@@ -81,7 +81,7 @@ def test_equals_pytorch_fid(arrays, weights, monkeypatch):
   fid = pytest.importorskip('pytorch_fid.inception')
   tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
   monkeypatch.setattr(fid, 'load_state_dict_from_url', lambda *_, **__: tensors)
-  network, variables = fid.InceptionV3().eval(), inception.load(weights)
+  network, variables = fid.InceptionV3().eval(), inception.load_inception(weights)
   for size, channels in ((20, 1), (400, 3)):
     pixels = images(size, channels)
     inputs = torch.from_numpy(np.broadcast_to(pixels, (*pixels.shape[:3], 3)).transpose(0, 3, 1, 2) / np.float32(255))
@@ -183,4 +183,4 @@ def test_refuses_other_networks(change, message, arrays, tmp_path):
   changed = {name: array for name, array in {**arrays, **change}.items() if array is not None}
   np.savez(tmp_path / 'other.npz', **changed)
   with pytest.raises(UserError, match=f'other.npz:? {message}'):
-    inception.load(tmp_path / 'other.npz')
+    inception.load_inception(tmp_path / 'other.npz')

@@ -2,6 +2,7 @@
 import matplotlib.image
 import numpy as np
 
+from gans.data import kinds
 from gans.system import pictures
 
 
@@ -22,4 +23,8 @@ def test_files_are_pictures(tmp_path):
   assert (np.round(255 * matplotlib.image.imread(tmp_path / 'a.png')) == 7).all()
   pictures.plot_losses(tmp_path / 'b.png', {'critic_loss': {1: 3.0, 2: 2.0, 3: 1.0}})
   assert matplotlib.image.imread(tmp_path / 'b.png').shape[:2] == (540, 960)
-  assert pictures.picture(np.zeros((10, 2), np.float32)).shape == (480, 480, 3)
+
+
+def test_each_kind_of_data_is_one_picture():
+  assert kinds.POINTS.picture(np.zeros((10, 2), np.float32), 8).shape == (480, 480, 3)
+  assert kinds.IMAGES.picture(np.zeros((10, 4, 5, 1), np.uint8), 8).shape == (2 * 4, 8 * 5, 1)

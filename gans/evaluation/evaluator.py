@@ -135,7 +135,7 @@ def check(config, dataset: Dataset):
   name, kind = config.eval.features, dataset.spec.kind.name
   features = BY_NAME[name]
   if features.kind != kind:
-    suitable = [other for other, each in BY_NAME.items() if each.kind == kind]
+    suitable = [repr(other) for other, each in BY_NAME.items() if each.kind == kind]
     raise UserError(f'eval.features={name!r}: {config.dataset.name} has {kind}; expected {" or ".join(suitable)}')
   if features.needs_labels and not dataset.num_classes:
     raise UserError(f'eval.features={name!r}: {config.dataset.name} has no labels; expected inception, with '
