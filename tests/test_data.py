@@ -16,8 +16,9 @@ from gans.errors import UserError
 
 
 def ask(name, **fields):
-  return ml_collections.ConfigDict(
-      {'name': name, 'path': '', 'data_dir': '', 'split': 'train', 'image_size': 28, 'crop': '', 'device_bytes': 2**30, **fields})
+  return ml_collections.ConfigDict({
+      'name': name, 'path': '', 'data_dir': '', 'split': 'train', 'image_size': 28, 'crop': '', 'device_bytes': 2**30,
+      **fields})
 
 
 def test_mnist_5k_has_500_of_each_digit():

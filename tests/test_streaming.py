@@ -13,13 +13,18 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from gans import data
+from configs import base
+from gans.algorithms import build_algorithm
 from gans.core import sharding
 from gans.data import feed
 from gans.data.dataset import Dataset, OnDisk
+from gans.data.schedule import calls, step_indices
+from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.evaluation import classifier
-from gans.training import loop, reporter
+from gans.training.loop import train
+from gans.training.reporter import Reporter
+from tests.conftest import set_optimizers
 
 IN_MEMORY, STREAMED = 2**30, 0  # device_bytes
 
@@ -43,7 +48,8 @@ def fill(path, count=12, mode='RGB'):
 def use_folder(config, path, device_bytes=STREAMED):
   """Turns to a folder's images."""
   config.dataset.update({'name': 'folder', 'path': str(path), 'image_size': 8, 'device_bytes': device_bytes})
-  config.batch_size, config.optimizer.schedule = 4, 'constant'
+  config.batch_size = 4
+  set_optimizers(config, **base.adam(learning_rate=2e-3))
   return config
 
 
@@ -54,7 +60,7 @@ def use_blobs(config, path):
 
 def load(config, device_bytes):
   config.dataset.device_bytes = device_bytes
-  return data.load(config.dataset)
+  return load_dataset(config.dataset)
 
 
 @pytest.fixture(params=['tfds', 'folder', 'grey folder'])
@@ -66,12 +72,13 @@ def small(request, config, tmp_path):
 
 
 def picker(config, dataset):
-  return lambda step: loop.step_indices(config, step, len(dataset.images))
+  batches_per_step = build_algorithm(config).batches_per_step
+  return lambda step: step_indices(config, batches_per_step, step, len(dataset.images))
 
 
 @pytest.mark.parametrize('num_seeds', [1, 2])
 def test_every_call_is_fed_what_it_would_pick_in_memory(small, num_seeds):
-  small.num_seeds, small.batch_size, small.log_every, small.sample_every, small.num_steps = num_seeds, 4, 4, 3, 11
+  small.num_seeds, small.batch_size, small.steps_per_call, small.sample_every, small.num_steps = num_seeds, 4, 4, 3, 11
   memory, disk = load(small, IN_MEMORY), load(small, STREAMED)
   assert isinstance(memory.images, np.ndarray) and isinstance(disk.images, OnDisk)
   assert disk.spec == memory.spec and len(disk.images) == len(memory.images) and memory.num_classes == 2
@@ -80,7 +87,7 @@ def test_every_call_is_fed_what_it_would_pick_in_memory(small, num_seeds):
   np.testing.assert_array_equal(disk.labels, memory.labels)
   pick = picker(small, disk)
   with feed.open_feed(small, disk, sharding.make_mesh(4), 2, pick) as take:  # in the middle of a block
-    for step, stop in loop.calls(2, small):
+    for step, stop in calls(2, small):
       (images, labels), indices = take(step)
       assert indices.shape == pick(step).shape[:-2]
       wanted = pick(step)[:stop - step]
@@ -90,15 +97,15 @@ def test_every_call_is_fed_what_it_would_pick_in_memory(small, num_seeds):
 
 def test_a_streamed_run_is_the_one_in_memory_and_resumes_bit_for_bit(tmp_path, config):
   use_folder(config, fill(tmp_path / 'images'), IN_MEMORY)
-  config.num_steps, config.log_every, config.checkpoint_every, config.sample_every = 7, 3, 2, 7
+  config.num_steps, config.steps_per_call, config.checkpoint_every, config.sample_every = 7, 3, 2, 7
   config.dataset.flip = True
-  memory = loop.train(config, tmp_path / 'memory')
+  memory = train(config, tmp_path / 'memory')
   config.dataset.device_bytes = STREAMED
-  streamed = loop.train(config, tmp_path / 'streamed')
+  streamed = train(config, tmp_path / 'streamed')
   config.num_steps = 4  # in the middle of a block
-  loop.train(config, tmp_path / 'cut')
+  train(config, tmp_path / 'cut')
   config.num_steps, config.dataset.workers = 7, 1
-  resumed = loop.train(config, tmp_path / 'cut')
+  resumed = train(config, tmp_path / 'cut')
   jax.tree.map(np.testing.assert_array_equal, memory, streamed)
   jax.tree.map(np.testing.assert_array_equal, streamed, resumed)
   samples = [(tmp_path / run / 'samples' / 'real.png').read_bytes() for run in ('memory', 'streamed')]
@@ -107,20 +114,20 @@ def test_a_streamed_run_is_the_one_in_memory_and_resumes_bit_for_bit(tmp_path, c
 
 def test_two_seeds_stream_side_by_side(tmp_path, config):
   use_folder(config, fill(tmp_path / 'images'), IN_MEMORY)
-  config.num_seeds, config.num_steps, config.log_every = 2, 3, 2
-  memory = loop.train(config, tmp_path / 'memory')
+  config.num_seeds, config.num_steps, config.steps_per_call = 2, 3, 2
+  memory = train(config, tmp_path / 'memory')
   config.dataset.device_bytes = STREAMED
-  jax.tree.map(np.testing.assert_array_equal, memory, loop.train(config, tmp_path / 'streamed'))
+  jax.tree.map(np.testing.assert_array_equal, memory, train(config, tmp_path / 'streamed'))
 
 
 def test_calls_are_shortened_to_a_block(config):
-  config.batch_size, config.n_critic, config.log_every = 64, 5, 50
+  config.batch_size, config.steps_per_call = 64, 50
   for side, steps in ((64, 34), (256, 2), (1024, 1)):  # 2^27 / (64 * 5 * 3 * side^2), rounded down, but one at least
     dataset = Dataset(OnDisk((1000, side, side, 3), '', None), np.zeros(1000, np.int32))
-    assert feed.shorten_calls(config, dataset).log_every == steps
-  config.log_every = 20
-  assert feed.shorten_calls(config, Dataset(OnDisk((1000, 64, 64, 3), '', None), None)).log_every == 20
-  assert feed.shorten_calls(config, Dataset(np.zeros((9, 2), np.float32), None)) is config
+    assert feed.shorten_calls(config, 5, dataset).steps_per_call == steps
+  config.steps_per_call = 20
+  assert feed.shorten_calls(config, 5, Dataset(OnDisk((1000, 64, 64, 3), '', None), None)).steps_per_call == 20
+  assert feed.shorten_calls(config, 5, Dataset(np.zeros((9, 2), np.float32), None)) is config
 
 
 def test_a_classifier_learns_from_disk_and_is_kept(config, tfds_dir, monkeypatch):
@@ -150,13 +157,13 @@ def spoil(file):
 
 def after_each_call(monkeypatch, act):
   """Lets act() happen where a run writes the metrics of a call."""
-  write = reporter.Reporter.metrics
+  write = Reporter.metrics
 
   def metrics(self, step, metrics, count):
     write(self, step, metrics, count)
     act()
 
-  monkeypatch.setattr(reporter.Reporter, 'metrics', metrics)
+  monkeypatch.setattr(Reporter, 'metrics', metrics)
 
 
 def test_a_file_that_goes_bad_is_named_and_the_threads_end(tmp_path, config, monkeypatch):
@@ -164,7 +171,7 @@ def test_a_file_that_goes_bad_is_named_and_the_threads_end(tmp_path, config, mon
   config.num_steps = 10_000
   after_each_call(monkeypatch, lambda: spoil(tmp_path / 'images' / 'b' / '003.png'))
   with pytest.raises(UserError, match=r"dataset.path: '.*003.png' could be read before.*cannot identify"):
-    loop.train(config, tmp_path / 'run')
+    train(config, tmp_path / 'run')
   assert end_of_threads() == []
 
 
@@ -184,7 +191,7 @@ def test_ctrl_c_saves_and_ends_the_threads(tmp_path, config, monkeypatch):
   config.num_steps = 100_000
   after_each_call(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGINT))
   with pytest.raises(SystemExit, match='130'):
-    loop.train(config, tmp_path / 'run')
+    train(config, tmp_path / 'run')
   assert end_of_threads() == [] and (tmp_path / 'run' / 'checkpoints' / '2').is_dir()
 
 
@@ -192,7 +199,7 @@ def test_ctrl_c_saves_and_ends_the_threads(tmp_path, config, monkeypatch):
 def test_a_negative_number_is_refused(tmp_path, config, field):
   config.dataset[field] = -1
   with pytest.raises(UserError, match=f'dataset.{field}=-1: expected'):
-    loop.train(config, tmp_path)
+    train(config, tmp_path)
 
 
 def read_share(process: int, port: int, path: str):
