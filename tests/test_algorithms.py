@@ -1,4 +1,5 @@
 """The algorithms through their own files: what they add to the game, and that their parts go together freely."""
+from collections import Counter
 from typing import NamedTuple
 
 import jax
@@ -8,9 +9,9 @@ import pytest
 
 from configs import acgan, base, cgan, dcgan, gan, wgan, wgan_gp, wgan_gp_toy
 from gans.algorithms import acgan as acgan_algorithm
-from gans.build import Experiment, build, build_state, build_train_step
+from gans.build import Experiment, batch_shapes, build, build_state, build_train_step
 from gans.core import sharding
-from gans.core.game import GANState, Update
+from gans.core.game import GANState, Update, bind
 from gans.core.sampling import make_sampler
 from gans.core.step import make_train_step
 from gans.data.batches import make_prepare
@@ -61,6 +62,40 @@ def test_wgan_clips_and_its_generator_meets_the_clipped_critic():
   _, state, _ = steps(config)
   leaves = [np.abs(leaf) for leaf in jax.tree.leaves(state.players['critic'].params)]
   assert max(leaf.max() for leaf in leaves) == pytest.approx(config.clip)
+
+
+class CountedPlay:
+  """Counts the calls of each player."""
+
+  def __init__(self, play):
+    self.play = play
+    self.calls = Counter()
+
+  def __getattr__(self, player: str):
+    self.calls[player] += 1
+    return getattr(self.play, player)
+
+
+@pytest.mark.parametrize('config_file', [acgan, cgan, dcgan, gan, wgan, wgan_gp])
+def test_a_generators_loss_passes_its_own_images_alone(config_file):
+  config = shrink(config_file.get_config())
+  spec = load_dataset(config.dataset).spec
+  experiment = build(config, spec)
+  update, = (update for update in experiment.algorithm.updates if update.players == ('generator',))
+  mesh = sharding.make_mesh(config.batch_size, jax.devices()[:1])
+  state = jax.eval_shape(lambda: build_state(config, experiment, mesh))
+  calls = []
+
+  def follow(players, batch, rng):
+    params = {name: player.params for name, player in players.items()}
+    model_states = {name: player.model_state for name, player in players.items()}
+    play = CountedPlay(bind(experiment.modules, params, model_states, rng))
+    loss, _ = update.loss(play, batch, rng)
+    calls.append(play.calls)
+    return loss
+
+  jax.eval_shape(follow, state.players, batch_shapes(config, spec), state.rng)
+  assert calls == [{'generator': 1, 'critic': 1}]
 
 
 def test_class_losses_by_hand():

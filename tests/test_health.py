@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 
 from configs import gan, wgan_gp_toy
-from gans import data
+from gans.build import build, build_state, build_train_steps
 from gans.core import sharding
-from gans.training import health, loop
+from gans.data.schedule import step_indices
+from gans.data.sources import load_dataset
+from gans.training import health
+from gans.training.loop import train
+from tests.shrink import shrink
 
 
 def test_spread_by_hand():
@@ -50,27 +54,30 @@ def test_real_examples_are_taken_from_the_whole_set():
 @pytest.mark.parametrize('critic_learns', [True, False])
 def test_a_real_run_that_collapses_and_one_that_does_not(tmp_path, capsys, critic_learns):
   """Against a critic that never changes, the best answer to it is the same image whatever the noise."""
-  config = gan.get_config('test')
-  config.num_steps, config.log_every, config.sample_every, config.checkpoint_every = 1000, 250, 250, 1000
+  config = shrink(gan.get_config())
+  config.num_steps, config.steps_per_call, config.log_every = 1000, 250, 250
+  config.sample_every, config.checkpoint_every = 250, 1000
   config.loss, config.batch_size, config.generator.hidden, config.critic.hidden = 'wasserstein', 32, (64,), (32,)
-  config.optimizer.generator_learning_rate = 1e-3
-  config.optimizer.critic_learning_rate = 1e-3 if critic_learns else 0.0
-  loop.train(config, tmp_path)
-  assert ('the generator has collapsed' in capsys.readouterr().out) == (not critic_learns)
+  config.generator.optimizer.learning_rate = 1e-3
+  config.critic.optimizer.learning_rate = 1e-3 if critic_learns else 0.0
+  train(config, tmp_path)
+  assert ('the samples have collapsed' in capsys.readouterr().out) == (not critic_learns)
 
 
 def test_bfloat16_with_the_gradient_penalty_stays_finite_for_2000_steps():
-  config = wgan_gp_toy.get_config('test')
+  config = shrink(wgan_gp_toy.get_config())
   config.update({'dtype': 'bfloat16', 'batch_size': 32, 'n_critic': 2, 'num_steps': 2000, 'gp_weight': 10.0})
+  config.steps_per_call = config.num_steps
   config.generator.hidden = config.critic.hidden = (16, 16)
-  ring = data.load(config.dataset)
-  experiment = loop.build(config, ring.spec)
-  assert experiment.critic.dtype == experiment.generator.dtype == jnp.bfloat16
+  config.z_dim = 8
+  ring = load_dataset(config.dataset)
+  experiment = build(config, ring.spec)
+  assert {module.dtype for module in experiment.modules.values()} == {jnp.dtype('bfloat16')}
   mesh = sharding.make_mesh(config.batch_size)
-  config.log_every = config.num_steps
-  state = loop.create_state(config, experiment, ring.spec, mesh)
-  state, metrics = loop.build_train_steps(config, experiment, mesh)(
-      state, (ring.images, ring.labels), loop.step_indices(config, 0, len(ring.images)), config.num_steps)
+  train_steps = build_train_steps(config, experiment, ring.spec, mesh)
+  indices = step_indices(config, experiment.algorithm.batches_per_step, 0, len(ring.images))
+  state = build_state(config, experiment, mesh)
+  state, metrics = train_steps(state, (ring.images, ring.labels), indices, config.num_steps)
   health.check_finite(0, metrics, config.num_steps, state)
   assert all(np.isfinite(values).all() and len(values) == 2000 for values in jax.tree.leaves(metrics))
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))

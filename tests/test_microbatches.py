@@ -11,31 +11,32 @@ import optax
 import pytest
 
 from configs import wgan_gp as configs_wgan_gp
-from gans import data
 from gans.algorithms import wgan_gp
+from gans.build import build, build_state, build_train_steps
 from gans.core import microbatches, sharding
-from gans.core.game import create_state
+from gans.core.game import create_state, trace_losses
 from gans.core.step import make_train_step
+from gans.data.schedule import step_indices
+from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.networks import mlp
-from gans.training import loop
+from tests.conftest import set_optimizers
+from tests.shrink import shrink
 
 BATCH, N_CRITIC = 24, 2
-OPTIMIZERS = optax.sgd(0.05), optax.sgd(0.05)
-
-
-class Config:
-  z_dim, gp_weight = 4, 10.0
+OPTIMIZERS = {'generator': optax.sgd(0.05), 'critic': optax.sgd(0.05)}
 
 
 @functools.cache
 def make_step(num_slices: int, size: int = BATCH, width: int = 8, dropout: float = 0.3):
   """Returns a jitted step of WGAN-GP in the plane, with its state and batch."""
   generator, critic = mlp.Generator((2,), (width,), output='linear'), mlp.Critic((width,), dropout=dropout)
+  modules = {'generator': generator, 'critic': critic}
+  algorithm = wgan_gp.make_algorithm(wgan_gp.Fields(gp_weight=10.0, n_critic=N_CRITIC, z_dim=4))
   image, label = jax.random.normal(jax.random.key(1), (N_CRITIC, size, 2)), jnp.zeros((N_CRITIC, size), jnp.int32)
-  state = create_state(jax.random.PRNGKey(0), generator, critic, OPTIMIZERS, Config.z_dim,
-                       {'image': image[0], 'label': label[0]})
-  step = make_train_step(wgan_gp.make_algorithm(Config, generator, critic), OPTIMIZERS, 0.9, num_slices)
+  first_inputs = trace_losses(algorithm, modules, {'image': image[0], 'label': label[0]}).first_inputs
+  state = create_state(jax.random.PRNGKey(0), algorithm, modules, OPTIMIZERS, first_inputs)
+  step = make_train_step(algorithm, modules, OPTIMIZERS, 0.9, num_slices)
   return jax.jit(step), state, {'image': image, 'label': label}
 
 
@@ -45,7 +46,8 @@ def test_a_step_in_slices_is_the_step_at_once(num_slices):
   (whole, state, batch), (sliced, _, _) = make_step(1), make_step(num_slices)
   want, got = whole(state, batch), sliced(state, batch)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), want, got)
-  moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), want[0].critic.params, state.critic.params)
+  moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), want[0].players['critic'].params,
+                       state.players['critic'].params)
   assert max(jax.tree.leaves(moved)) > 1e-3  # a thousand times the tolerance
 
 
@@ -81,25 +83,25 @@ def test_slices_need_less_memory():
 
 
 def test_a_batch_that_does_not_divide_is_refused_with_what_would():
-  message = r'batch_size=20 does not divide by 2 devices times optimizer.microbatches=4; nearest that do: \[16, 24\]'
+  message = r'batch_size=20 does not divide by 2 devices times microbatches=4; nearest that do: \[16, 24\]'
   with pytest.raises(UserError, match=message):
     sharding.make_mesh(20, range(2), microbatches=4)
 
 
 def steps_on(num_devices: int):
   """Takes three steps in slices, with batch norm, on that many devices; returns the state's parameters and metrics."""
-  config = configs_wgan_gp.get_config('test')
-  config.batch_size, config.log_every = 16, 3
-  config.optimizer = {'name': 'sgd', 'schedule': 'constant', 'microbatches': 2, 'generator_learning_rate': 0.02,
-                      'critic_learning_rate': 0.02}
-  digits = data.load(config.dataset)
+  config = shrink(configs_wgan_gp.get_config())
+  config.batch_size, config.steps_per_call, config.microbatches = 16, 3, 2
+  set_optimizers(config, 'sgd', learning_rate=0.02)
+  digits = load_dataset(config.dataset)
   mesh = sharding.make_mesh(config.batch_size, devices=jax.devices()[:num_devices], microbatches=2)
-  experiment = loop.build(config, digits.spec)
-  state = loop.create_state(config, experiment, digits.spec, mesh)
+  experiment = build(config, digits.spec)
+  state = build_state(config, experiment, mesh)
   arrays = jax.device_put((digits.images, digits.labels), sharding.replicated(mesh))
-  indices = jax.device_put(loop.step_indices(config, 0, len(digits.images)), sharding.over_batch(mesh, 2))
-  state, metrics = loop.build_train_steps(config, experiment, mesh)(state, arrays, indices, 3)
-  return state.generator, state.critic, state.ema, metrics
+  indices = step_indices(config, experiment.algorithm.batches_per_step, 0, len(digits.images))
+  indices = jax.device_put(indices, sharding.over_batch(mesh, 2))
+  state, metrics = build_train_steps(config, experiment, digits.spec, mesh)(state, arrays, indices, 3)
+  return state.players, state.ema, metrics
 
 
 def compare_devices():

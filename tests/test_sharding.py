@@ -3,14 +3,23 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
-from configs import dcgan, wgan_gp
+from configs import base, dcgan, wgan_gp
+from gans.build import build, build_state, build_train_step, build_train_steps
+from gans.core import sharding
+from gans.data.dataset import Spec
+from gans.data.schedule import step_indices
+from gans.data.sources import load_dataset
+from gans.errors import UserError
+from tests.conftest import set_optimizers
+from tests.shrink import shrink
 
 BATCH = 16
-MLP = {'generator': {'family': 'mlp', 'hidden': (8,), 'norm': 'batch'},
-       'critic': {'family': 'mlp', 'hidden': (8,), 'norm': 'layer'}}
+MLP = {'generator': base.mlp_generator(hidden=(8,), norm='batch'),
+       'critic': base.mlp_critic(hidden=(8,), norm='layer')}
 # Rounding grows with every step of a game, of convolutions under the penalty tenfold: these take 5 steps, others 20.
 CASES = {  # name: (config, its changes, learning rate, steps, numbers of devices)
     'penalty_of_convolutions': (wgan_gp, {}, 0.02, 5, (1, 8)),
@@ -21,59 +30,45 @@ CASES = {  # name: (config, its changes, learning rate, steps, numbers of device
 
 
 def small_config(module, changes: dict, rate: float, steps: int):
-  """The test-size config under SGD, as Adam magnifies rounding where a gradient is 0."""
-  config = module.get_config('test')
-  config.batch_size, config.log_every = BATCH, steps
+  """A small config under SGD, as Adam magnifies rounding where a gradient is 0."""
+  config = shrink(module.get_config())
+  config.batch_size, config.steps_per_call = BATCH, steps
   for field, value in changes.items():
     config[field] = value
-  config.optimizer = {'name': 'sgd', 'schedule': 'constant', 'generator_learning_rate': rate,
-                      'critic_learning_rate': rate}
+  set_optimizers(config, 'sgd', rate)
   return config
 
 
 def run_steps(config) -> dict[str, np.ndarray]:
-  """Takes config.log_every steps on config.mesh.data devices; returns the state, metrics and indices, by name."""
-  import jax
-
-  from gans import data
-  from gans.core import sharding
-  from gans.training import loop
-
-  dataset = data.load(config.dataset)
+  """Takes config.steps_per_call steps on config.mesh.data devices; returns the state, metrics and indices, by name."""
+  dataset = load_dataset(config.dataset)
   mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data)
-  experiment = loop.build(config, dataset.spec)
-  state = loop.create_state(config, experiment, dataset.spec, mesh)
-  train_steps = loop.build_train_steps(config, experiment, mesh)
+  experiment = build(config, dataset.spec)
+  state = build_state(config, experiment, mesh)
+  train_steps = build_train_steps(config, experiment, dataset.spec, mesh)
   arrays = sharding.place((dataset.images, dataset.labels), sharding.replicated(mesh))
-  indices = loop.step_indices(config, 0, 5000)
+  indices = step_indices(config, experiment.algorithm.batches_per_step, 0, 5000)
   indices = sharding.place(indices, sharding.over_batch(mesh, indices.ndim - 1))
   assert {shard.data.shape[-1] for shard in indices.addressable_shards} == {BATCH // mesh.size}
   state, metrics = train_steps(state, arrays, indices, len(indices))
   assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state))
   assert len(state.step.sharding.device_set) == mesh.size
-  parts = {'state': (state.generator, state.critic, state.ema), 'metrics': metrics, 'indices': indices}
+  parts = {'state': (state.players, state.ema), 'metrics': metrics, 'indices': indices}
   return {f'{part}{jax.tree_util.keystr(path)}': np.asarray(leaf) for part, tree in parts.items()
           for path, leaf in jax.tree.leaves_with_path(tree)}
 
 
 def flops(devices: int) -> float:
   """Returns the floating-point operations of one device in a step that is all but the generator's."""
-  import jax
-
-  from gans.core import sharding
-  from gans.core.step import make_train_step
-  from gans.data.dataset import Spec
-  from gans.training import loop
-
   config = small_config(wgan_gp, {
-      'n_critic': 1, 'generator': {'family': 'mlp', 'hidden': (64, 64), 'norm': 'batch'},
-      'critic': {'family': 'mlp', 'hidden': (2,), 'norm': 'none'}}, 0.02, 1)
+      'n_critic': 1, 'generator': base.mlp_generator(hidden=(64, 64), norm='batch'),
+      'critic': base.mlp_critic(hidden=(2,), norm='none')}, 0.02, 1)
   spec, mesh = Spec((2,)), sharding.make_mesh(BATCH, data=devices)
-  experiment = loop.build(config, spec)
-  state = loop.create_state(config, experiment, spec, mesh)
+  experiment = build(config, spec)
+  state = build_state(config, experiment, mesh)
   batch = sharding.place({'image': np.zeros((1, BATCH, 2), np.float32), 'label': np.zeros((1, BATCH), np.int32)},
                          sharding.over_batch(mesh, 1))
-  step = sharding.on_mesh(mesh, make_train_step(experiment.algorithm, experiment.optimizers, 0.9))
+  step = sharding.on_mesh(mesh, build_train_step(config, experiment))
   return jax.jit(step).lower(state, batch).compile().cost_analysis()['flops']
 
 
@@ -114,20 +109,16 @@ def test_each_of_eight_devices_makes_its_eighth(saved):
 
 
 def test_a_batch_that_the_devices_do_not_divide_is_refused():
-  from gans.core.sharding import make_mesh
-  from gans.errors import UserError
   with pytest.raises(UserError, match=r'batch_size=20 does not divide by 8 devices; nearest that do: \[16, 24\]'):
-    make_mesh(20, devices=range(8))
+    sharding.make_mesh(20, devices=range(8))
   with pytest.raises(UserError, match=r'batch_size=20 does not divide by 3 devices; nearest that do: \[18, 21\]'):
-    make_mesh(20, devices=range(8), data=3)
+    sharding.make_mesh(20, devices=range(8), data=3)
 
 
 @pytest.mark.parametrize('data', [0, 9, -2])
 def test_devices_that_there_are_not_are_refused(data):
-  from gans.core.sharding import make_mesh
-  from gans.errors import UserError
   with pytest.raises(UserError, match=f'mesh.data={data}: expected a number of devices from 1 to 8, or -1'):
-    make_mesh(16, devices=range(8), data=data)
+    sharding.make_mesh(16, devices=range(8), data=data)
 
 
 if __name__ == '__main__':

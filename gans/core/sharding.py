@@ -28,7 +28,7 @@ def make_mesh(batch_size: int, devices=None, data: int = -1, microbatches: int =
   if batch_size % shares:
     below = batch_size // shares * shares
     nearest = [size for size in (below, below + shares) if size]
-    parts = f' times optimizer.microbatches={microbatches}' if microbatches > 1 else ''
+    parts = f' times microbatches={microbatches}' if microbatches > 1 else ''
     raise UserError(f'batch_size={batch_size} does not divide by {devices.size} devices{parts}; nearest that do: '
                     f'{nearest}')
   return Mesh(devices, ('data',))
