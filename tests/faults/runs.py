@@ -12,14 +12,36 @@ import orbax.checkpoint as ocp
 from tests.conftest import ROOT
 
 PATIENCE = 120  # seconds, for what takes a few
+TOY = '''"""The GAN of points in the plane, shrunk to a run of seconds."""
+from configs import wgan_gp_toy
+from tests.shrink import shrink
+
+
+def get_config():
+  return shrink(wgan_gp_toy.get_config())
+'''
+CONFIG = None  # the file with TOY in it, for runs that name no other; conftest.py writes it
+
+
+def write_config(folder: pathlib.Path, contents: str) -> pathlib.Path:
+  """Writes a config file into a folder; main.py, started in ROOT, finds `configs` and `tests`."""
+  path = folder / 'small.py'
+  path.write_text(contents)
+  return path
+
+
+def every_player(field: str, value) -> list[str]:
+  """The flags that set a field of both players' groups."""
+  return [f'--config.{player}.{field}={value}' for player in ('generator', 'critic')]
 
 
 class Run:
   """A process of main.py, its output read as it comes; use it as a context manager, which leaves no process behind."""
 
-  def __init__(self, workdir: pathlib.Path, *arguments, config='configs/wgan_gp_toy.py:test', prefix=(), **popen):
+  def __init__(self, workdir: pathlib.Path, *arguments, config=None, prefix=(), **popen):
     self.workdir, self.lines = workdir, []
-    command = [*prefix, sys.executable, 'main.py', f'--config={config}', f'--workdir={workdir}', *arguments]
+    flags = [f'--config={config or CONFIG}', f'--workdir={workdir}', *arguments]
+    command = [*prefix, sys.executable, 'main.py', *flags]
     self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                     **popen)
     self.reader = threading.Thread(target=self._read, daemon=True)

@@ -1,4 +1,4 @@
-"""A disk that fails a run: the message names the path, what was saved before is whole, and the run goes on later."""
+"""A disk that fails a run: the message names the path, what was saved before is whole, and the run resumes later."""
 import os
 import shutil
 import sys
@@ -8,9 +8,9 @@ import pytest
 from gans.runs import checksums
 from tests.faults import runs
 
-CONSTANT = '--config.optimizer.schedule=constant'  # so that a finished run may be trained for longer
-LONG = (CONSTANT, '--config.num_steps=1000000', '--config.checkpoint_every=50', '--config.log_every=10',
-        '--config.sample_every=1000000')
+CONSTANT = runs.every_player('optimizer.schedule', 'constant')  # so that a finished run may be trained for longer
+LONG = [*CONSTANT, '--config.num_steps=1000000', '--config.checkpoint_every=50', '--config.steps_per_call=10',
+        '--config.log_every=10', '--config.sample_every=1000000']
 
 
 def assert_explained(run: runs.Run, reason: str):
@@ -23,9 +23,9 @@ def assert_explained(run: runs.Run, reason: str):
 
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
-  """The folder of a short run, to be gone on with in a copy."""
+  """The folder of a short run, to be resumed in a copy."""
   workdir = tmp_path_factory.mktemp('finished')
-  with runs.Run(workdir, CONSTANT, '--config.checkpoint_every=2') as run:
+  with runs.Run(workdir, *CONSTANT, '--config.checkpoint_every=2') as run:
     assert run.finish() == 0, run.output
   return workdir
 
@@ -41,14 +41,14 @@ os.execv(sys.argv[2], sys.argv[2:])
 def test_a_full_disk(tmp_path, finished, limit):
   """No file may grow beyond `limit` bytes: as on a full disk the config, the pictures or the checkpoints fail."""
   workdir = shutil.copytree(finished, tmp_path / 'run')
-  arguments = (CONSTANT, '--config.num_steps=8', '--config.sample_every=100')
+  arguments = [*CONSTANT, '--config.num_steps=8', '--config.sample_every=100']
   with runs.Run(workdir, *arguments, prefix=[sys.executable, '-c', STARVE, str(limit)]) as run:
     assert_explained(run, 'File too large')
   for step in (2, 4):
     runs.assert_same(*(folder / 'checkpoints' / str(step) for folder in (workdir, finished)))
   if limit == 13_000:
     with runs.Run(workdir, *arguments) as run:
-      assert run.finish() == 0 and 'going on at step 4 of 8' in run.output, run.output
+      assert run.finish() == 0 and 'resuming at step 4 of 8' in run.output, run.output
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_permission_lost_midway(tmp_path, obeying):
 def test_a_folder_that_may_not_be_written_from_the_start(tmp_path, finished, obeying):
   workdir = shutil.copytree(finished, tmp_path / 'run')
   workdir.chmod(0o555)
-  with runs.Run(workdir, CONSTANT, '--config.num_steps=8', prefix=obeying) as run:
+  with runs.Run(workdir, *CONSTANT, '--config.num_steps=8', prefix=obeying) as run:
     assert_explained(run, 'Permission denied')
   workdir.chmod(0o755)
   for step in (2, 4):

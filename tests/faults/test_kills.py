@@ -8,8 +8,9 @@ import pytest
 from tests.faults import runs
 
 NUM_STEPS, SAMPLE_EVERY = 320, 160
-ARGUMENTS = (f'--config.num_steps={NUM_STEPS}', f'--config.sample_every={SAMPLE_EVERY}', '--config.log_every=10',
-             '--config.checkpoint_every=40', '--config.eval_every=120', '--config.eval.num_samples=200')
+ARGUMENTS = (f'--config.num_steps={NUM_STEPS}', f'--config.sample_every={SAMPLE_EVERY}', '--config.steps_per_call=10',
+             '--config.log_every=10', '--config.checkpoint_every=40', '--config.eval_every=120',
+             '--config.eval.num_samples=200')
 PHASES = ('start-up', 'step', 'write', 'finalisation')
 START_SECONDS = 3
 KILLS = 60  # in the long version
@@ -17,7 +18,7 @@ KILLS = 60  # in the long version
 
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory):
-  """The run that nobody kills; it goes on beside the others until its end is asked for."""
+  """The run that nobody kills; it runs on beside the others until its end is asked for."""
   with runs.Run(tmp_path_factory.mktemp('uninterrupted'), *ARGUMENTS) as run:
     run.wait_until(lambda: run.stepping)  # so that the others find its compiled program
     yield run

@@ -1,4 +1,4 @@
-"""Two real processes, with two devices each: they train as one with four does, stop together and go on as one."""
+"""Two real processes, with two devices each: they train as one with four does, stop together and resume as one."""
 import contextlib
 import json
 import os
@@ -17,24 +17,25 @@ from tests.faults import runs
 DEVICES, EVERY = 4, 20
 CONFIG = f'''"""A run of seconds, under SGD, with batch norm: what a sum over the devices gets wrong shows."""
 from configs import wgan_gp_toy
+from tests.shrink import shrink
 
 
 def get_config():
-  config = wgan_gp_toy.get_config('test')
-  config.num_steps, config.log_every, config.checkpoint_every, config.sample_every = 100_000, *[{EVERY}] * 3
-  config.eval_every, config.eval.num_samples = {EVERY}, 100
+  config = shrink(wgan_gp_toy.get_config())
+  config.num_steps = 100_000
+  config.steps_per_call = config.log_every = {EVERY}
+  config.checkpoint_every = config.sample_every = config.eval_every = {EVERY}
+  config.eval.num_samples = 100
   config.generator.norm = 'batch'
-  config.optimizer = {{'name': 'sgd', 'schedule': 'constant', 'generator_learning_rate': 0.001,
-                      'critic_learning_rate': 0.001}}
+  sgd = {{'name': 'sgd', 'schedule': 'constant', 'learning_rate': 0.001}}
+  config.generator.optimizer = config.critic.optimizer = sgd
   return config
 '''
 
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory):
-  path = tmp_path_factory.mktemp('config') / 'small.py'
-  path.write_text(CONFIG)
-  return path
+  return runs.write_config(tmp_path_factory.mktemp('config'), CONFIG)
 
 
 @contextlib.contextmanager
@@ -51,14 +52,14 @@ def started(config, workdir, count: int, *arguments, of_last=()):
     yield [stack.enter_context(runs.Run(workdir, *flags(i), config=config, env=environment)) for i in range(count)]
 
 
-def go_on(config, workdir, count: int, interrupt, *arguments):
+def resume(config, workdir, count: int, interrupt, *arguments):
   """Starts processes, does interrupt(them) once they have saved a step of their own; returns exit codes and outputs."""
   before = runs.saved_steps(workdir)
   with started(config, workdir, count, *arguments) as found:
     found[0].wait_until(lambda: found[0].stepping and set(runs.saved_steps(workdir)) - set(before))
     interrupt(found)
     codes = [each.finish() for each in found]
-  assert not before or f'going on at step {before[-1]} of' in found[0].output
+  assert not before or f'resuming at step {before[-1]} of' in found[0].output
   return codes, [each.output for each in found]
 
 
@@ -75,8 +76,8 @@ def chain(config, tmp_path_factory):
   """
   workdir = tmp_path_factory.mktemp('runs') / 'chain'
   for count in (2, 1):
-    assert set(go_on(config, workdir, count, kill)[0]) == {-signal.SIGKILL}
-  return workdir, *go_on(config, workdir, 2, lambda found: found[1].process.send_signal(signal.SIGTERM),
+    assert set(resume(config, workdir, count, kill)[0]) == {-signal.SIGKILL}
+  return workdir, *resume(config, workdir, 2, lambda found: found[1].process.send_signal(signal.SIGTERM),
                          '--config.dataset.device_bytes=0')
 
 
@@ -89,7 +90,7 @@ def whole(config, chain, tmp_path_factory):
   return workdir
 
 
-def test_two_processes_killed_and_gone_on_with_end_as_one(whole, chain):
+def test_two_processes_killed_and_resumed_end_as_one(whole, chain):
   last = runs.saved_steps(whole)[-1]
   one, two = (runs.load(path / 'checkpoints' / str(last)) for path in (whole, chain[0]))
   assert last == runs.saved_steps(chain[0])[-1] == one['step'] >= 3 * EVERY
@@ -114,7 +115,7 @@ def test_only_the_first_process_speaks_and_writes(whole, chain):
   assert all((path / 'default' / 'seal.json').exists() for path in (workdir / 'checkpoints').iterdir())
 
 
-def test_one_without_a_seal_is_whole_on_other_devices_too(whole, tmp_path):
+def test_one_without_checksums_is_whole_on_other_devices_too(whole, tmp_path):
   last = whole / 'checkpoints' / str(runs.saved_steps(whole)[-1])
   saved = shutil.copytree(last, tmp_path / 'saved')  # by four devices, here is one
   (saved / 'default' / 'seal.json').unlink()

@@ -7,9 +7,9 @@ from tests.faults import runs
 
 def test_a_second_ctrl_c_ends_it_at_once(tmp_path):
   """The call of the compiled program that it interrupts would take the better part of an hour."""
-  with runs.Run(tmp_path, '--config.n_critic=1', '--config.log_every=1000000', '--config.num_steps=1000000',
-                '--config.sample_every=1000000', '--config.checkpoint_every=1000000',
-                '--config.critic.hidden=(2048,2048,2048)') as run:
+  intervals = ('steps_per_call', 'log_every', 'num_steps', 'sample_every', 'checkpoint_every')
+  long = [f'--config.{interval}=1000000' for interval in intervals]
+  with runs.Run(tmp_path, '--config.n_critic=1', '--config.critic.hidden=(2048,2048,2048)', *long) as run:
     run.wait_until(lambda: run.stepping)
     run.process.send_signal(signal.SIGINT)
     time.sleep(1)
