@@ -8,9 +8,11 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from gans.data import SOURCES
+from gans import validate
+from gans.data.sources import SOURCES
 from gans.runs import workdirs
-from gans.training import loop
+from gans.training.loop import train
+from tests.shrink import shrink
 
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('configs').glob('*.py') if path.stem != 'base')
 
@@ -38,10 +40,10 @@ def data_at_hand(config, folder, monkeypatch):
 
 @pytest.mark.parametrize('name', EXPERIMENTS)
 def test_trains_samples_and_describes_itself(name, tmp_path, monkeypatch):
-  config = importlib.import_module(f'configs.{name}').get_config('test')
+  config = shrink(importlib.import_module(f'configs.{name}').get_config())
   (tmp_path / 'data').mkdir()
   with data_at_hand(config, tmp_path / 'data', monkeypatch):
-    state = loop.train(config, tmp_path / 'run')
+    state = train(config, tmp_path / 'run')
   assert int(state.step) == config.num_steps
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
   made = {str(path.relative_to(tmp_path / 'run')) for path in (tmp_path / 'run').glob('*/*')}
@@ -55,3 +57,19 @@ def test_says_how_to_run_it_and_what_to_expect(name):
   header = importlib.import_module(f'configs.{name}').__doc__
   assert f'python main.py --config=configs/{name}.py' in header
   assert all(word in header for word in ('Hardware: ', 'Time: ', 'Expect: '))
+
+
+VARIANTS = [('wgan_gp', 'source'), ('wgan_gp_toy', 'narrow'), ('wgan_gp_toy', 'paper')]
+
+
+@pytest.mark.parametrize('name, variant', [*((name, '') for name in EXPERIMENTS), *VARIANTS])
+def test_every_variant_is_a_config_that_a_run_can_use(name, variant):
+  config = importlib.import_module(f'configs.{name}').get_config(variant)
+  validate.check_config(config)
+  validate.check_config(shrink(config))
+
+
+@pytest.mark.parametrize('name', EXPERIMENTS)
+def test_a_variant_that_is_not_there_is_refused(name):
+  with pytest.raises(ValueError, match="no variant 'test'"):
+    importlib.import_module(f'configs.{name}').get_config('test')

@@ -7,24 +7,30 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gans.build import build
+from gans.core.game import create_state
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.networks import dcgan, mlp
-from gans.training import loop
 
-# (config, variant): parameters of (generator, critic), worked out by hand where they are few.
+# (config, variant): parameters of each player, worked out by hand where they are few.
 PARAMETERS = {
-    ('wgan_gp', ''): (1_676_577, 42_545),
-    ('wgan_gp', 'source'): (747_841, 9_105),
-    ('gan', ''): (127 * 256 + 257 * 784, 785 * 128 + 129),
-    ('dcgan', ''): (237_345, 36_641),
-    ('wgan', ''): (237_345, 36_641),
-    ('wgan_gp_celeba', ''): (1_100_707, 175_537),
-    ('wgan_gp_pokemon', ''): (2_305_107, 2_271_153),
-    ('wgan_gp_animals', ''): (430_115, 168_033),
-    ('wgan_gp_toy', ''): (2 * 512 + 512 + 2 * (512 * 513) + 513 * 2, 2 * 512 + 512 + 2 * (512 * 513) + 513),
-    ('cgan', ''): (1_492_596, 2_270_881),
-    ('acgan', ''): (268_805, 68_011),
+    ('wgan_gp', ''): {'generator': 1_676_577, 'critic': 42_545},
+    ('wgan_gp', 'source'): {'generator': 747_841, 'critic': 9_105},
+    ('gan', ''): {'generator': 127 * 256 + 257 * 784, 'critic': 785 * 128 + 129},
+    ('dcgan', ''): {'generator': 237_345, 'critic': 36_641},
+    ('wgan', ''): {'generator': 237_345, 'critic': 36_641},
+    ('wgan_gp_celeba', ''): {'generator': 1_100_707, 'critic': 175_537},
+    ('wgan_gp_pokemon', ''): {'generator': 2_305_107, 'critic': 2_271_153},
+    ('wgan_gp_animals', ''): {'generator': 430_115, 'critic': 168_033},
+    ('wgan_gp_toy', ''): {
+        'generator': 2 * 512 + 512 + 2 * (512 * 513) + 513 * 2,
+        'critic': 2 * 512 + 512 + 2 * (512 * 513) + 513},
+    ('wgan_gp_toy', 'narrow'): {
+        'generator': 2 * 128 + 128 + 2 * (128 * 129) + 129 * 2,
+        'critic': 2 * 128 + 128 + 2 * (128 * 129) + 129},
+    ('cgan', ''): {'generator': 1_492_596, 'critic': 2_270_881},
+    ('acgan', ''): {'generator': 268_805, 'critic': 68_011},
 }
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('configs').glob('*.py') if path.stem != 'base')
 
@@ -46,15 +52,23 @@ def init_and_apply(module, x, label=None):
   return jax.jit(lambda x: module.init_with_output(jax.random.key(0), x, label, train=True))(x)
 
 
+def shape_of_examples(config) -> tuple[int, ...]:
+  """What the data of a config look like; no data are read."""
+  size = config.dataset.image_size
+  if config.dataset.name == 'ring8':
+    return (2,)
+  return (size, size, 1 if size == 28 else 3)
+
+
 @pytest.mark.parametrize('name, variant', PARAMETERS)
 def test_exact_parameter_counts(name, variant):
+  """They are those of the players as a run creates them, each from what a loss first calls it with."""
   config = importlib.import_module(f'configs.{name}').get_config(variant)
-  size = config.dataset.image_size
-  image = np.zeros((2, 2), np.float32) if 'toy' in name else np.zeros((2, size, size, 1 if size == 28 else 3), np.uint8)
-  experiment = loop.build(config, Spec(image.shape[1:], 10))
-  counts = (count(init(experiment.generator, jnp.zeros((2, config.z_dim)))),
-            count(init(experiment.critic, jnp.zeros(image.shape))))
-  assert counts == PARAMETERS[name, variant]
+  experiment = build(config, Spec(shape_of_examples(config), 10))
+  state = jax.eval_shape(lambda: create_state(
+      jax.random.PRNGKey(0), experiment.algorithm, experiment.modules, experiment.optimizers,
+      experiment.traced.first_inputs))
+  assert {player: count(state.players[player].params) for player in state.players} == PARAMETERS[name, variant]
 
 
 def test_dcgan_counts_by_hand():
@@ -172,6 +186,25 @@ def test_classifying_critic_returns_scores_and_logits():
     assert score.shape == (2,) and logits.shape == (2, 7)
 
 
+@pytest.mark.parametrize('critic, features', [
+    (dcgan.Critic((4, 3), num_classes=7, outputs=5), 2 * 2 * 3),
+    (dcgan.Critic((4, 4), dense=(6,), outputs=5, dtype=jnp.bfloat16), 6),
+    (mlp.Critic((8,), num_classes=7, outputs=5), 8),
+    (mlp.Critic((8, 9), norm='layer', dropout=0.3, outputs=5, dtype=jnp.bfloat16), 9),
+])
+def test_critic_with_outputs_returns_numbers_in_place_of_a_score(critic, features):
+  """The last dense layer has (features + 1) parameters a number."""
+  image = jax.random.normal(jax.random.key(1), (3, 8, 8, 1))
+
+  def apply(module):
+    return jax.jit(lambda x: module.init_with_output(jax.random.key(0), x, None, train=False))(image)
+
+  (numbers, variables), (score, scoring) = apply(critic), apply(critic.clone(outputs=0))
+  assert numbers.shape == (3, 5) and score.shape == (3,) and numbers.dtype == jnp.float32
+  assert len(np.unique(numbers)) == 15  # each example and each output has its own
+  assert count(variables['params']) - count(scoring['params']) == (features + 1) * (5 - 1)
+
+
 @pytest.mark.parametrize('module, x, message', [
     (dcgan.Generator((28, 28, 1), label_dim=4), jnp.zeros((1, 8)), 'label_dim=4: the data set has no labels'),
     (dcgan.Generator((28, 28, 1), upsample='cubic'), jnp.zeros((1, 8)), "generator.upsample='cubic'"),
@@ -179,6 +212,12 @@ def test_classifying_critic_returns_scores_and_logits():
     (dcgan.Generator((28, 28, 1), kernels=(4, 4, 4)), jnp.zeros((1, 8)), '3 entries for 2 layers'),
     (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 28, 28, 1)), "head='conv'"),
     (dcgan.Critic((4,), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
+    (dcgan.Critic((4,), kernels=4, padding='VALID', head='conv', outputs=3), jnp.zeros((1, 10, 10, 1)),
+     r"last map is \(1, 1\); critic.head='conv' needs \(1, 1\), and no dense, classify or outputs"),
+    (dcgan.Critic((4,), num_classes=7, classify=True, outputs=3), jnp.zeros((1, 28, 28, 1)),
+     'outputs=3 and classify=True'),
+    (mlp.Critic((4,), num_classes=7, classify=True, outputs=3), jnp.zeros((1, 28, 28, 1)),
+     'outputs=3 and classify=True'),
 ])
 def test_settings_that_do_not_fit_are_named(module, x, message):
   with pytest.raises(UserError, match=message):
