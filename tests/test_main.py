@@ -9,12 +9,32 @@ import pytest
 
 from tests.conftest import ROOT
 
+CONFIG = '''"""A digit GAN, shrunk to a run of seconds."""
+from configs import NAME
+from tests.shrink import shrink
+
+
+def get_config():
+  return shrink(NAME.get_config())
+'''
+
 
 @pytest.fixture(autouse=True)
 def cache_home(tmp_path_factory, monkeypatch):
   home = tmp_path_factory.mktemp('cache')
   monkeypatch.setenv('XDG_CACHE_HOME', str(home))
   return home
+
+
+@pytest.fixture
+def write_config(tmp_path):
+  """Returns write_config(name) -> the path of a config file that shrinks configs/NAME.py."""
+  def write(name):
+    path = tmp_path / f'small_{name}.py'
+    path.write_text(CONFIG.replace('NAME', name))
+    return path
+
+  return write
 
 
 def run(*arguments, timeout=120):
@@ -34,11 +54,15 @@ def run(*arguments, timeout=120):
     (['--mode=evaluate', '--config=configs/wgan_gp.py'], 'config of the workdir'),
     (['--mode=sample'], 'neither the folder of a run'),
     (['--mode=sample', '--eval.seed=1'], '--eval.seed: is of --mode=evaluate'),
-    (['--config=configs/wgan_gp.py', '--sample.num=3'], '--sample.num: is of --mode=sample'),
-    (['--mode=sample', '--sample.num=0'], '--sample.num=0'),
+    (['--config=configs/wgan_gp.py', '--num=3'], '--num: is of --mode=sample'),
+    (['--config=configs/wgan_gp.py', '--seed=3'], '--seed: is of --mode=sample or interpolate or nearest; give '
+     '--config.seed to train'),
+    (['--mode=sample', '--num=0'], '--num=0'),
+    (['--mode=sample', '--seed=-1'], '--seed=-1'),
+    (['--mode=sample', '--sample.num=3'], 'sample.num'),
     (['--config=configs/wgan_gp.py', '--coordinator_address=foo'], 'coordinator_address=foo: expected HOST:PORT'),
     (['--mode=report'], 'not the folder of a run'),
-    (['--mode=export', '--sample.num=3'], 'is of --mode=sample or interpolate or nearest'),
+    (['--mode=export', '--num=3'], 'is of --mode=sample or interpolate or nearest'),
 ])
 def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   result = run(*arguments, f'--workdir={tmp_path / "run"}', timeout=20)
@@ -47,31 +71,32 @@ def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   assert not (tmp_path / 'run').exists()
 
 
-def test_trains_from_the_command_line(tmp_path, cache_home):
-  result = run('--config=configs/wgan_gp.py:test', f'--workdir={tmp_path / "run"}')
+def test_trains_from_the_command_line(tmp_path, cache_home, write_config):
+  config = write_config('wgan_gp')
+  result = run(f'--config={config}', f'--workdir={tmp_path / "run"}')
   assert result.returncode == 0, result.stderr
   assert 'critic_loss=' in result.stdout and '4/4' in result.stdout  # no terminal: the bar as plain lines
   assert 'losses.png' in result.stdout and re.search(r'first step \d+\.\d s after the command', result.stdout)
   assert list((cache_home / 'gans' / 'compiled').glob('jit_train_steps*'))  # the next start need not compile
   (tmp_path / 'mine').mkdir()
   (tmp_path / 'mine' / 'notes').write_text('')
-  refused = run('--config=configs/wgan_gp.py:test', f'--workdir={tmp_path / "mine"}')
+  refused = run(f'--config={config}', f'--workdir={tmp_path / "mine"}')
   assert refused.returncode == 1 and 'something else' in refused.stderr and 'Traceback' not in refused.stderr
 
 
 def test_samples_from_the_command_line(tmp_path):
-  command = ['--mode=sample', '--workdir=acgan_mnist_5k', '--sample.labels=3,3,7', f'--sample.out={tmp_path / "x.npz"}']
+  command = ['--mode=sample', '--workdir=acgan_mnist_5k', '--labels=3,3,7', f'--out={tmp_path / "x.npz"}']
   result = run(*command)
   assert result.returncode == 0 and f'{tmp_path / "x.npz"}: 3 of step 3000' in result.stdout, result.stderr
   with np.load(tmp_path / 'x.npz') as file:
     assert file['images'].shape == (3, 28, 28, 1) and file['labels'].tolist() == [3, 3, 7]
   refused = run(*command)
-  assert refused.returncode == 1 and refused.stderr.startswith('error: --sample.out=') and 'exists' in refused.stderr
+  assert refused.returncode == 1 and refused.stderr.startswith('error: --out=') and 'exists' in refused.stderr
 
 
 @pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number, code):
-  command = [sys.executable, 'main.py', '--config=configs/gan.py:test', f'--workdir={tmp_path / "run"}',
+def test_a_signal_saves_and_the_same_command_resumes(tmp_path, write_config, number, code):
+  command = [sys.executable, 'main.py', f'--config={write_config("gan")}', f'--workdir={tmp_path / "run"}',
              '--config.num_steps=1000000', '--config.checkpoint_every=1000000', '--config.sample_every=1000000']
   with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
     next(line for line in process.stdout if 'first step' in line)
@@ -81,5 +106,5 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number, code):
   step = int(re.search(r'interrupted: saved at step (\d+)', output)[1])
   assert step > 0 and (tmp_path / 'run' / 'checkpoints' / str(step)).is_dir()
   with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-    assert f'going on at step {step} of 1000000' in next(line for line in process.stdout if 'going on' in line)
+    assert f'resuming at step {step} of 1000000' in next(line for line in process.stdout if 'resuming' in line)
     process.kill()
