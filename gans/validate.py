@@ -1,4 +1,5 @@
 """Refusing a config that cannot work, before any work is done."""
+from collections.abc import Collection
 import functools
 import operator
 
@@ -10,6 +11,8 @@ from gans.data.sources import check_fields_read, find_source
 from gans.errors import UserError
 
 GROUPS = ('dataset', 'eval', 'mesh')
+EVAL = ('features', 'weights', 'classifier_steps', 'num_samples', 'seed', 'best')
+MESH = ('data',)
 # The fields of every config, whatever its algorithm; configs/base.py explains them.
 SHARED = ('algorithm', 'seed', 'num_seeds', 'num_steps', 'batch_size', 'microbatches', 'ema_decay', 'dtype',
           'steps_per_call', 'log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'profile', *GROUPS)
@@ -35,19 +38,24 @@ def check_config(config):
   _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
   _expect(config, 'dtype', config.dtype in ('float32', 'bfloat16'), "'float32' or 'bfloat16'")
   check_fields_read(config.dataset, find_source(config.dataset.name))
+  _refuse_unknown(config, 'eval', EVAL)
+  _refuse_unknown(config, 'mesh', MESH)
   _check_algorithm(config)
 
 
 def _check_algorithm(config):
   """Raises UserError for a field that the algorithm does not read, and for values that it cannot take."""
   fields = default_fields(config.algorithm)
-  for field in fields:
+  for field, default in fields.items():
     if field not in config:
-      raise UserError(f'{field} is missing from the config: the algorithm {config.algorithm!r} reads it')
+      raise UserError(f'{field} is missing from the config: the algorithm {config.algorithm!r} reads it; its fields '
+                      f'are {sorted(fields)}')
+    if isinstance(default, dict):
+      _check_group(config, field)
+      _refuse_unknown(config, field, default)
   if 'loss' in fields:
     _expect(config, 'loss', config.loss in losses.BY_NAME, f'one of {sorted(losses.BY_NAME)}')
   if 'penalty' in fields:
-    _check_group(config, 'penalty')
     _expect(config, 'penalty.name', config.penalty.name in penalties.NAMES, f'one of {list(penalties.NAMES)}')
     _expect(config, 'penalty.weight', 0 <= config.penalty.weight < float('inf'), 'a number of at least 0')
     _expect(config, 'penalty.every', config.penalty.every >= 1, 'a whole number of at least 1')
@@ -68,13 +76,21 @@ def _check_algorithm(config):
     _check_group(config, f'{player}.optimizer')
   for field in config:
     if field not in (*SHARED, *fields, *players):
-      raise UserError(f'{field}={config[field]!r}: the algorithm {config.algorithm!r} does not read it; its fields are '
+      is_group = isinstance(config[field], ml_collections.ConfigDict)
+      given = field if is_group else f'{field}={config[field]!r}'
+      raise UserError(f'{given}: the algorithm {config.algorithm!r} does not read it; its fields are '
                       f'{sorted(fields)} and its players {list(players)}')
 
 
 def _check_group(config, field: str):
   value = _find(config, field)
   _expect(config, field, isinstance(value, ml_collections.ConfigDict), 'a group of fields, see configs/base.py')
+
+
+def _refuse_unknown(config, group: str, fields: Collection[str]):
+  for field, value in config[group].items():
+    if field not in fields:
+      raise UserError(f'{group}.{field}={value!r}: there is no such field; those of {group} are {sorted(fields)}')
 
 
 def check_kept(config, workdir):

@@ -13,6 +13,7 @@ class Source(NamedTuple):
   reads: tuple[str, ...] = ()  # which of OPTIONAL it reads
 
 
+COMMON = ('name', 'flip', 'device_bytes', 'workers')  # the fields that are read whatever the source
 # Fields that only some sources read, with the value that says nothing.
 OPTIONAL = {'path': '', 'data_dir': '', 'split': 'train', 'crop': '', 'image_size': 28}
 
@@ -47,8 +48,12 @@ def load_dataset(config) -> Dataset:
 
 def check_fields_read(config, source: Source):
   """Raises UserError for a field of the config's `dataset` that is set and that its source does not read."""
-  for field, unset in OPTIONAL.items():
-    if field not in source.reads and config[field] != unset:
-      readers = [name for name, other in {**SOURCES, 'a data set of TFDS': TFDS}.items() if field in other.reads]
-      raise UserError(f'dataset.{field}={config[field]!r}: dataset.name={config.name!r} does not read it; expected '
-                      f'{unset!r}, or a dataset.name that does: {", ".join(readers)}')
+  fields = (*COMMON, *source.reads)
+  for field, value in config.items():
+    is_unset = field in OPTIONAL and value == OPTIONAL[field]
+    if field in fields or is_unset:
+      continue
+    readers = [name for name, other in {**SOURCES, 'a data set of TFDS': TFDS}.items() if field in other.reads]
+    hint = f'; it is for {", ".join(readers)}' if readers else ''
+    raise UserError(f'dataset.{field}={value!r}: dataset.name={config.name!r} does not read it; its fields are '
+                    f'{sorted(fields)}{hint}')
