@@ -1,0 +1,78 @@
+"""What is logged of a run: means over log_every steps, however the steps were cut into calls."""
+import numpy as np
+import pytest
+
+from gans.data.schedule import calls
+from gans.system.events import read_scalars
+from gans.training.reporter import Reporter
+
+NUM_STEPS = 23
+INTERVALS = {'critic_loss': 1, 'lazy_loss': 4}  # the `every` of the update that a metric is of
+CUTS = {'one call': [NUM_STEPS], 'calls of 5': [5, 5, 5, 5, 3], 'calls of 1': [1] * NUM_STEPS}
+
+
+@pytest.fixture
+def values():
+  """{metric: its value in each step}, as train_steps returns them: zeros in a step that skips the update."""
+  rng = np.random.default_rng(0)
+  steps = np.arange(NUM_STEPS)
+  return {name: np.where(steps % every == 0, 1 + rng.random(NUM_STEPS), 0) for name, every in INTERVALS.items()}
+
+
+def expected_means(values: np.ndarray, every: int, log_every: int) -> dict[int, float]:
+  """{step: mean of the values that steps took since the point before}, without points that would be of none."""
+  points = {}
+  for start in range(0, NUM_STEPS, log_every):
+    stop = min(start + log_every, NUM_STEPS)
+    taken = [values[step] for step in range(start, stop) if step % every == 0]
+    if taken:
+      points[stop] = np.mean(taken)
+  return points
+
+
+def log(path, config, values: dict, cut: list[int]) -> dict:
+  """Reports calls of those lengths; returns what the bar last showed of them."""
+  stop = 0
+  with Reporter(path, config, INTERVALS, 0) as reporter:
+    for count in cut:
+      start, stop = stop, stop + count
+      # The arrays are as long as the longest call; what is behind the steps that were taken means nothing.
+      padded = {name: np.append(array[start:stop], np.full((3, *array.shape[1:]), np.nan), axis=0)
+                for name, array in values.items()}
+      reporter.metrics(stop, padded, count)
+    return dict(shown.split('=') for shown in reporter.bar.postfix.split(', '))
+
+
+@pytest.mark.parametrize('log_every', [1, 3, 10, 100])
+@pytest.mark.parametrize('cut', CUTS.values(), ids=CUTS.keys())
+def test_a_point_is_the_mean_of_the_steps_since_the_one_before(tmp_path, config, values, cut, log_every):
+  config.num_steps, config.log_every = NUM_STEPS, log_every
+  log(tmp_path, config, values, cut)
+  written = read_scalars(tmp_path / 'events', lambda tag: tag.startswith('train/'))
+  assert written.keys() == {f'train/{name}' for name in INTERVALS}
+  for name, every in INTERVALS.items():
+    assert written[f'train/{name}'] == pytest.approx(expected_means(values[name], every, log_every))
+
+
+def test_several_seeds_count_alike(tmp_path, config, values):
+  config.num_steps, config.log_every = NUM_STEPS, 10
+  both = {name: np.stack([array, 3 * array], axis=1) for name, array in values.items()}
+  log(tmp_path, config, both, CUTS['calls of 5'])
+  written = read_scalars(tmp_path / 'events', lambda tag: tag == 'train/lazy_loss')
+  assert written['train/lazy_loss'] == pytest.approx(expected_means(2 * values['lazy_loss'], 4, 10))
+
+
+def test_the_bar_shows_means_without_the_steps_that_skip_an_update(tmp_path, config, values):
+  config.num_steps, config.log_every = NUM_STEPS, 100
+  shown = log(tmp_path, config, values, CUTS['one call'])
+  for name, every in INTERVALS.items():
+    assert float(shown[name]) == pytest.approx(values[name][::every].mean(), rel=5e-3)
+
+
+def test_logging_has_no_say_in_where_calls_end(config):
+  config.num_steps, config.steps_per_call, config.sample_every, config.checkpoint_every = 23, 10, 6, 15
+  config.log_every = 1
+  usual = list(calls(0, config))
+  for log_every in (4, 10, 1000):
+    config.log_every = log_every
+    assert list(calls(0, config)) == usual
