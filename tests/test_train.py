@@ -1,78 +1,114 @@
-"""The loop: what it calls when, what it leaves behind, and that stopping and going on changes nothing."""
+"""The loop: what it calls when, what it leaves behind, and that stopping and resuming changes nothing."""
 import re
 
 import jax
 import numpy as np
 import pytest
 
-from configs import wgan_gp
-from gans import data
+from configs import gan, wgan_gp
+from gans.build import build, build_state
 from gans.core import sharding
+from gans.data.schedule import calls
+from gans.data.sources import load_dataset
 from gans.errors import UserError
-from gans.training import health, loop, reporter
+from gans.system.events import read_scalars
+from gans.training import health
+from gans.training.loop import train
+from gans.training.reporter import Reporter
+from tests.conftest import set_optimizers
+from tests.shrink import shrink
 
 
 class Interrupted(Exception):
   """Stands for whatever ends a run in the middle."""
 
 
+def read_losses(workdir, last_step: float = float('inf')) -> dict[int, float]:
+  tag = 'train/critic_loss'
+  return read_scalars(workdir / 'events', lambda name: name == tag, last_step)[tag]
+
+
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, config, monkeypatch):
-  config.num_steps, config.log_every, config.checkpoint_every, config.sample_every = 11, 4, 3, 5
-  whole = loop.train(config, tmp_path / 'whole')
+  config.num_steps, config.steps_per_call, config.log_every = 11, 4, 1
+  config.checkpoint_every, config.sample_every = 3, 5
+  whole = train(config, tmp_path / 'whole')
 
-  write = reporter.Reporter.metrics
+  write = Reporter.metrics
 
-  def metrics(self, step, metrics, count):
-    write(self, step, metrics, count)
-    if step == 8:  # the last checkpoint is of step 6, the last sample grid of step 5
+  def metrics(self, stop, metrics, count):
+    write(self, stop, metrics, count)
+    if stop == 8:  # the last checkpoint is of step 6, the last sample grid of step 5
       raise Interrupted
 
-  monkeypatch.setattr(reporter.Reporter, 'metrics', metrics)
+  monkeypatch.setattr(Reporter, 'metrics', metrics)
   with pytest.raises(Interrupted):
-    loop.train(config, tmp_path / 'cut')
+    train(config, tmp_path / 'cut')
   monkeypatch.undo()
-  resumed = loop.train(config, tmp_path / 'cut')
+  resumed = train(config, tmp_path / 'cut')
 
   jax.tree.map(np.testing.assert_array_equal, whole, resumed)
   for grid in (tmp_path / 'whole' / 'samples').iterdir():
     assert grid.read_bytes() == (tmp_path / 'cut' / 'samples' / grid.name).read_bytes()
-  losses = reporter.read_scalars(tmp_path / 'cut' / 'events', ['critic_loss'], last_step=10)['critic_loss']
-  assert sorted(losses) == [3, 4, 5, 6, 8, 9, 10] and np.isfinite(list(losses.values())).all()
+  losses = read_losses(tmp_path / 'cut', last_step=10)
+  assert sorted(losses) == list(range(1, 11)) and np.isfinite(list(losses.values())).all()
+  assert read_losses(tmp_path / 'cut') == read_losses(tmp_path / 'whole')
+
+
+def test_logging_and_the_length_of_calls_change_no_result(tmp_path, config):
+  """log_every says which steps a point is the mean of, and steps_per_call how many are taken at a time."""
+  config.num_steps, config.sample_every, config.checkpoint_every = 7, 7, 7
+  config.steps_per_call, config.log_every = 7, 1
+  each = train(config, tmp_path / 'each')
+  config.steps_per_call, config.log_every = 3, 4
+  some = train(config, tmp_path / 'some')
+  jax.tree.map(np.testing.assert_array_equal, each, some)
+  losses = read_losses(tmp_path / 'each')
+  values = [losses[step] for step in range(1, 8)]
+  assert read_losses(tmp_path / 'some') == pytest.approx({4: np.mean(values[:4]), 7: np.mean(values[4:])})
 
 
 def test_a_finished_run_says_so_and_changes_nothing(tmp_path, config, capsys):
-  first = loop.train(config, tmp_path)
+  first = train(config, tmp_path)
   before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.parent.name == 'samples'}
-  again = loop.train(config, tmp_path)
+  again = train(config, tmp_path)
   assert 'already finished' in capsys.readouterr().out
   jax.tree.map(np.testing.assert_array_equal, first, again)
   assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
 def test_divergence_is_named_and_never_saved(tmp_path, config):
-  config.num_steps, config.log_every, config.checkpoint_every = 40, 8, 1
-  config.optimizer = {'name': 'sgd', 'generator_learning_rate': 1.0, 'critic_learning_rate': 1.0,
-                      'schedule': 'constant'}
+  config.num_steps, config.steps_per_call, config.checkpoint_every = 40, 8, 1
+  set_optimizers(config, 'sgd', learning_rate=1.0)
   with pytest.raises(UserError, match=r'diverged in step \d+: .*(=nan|=-?inf|not finite); what usually') as error:
-    loop.train(config, tmp_path)
+    train(config, tmp_path)
   step = int(re.search(r'step (\d+)', str(error.value))[1])
   saved = sorted(int(path.name) for path in (tmp_path / 'checkpoints').iterdir())
   assert step > 1 and saved[-1] == step - 1  # the last good state is the latest
 
 
 def test_a_profile_is_written_where_asked_for(tmp_path, config):
-  config.num_steps, config.log_every, config.profile = 4, 2, True
-  loop.train(config, tmp_path)
+  config.num_steps, config.steps_per_call, config.profile = 4, 2, True
+  train(config, tmp_path)
   trace, = (tmp_path / 'events' / 'plugins' / 'profile').glob('*/*.xplane.pb')
   events = jax.profiler.ProfileData.from_file(str(trace)).planes
   assert any('train_steps' in event.name for plane in events for line in plane.lines for event in line.events)
 
 
 def test_calls_end_where_something_is_due(config):
-  config.num_steps, config.log_every, config.sample_every, config.checkpoint_every = 23, 10, 6, 15
-  assert [stop for _, stop in loop.calls(0, config)] == [6, 10, 12, 15, 18, 20, 23]
-  assert list(loop.calls(20, config)) == [(20, 23)]
-  assert list(loop.calls(23, config)) == []
+  config.num_steps, config.steps_per_call, config.sample_every, config.checkpoint_every = 23, 10, 6, 15
+  config.log_every = 1  # no call ends for it
+  assert [stop for _, stop in calls(0, config)] == [6, 10, 12, 15, 18, 20, 23]
+  assert list(calls(20, config)) == [(20, 23)]
+  assert list(calls(23, config)) == []
+
+
+def set_field(config, field: str, value):
+  """Sets a field by its dotted name, also one that the config has not, or to a value of another type."""
+  *parents, name = field.split('.')
+  for parent in parents:
+    config = config[parent]
+  with config.unlocked(), config.ignore_type():
+    config[name] = value
 
 
 @pytest.mark.parametrize('field, value, message', [
@@ -82,44 +118,76 @@ def test_calls_end_where_something_is_due(config):
     ('batch_size', 5001, 'batch_size=5001: expected at most 5000, the size of mnist_5k'),
     ('num_steps', 0, 'num_steps=0'),
     ('log_every', 0, 'log_every=0'),
+    ('steps_per_call', 0, 'steps_per_call=0'),
     ('ema_decay', 1.0, 'ema_decay=1.0'),
     ('dtype', 'float16', "dtype='float16': expected 'float32' or 'bfloat16'"),
     ('algorithm', 'wgan-gp', r"algorithm='wgan-gp': expected one of \[.*'wgan_gp'"),
-    ('generator.family', 'resnet', r"generator.family='resnet': expected one of"),
-    ('critic', {'family': 'mlp', 'width': 3}, "critic of family 'mlp'.*'width'"),
-    ('optimizer.microbatches', 0, 'optimizer.microbatches=0: expected a whole number of at least 1'),
-    ('optimizer.microbatches', 3, r'batch_size=8 does not divide .* optimizer.microbatches=3; .*\[6, 9\]'),
-    ('optimizer.name', 'adamm', "optimizer.name='adamm'"),
-    ('optimizer.schedule', 'step', "optimizer.schedule='step': expected one of"),
+    ('generator.network', 'resnet.Generator', r"generator.network='resnet': expected one of \[.*'dcgan'"),
+    ('generator.network', 'mlp', "generator.network='mlp': expected FILE.CLASS"),
+    ('generator.network', 'mlp.Encoder', "generator.network='mlp.Encoder': .* no linen module 'Encoder'"),
+    ('critic.width', 3, r"critic.width: mlp.Critic has no such field; it has \['hidden'"),
+    ('critic', 3, 'critic=3: expected a group of fields'),
+    ('microbatches', 0, 'microbatches=0: expected a whole number of at least 1'),
+    ('microbatches', 3, r'batch_size=8 does not divide .* microbatches=3; .*\[6, 9\]'),
+    ('critic.optimizer.name', 'adamm', "critic.optimizer.name='adamm'"),
+    ('critic.optimizer.schedule', 'step', "critic.optimizer.schedule='step': expected one of"),
+    ('generator.optimizer.momentum', 0.9, "generator.optimizer: optax.adam: .*'momentum'"),
+    ('clip', 0.1, "clip=0.1: the algorithm 'wgan_gp' does not read it; its fields are .*'gp_weight'"),
+    ('dataset.path', '/data', "dataset.path='/data': dataset.name='mnist_5k' does not read it"),
 ])
 def test_bad_input_is_named_before_anything_is_written(tmp_path, config, field, value, message):
-  with config.unlocked():
-    *parents, name = field.split('.')
-    target = config
-    for parent in parents:
-      target = target[parent]
-    target[name] = value
+  set_field(config, field, value)
   with pytest.raises(UserError, match=message):
-    loop.train(config, tmp_path / 'run')
+    train(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('field, value, message', [
+    ('loss', 'hinged', r"loss='hinged': expected one of \['hinge'"),
+    ('penalty.name', 'r1', r"penalty.name='r1': expected one of \['none', 'gradient_penalty'"),
+    ('penalty.weight', -1.0, 'penalty.weight=-1.0: expected a number of at least 0'),
+    ('penalty.every', 0, 'penalty.every=0: expected a whole number of at least 1'),
+    ('gp_weight', 10.0, "gp_weight=10.0: the algorithm 'adversarial' does not read it; its fields are .*'penalty'"),
+])
+def test_bad_input_of_the_adversarial_game_is_named_too(tmp_path, field, value, message):
+  config = shrink(gan.get_config())
+  set_field(config, field, value)
+  with pytest.raises(UserError, match=message):
+    train(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('field, message', [
+    ('gp_weight', "gp_weight is missing from the config: the algorithm 'wgan_gp' reads"),
+    ('critic', r"critic is missing from the config: .* has the players \['generator', 'critic'\]"),
+    ('microbatches', 'microbatches is missing from the config: start from base.get_config'),
+])
+def test_a_field_that_is_missing_is_named(tmp_path, config, field, message):
+  with config.unlocked():
+    del config[field]
+  with pytest.raises(UserError, match=message):
+    train(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
 
 def test_an_image_size_that_the_network_cannot_make_is_named(tmp_path):
-  config = wgan_gp.get_config('test')
+  config = shrink(wgan_gp.get_config())
   config.dataset.image_size = 30
   with pytest.raises(UserError, match=r'of \(28, 28, 1\), the data have \(30, 30, 1\): change dataset.image_size'):
-    loop.train(config, tmp_path / 'run')
+    train(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
 
 def test_a_bad_state_is_found_before_any_metric_shows_it(config):
-  digits = data.load(config.dataset)
-  experiment = loop.build(config, digits.spec)
-  state = loop.create_state(config, experiment, digits.spec, sharding.make_mesh(config.batch_size))
+  digits = load_dataset(config.dataset)
+  experiment = build(config, digits.spec)
+  state = build_state(config, experiment, sharding.make_mesh(config.batch_size))
   metrics = {'critic_loss': np.array([1.0, 2.0, np.nan])}  # the third was not taken
   health.check_finite(4, metrics, 2, state)
-  params = jax.tree.map(lambda p: p.at[(0,) * p.ndim].set(np.inf), state.critic.params)
+  critic = state.players['critic']
+  params = jax.tree.map(lambda p: p.at[(0,) * p.ndim].set(np.inf), critic.params)
+  bad = state._replace(players=state.players | {'critic': critic._replace(params=params)})
   with pytest.raises(UserError, match='diverged in step 6: the critic has parameters that are not finite'):
-    health.check_finite(4, metrics, 2, state._replace(critic=state.critic._replace(params=params)))
+    health.check_finite(4, metrics, 2, bad)
   with pytest.raises(UserError, match='diverged in step 7: critic_loss=nan'):
     health.check_finite(4, metrics, 3, state)
