@@ -1,10 +1,9 @@
-"""Networks: linen modules, called (*inputs, train=...). A config names one as FILE.CLASS: 'dcgan.Generator'.
+"""Networks are linen modules, called as (*inputs, train=...); a config names one as FILE.CLASS: 'dcgan.Generator'.
 
 FILE is a file here, or any module that Python can import. The class's fields are the fields of the player's group in
-the config; those that the data decide, `image_shape` and `num_classes`, are filled in where a class has them. Every
+the config; those that the data determine, `image_shape` and `num_classes`, are filled in where a class has them. Every
 file here has a `Generator`, (z [B,Z] float, label [B] int, *, train) -> images [B,...] float32, and a `Critic`, (image
-[B,...] float, label [B] int, *, train) -> scores [B] float32. A network that makes use of its label has a field
-`label_dim` above 0.
+[B,...] float, label [B] int, *, train) -> scores [B] float32. A network uses its label if its `label_dim` is above 0.
 """
 import dataclasses
 
@@ -31,9 +30,10 @@ def find_network(player: str, name: str) -> type[nn.Module]:
 
 
 def default_network_fields(player: str, name: str) -> dict:
-  """Returns {field: default} of the class that config.PLAYER.network names, without the fields that the data decide."""
+  """Returns {field: default} of the class that config.PLAYER.network names, less the fields that the data determine."""
   defaults = {}
   for field in dataclasses.fields(find_network(player, name)):
-    if field.name not in DECIDED_BY_DATA and field.name not in LINEN and field.default is not dataclasses.MISSING:
+    is_in_config = field.name not in (*DECIDED_BY_DATA, *LINEN)
+    if is_in_config and field.default is not dataclasses.MISSING:
       defaults[field.name] = field.default
   return defaults

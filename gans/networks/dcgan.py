@@ -1,7 +1,7 @@
 """Convolutional networks after DCGAN (Radford et al. 2016), for images of any size that their strides reach.
 
-A config spells the network: one entry a layer, or one value for all. So the 28, 32, 64 and 128 pixel networks of the
-configs, and the ones of the papers, are settings of the same two modules.
+A config gives one value for all layers, or one entry for each. So the networks for 28, 32, 64 and 128 pixels in the
+configs, and those of the papers, are settings of the same two modules.
 """
 import functools
 from typing import Any
@@ -18,9 +18,9 @@ from gans.networks.layers import Convolution
 class Generator(nn.Module):
   """z [B,Z] -> images [B,H,W,C] in [-1, 1]: transposed convolutions with norm and ReLU, tanh at the end.
 
-  Dense layers of widths `dense`, if any, come first. With `start` s one more makes a map of s x s x hidden[0]; with 1
-  the features themselves are the first map, 1x1. `upsample` 'nearest' or 'bilinear' enlarges the map by the stride and
-  convolves, instead of 'transposed'. Raises UserError when the layers do not lead to `image_shape`.
+  Dense layers of widths `dense`, if any, come first. With `start` s above 1, one more makes a map of s x s x hidden[0];
+  with 1, the features themselves are the first map, 1x1. With `upsample` 'nearest' or 'bilinear', a layer resizes the
+  map by the stride and convolves it, instead of 'transposed'. Raises UserError if the result is not of `image_shape`.
   """
   image_shape: tuple[int, int, int]
   hidden: tuple[int, ...] = (64, 32)
@@ -45,13 +45,15 @@ class Generator(nn.Module):
     widths = (*self.hidden, self.image_shape[-1])
     if self.start > 1:
       first, *widths = widths
-      x = self.make_dense(self.start**2 * first)(x).reshape(-1, self.start, self.start, first)
+      x = self.make_dense(self.start**2 * first)(x)
+      x = x.reshape(-1, self.start, self.start, first)
       x = self.activate(x, train)
     else:
       x = x[:, None, None, :]
-    *inner, last = layers.spell_convolutions(self, widths)
+    *inner, last = layers.list_convolutions(self, widths)
     for convolution in inner:
-      x = layers.apply_layer(self, functools.partial(enlarge_and_activate, convolution=convolution, train=train), x)
+      layer = functools.partial(enlarge_and_activate, convolution=convolution, train=train)
+      x = layers.apply_layer(self, layer, x)
     x = layers.apply_layer(self, functools.partial(enlarge, convolution=last), x)
     if x.shape[1:] != tuple(self.image_shape):
       raise UserError(f'the generator makes images of {x.shape[1:]}, the data have {tuple(self.image_shape)}: change '
@@ -63,35 +65,36 @@ class Generator(nn.Module):
     return nn.Dense(width, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)
 
   def activate(self, x, train: bool):
-    """Norm and ReLU."""
+    """Applies norm and ReLU."""
     return nn.relu(layers.normalize(x, self.norm, train, self.dtype))
 
 
 def enlarge_and_activate(network: Generator, x, convolution: Convolution, train: bool):
-  """One inner layer of a generator: [B,h,w,c] -> [B,h',w',width]."""
+  """Applies an inner layer of a generator: [B,h,w,c] -> [B,h',w',width]."""
   return network.activate(enlarge(network, x, convolution), train)
 
 
 def enlarge(network: Generator, x, convolution: Convolution):
-  """The convolution of a generator's layer, which enlarges the map by its stride."""
+  """Applies the convolution of a generator's layer, which enlarges the map by its stride."""
   width, kernel, stride, padding = convolution
+  kernel_size = (kernel, kernel)
   fields = {'kernel_init': layers.kernel_init(network.init_stddev), 'dtype': network.dtype}
   if network.upsample == 'transposed':
-    return conv.ConvTranspose(width, (kernel, kernel), (stride, stride), padding, **fields)(x)
+    return conv.ConvTranspose(width, kernel_size, (stride, stride), padding, **fields)(x)
   if network.upsample not in ('nearest', 'bilinear'):
     raise UserError(f"generator.upsample={network.upsample!r}: expected 'transposed', 'nearest' or 'bilinear'")
-  n, h, w, c = x.shape
-  x = jax.image.resize(x, (n, h * stride, w * stride, c), network.upsample)
-  return conv.Conv(width, (kernel, kernel), padding=padding, **fields)(x)
+  n, h, w, channels = x.shape
+  x = jax.image.resize(x, (n, h * stride, w * stride, channels), network.upsample)
+  return conv.Conv(width, kernel_size, padding=padding, **fields)(x)
 
 
 class Critic(nn.Module):
   """images [B,H,W,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2.
 
-  With `classify` (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score. The first
-  convolution has no norm, as in DCGAN, unless `norm_first` is set. `head` 'dense' scores all of the last map, after
-  dense layers of widths `dense` with `dropout`, if any; 'conv' is one more convolution, to one channel, and must leave
-  1x1.
+  With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score. The
+  first convolution has no norm, as in DCGAN, unless `norm_first` is set. `head` 'dense' scores all of the last map,
+  after dense layers of widths `dense` with `dropout`, if any; 'conv' is one more convolution, to one channel, whose map
+  must be 1x1.
   """
   hidden: tuple[int, ...] = (16, 32, 64)
   kernels: int | tuple[int, ...] = 4
@@ -114,20 +117,28 @@ class Critic(nn.Module):
   def __call__(self, image, label, *, train):
     layers.check_norm(self.norm)
     x = layers.join_label(image, label, self.num_classes, self.label_dim)
-    with_head = self.head == 'conv'
-    convolutions = layers.spell_convolutions(self, (*self.hidden, 1) if with_head else self.hidden)
+    ends_in_convolution = self.head == 'conv'
+    widths = (*self.hidden, 1) if ends_in_convolution else self.hidden
+    convolutions = layers.list_convolutions(self, widths)
     for i, convolution in enumerate(convolutions[:len(self.hidden)]):
       norm = self.norm if i or self.norm_first else 'none'
       layer = functools.partial(convolve_and_activate, convolution=convolution, norm=norm, train=train)
       x = layers.apply_layer(self, layer, x)
-    if with_head:
+    if ends_in_convolution:
       x = layers.apply_layer(self, functools.partial(convolve, convolution=convolutions[-1]), x)
       return self.squeeze(x)
-    x = nn.Dropout(self.dropout, deterministic=not train)(x.reshape(x.shape[0], -1))
+    x = x.reshape(x.shape[0], -1)
+    x = self.drop(x, train)
     for width in self.dense:
       x = nn.Dense(width, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
-      x = nn.Dropout(self.dropout, deterministic=not train)(nn.leaky_relu(x, 0.2))
-    return layers.judge(x, self.num_classes * self.classify, self.outputs, self.init_stddev, self.dtype)
+      x = nn.leaky_relu(x, 0.2)
+      x = self.drop(x, train)
+    num_classes = self.num_classes if self.classify else 0
+    return layers.apply_head(x, num_classes, self.outputs, self.init_stddev, self.dtype)
+
+  def drop(self, x, train: bool):
+    """Applies dropout."""
+    return nn.Dropout(self.dropout, deterministic=not train)(x)
 
   def squeeze(self, x):
     """[B,1,1,1] -> [B] float32."""
@@ -138,13 +149,14 @@ class Critic(nn.Module):
 
 
 def convolve_and_activate(network: Critic, x, convolution: Convolution, norm: str, train: bool):
-  """One inner layer of a critic: [B,h,w,c] -> [B,h',w',width]."""
-  x = layers.normalize(convolve(network, x, convolution), norm, train, network.dtype)
+  """Applies an inner layer of a critic: [B,h,w,c] -> [B,h',w',width]."""
+  x = convolve(network, x, convolution)
+  x = layers.normalize(x, norm, train, network.dtype)
   return nn.leaky_relu(x, 0.2)
 
 
 def convolve(network: Critic, x, convolution: Convolution):
-  """The convolution of a critic's layer."""
+  """Applies the convolution of a critic's layer."""
   width, kernel, stride, padding = convolution
-  init = layers.kernel_init(network.init_stddev)
-  return conv.Conv(width, (kernel, kernel), (stride, stride), padding, kernel_init=init, dtype=network.dtype)(x)
+  fields = {'kernel_init': layers.kernel_init(network.init_stddev), 'dtype': network.dtype}
+  return conv.Conv(width, (kernel, kernel), (stride, stride), padding, **fields)(x)

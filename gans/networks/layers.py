@@ -1,4 +1,4 @@
-"""Layers that the families share; call them inside a compact module."""
+"""Layers that the networks share; call them inside a compact module."""
 from collections.abc import Callable, Sequence
 import math
 from typing import NamedTuple
@@ -16,7 +16,7 @@ def normalize(x, norm: str, train: bool, dtype):
 
   'batch': over the batch and all positions, with running averages when not training (Ioffe & Szegedy 2015).
   'layer': over all of an example's positions and channels, so that examples stay independent, as a gradient
-  penalty needs (Ba et al. 2016, as in Gulrajani et al. 2017). 'none': x as it is.
+  penalty needs (Ba et al. 2016, as in Gulrajani et al. 2017). 'none': returns x unchanged.
   """
   check_norm(norm)
   if norm == 'batch':
@@ -27,7 +27,7 @@ def normalize(x, norm: str, train: bool, dtype):
 
 
 def check_norm(norm: str):
-  """Raises UserError for a name that is no norm, also where no layer comes to use it."""
+  """Raises UserError for a name that is no norm; a network calls it even if none of its layers has a norm."""
   if norm not in NORMS:
     raise UserError(f'norm={norm!r}: expected one of {NORMS}')
 
@@ -35,45 +35,48 @@ def check_norm(norm: str):
 def join_label(x, label, num_classes: int, label_dim: int):
   """Joins an embedding of label [B] to noise [B,Z] or image [B,H,W,C], as label_dim more features or channels.
 
-  Each pixel has an embedding of its own (Mirza & Osindero 2014, with a learnt table for the dense layer on one-hot
-  labels). label_dim 0 ignores the label.
+  Each pixel has an embedding of its own (Mirza & Osindero 2014, with a table in place of the dense layer on one-hot
+  labels). With label_dim 0 the label is ignored.
   """
   if not label_dim:
     return x
   if not num_classes:
     raise UserError(f'label_dim={label_dim}: the data set has no labels; expected 0')
-  places = x.shape[1:-1]
-  embedding = nn.Embed(num_classes, math.prod(places) * label_dim)(label)
-  embedding = embedding.reshape(-1, *places, label_dim)
+  positions = x.shape[1:-1]
+  embedding = nn.Embed(num_classes, math.prod(positions) * label_dim)(label)
+  embedding = embedding.reshape(-1, *positions, label_dim)
   return jnp.concatenate([x, embedding], axis=-1)
 
 
 def apply_layer(network: nn.Module, layer: Callable, x):
-  """Returns layer(network, x); with network.remat only x is kept for its gradient, and the layer is computed again.
+  """Returns layer(network, x), with gradient checkpointing if network.remat is set.
 
-  Gradient checkpointing (Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost). Parameters have the same
-  names and values either way.
+  That keeps only x for the backward pass, which recomputes the layer (Chen et al. 2016, Training Deep Nets with
+  Sublinear Memory Cost). Parameters have the same names and values either way.
   """
   if network.remat:
     layer = nn.remat(layer)
   return layer(network, x)
 
 
-def judge(x, num_classes: int, outputs: int, stddev: float, dtype):
-  """Judges features x [B,F] by one more dense layer; float32.
+def apply_head(x, num_classes: int, outputs: int, stddev: float, dtype):
+  """Applies a critic's last dense layer to features x [B,F]; all that it returns is float32.
 
   Returns scores [B]; (scores [B], class logits [B,K]) for num_classes K > 0; or, for `outputs` N > 0, N numbers [B,N].
   """
   if num_classes and outputs:
-    raise UserError(f'outputs={outputs} and classify=True: a network returns either, expected outputs=0')
-  x = nn.Dense(outputs or 1 + num_classes, kernel_init=kernel_init(stddev), dtype=dtype)(x).astype(jnp.float32)
+    raise UserError(f'outputs={outputs} and classify=True: a network returns one or the other, expected outputs=0')
+  width = outputs or 1 + num_classes
+  x = nn.Dense(width, kernel_init=kernel_init(stddev), dtype=dtype)(x)
+  x = x.astype(jnp.float32)
   if outputs:
     return x
-  return (x[:, 0], x[:, 1:]) if num_classes else x[:, 0]
+  scores, logits = x[:, 0], x[:, 1:]
+  return (scores, logits) if num_classes else scores
 
 
 def kernel_init(stddev: float):
-  """N(0, stddev^2) as DCGAN has it (0.02); 0 stands for LeCun's initialisation, which follows the fan-in."""
+  """Returns the initialiser N(0, stddev^2), as in DCGAN (0.02); for 0, LeCun's, which depends on the fan-in."""
   return nn.initializers.normal(stddev) if stddev else nn.initializers.lecun_normal()
 
 
@@ -85,18 +88,18 @@ class Convolution(NamedTuple):
   padding: str
 
 
-def spell_convolutions(network: nn.Module, widths: Sequence[int]) -> list[Convolution]:
-  """Spells out a network's kernels, strides and padding for convolutions of these widths."""
-  kernels = per_layer(network.kernels, len(widths))
-  strides = per_layer(network.strides, len(widths))
-  padding = per_layer(network.padding, len(widths))
-  return [Convolution(*setting) for setting in zip(widths, kernels, strides, padding)]
+def list_convolutions(network: nn.Module, widths: Sequence[int]) -> list[Convolution]:
+  """Returns a network's convolutions of these widths, with its kernels, strides and padding."""
+  kernels = one_per_layer(network.kernels, len(widths))
+  strides = one_per_layer(network.strides, len(widths))
+  paddings = one_per_layer(network.padding, len(widths))
+  return [Convolution(*settings) for settings in zip(widths, kernels, strides, paddings)]
 
 
-def per_layer(value, count: int) -> tuple:
-  """Spells out a field that is given once for all layers, or once per layer."""
-  is_spelt = isinstance(value, Sequence) and not isinstance(value, str)
-  values = tuple(value) if is_spelt else (value,) * count
+def one_per_layer(value, count: int) -> tuple:
+  """Returns one value for each of `count` layers, of a field that has one for all of them or one for each."""
+  is_per_layer = isinstance(value, Sequence) and not isinstance(value, str)
+  values = tuple(value) if is_per_layer else (value,) * count
   if len(values) != count:
-    raise UserError(f'{value!r} has {len(values)} entries for {count} layers: give one value, or one a layer')
+    raise UserError(f'{value!r} has {len(values)} entries for {count} layers: give one value, or one per layer')
   return values

@@ -10,7 +10,7 @@ from gans.networks import layers
 
 
 class Generator(nn.Module):
-  """z [B,Z] -> images [B, *image_shape]: dense layers with ReLU, then tanh, or nothing where `output` is 'linear'."""
+  """z [B,Z] -> images [B, *image_shape]: dense layers with ReLU, then tanh unless `output` is 'linear'."""
   image_shape: tuple[int, ...]
   hidden: tuple[int, ...] = (256,)
   norm: str = 'none'
@@ -25,16 +25,19 @@ class Generator(nn.Module):
   def __call__(self, z, label, *, train):
     x = layers.join_label(z, label, self.num_classes, self.label_dim)
     for width in self.hidden:
-      x = layers.apply_layer(self, functools.partial(generator_layer, width=width, train=train), x)
+      layer = functools.partial(apply_generator_layer, width=width, train=train)
+      x = layers.apply_layer(self, layer, x)
     x = make_dense(self, math.prod(self.image_shape))(x)
-    x = x.reshape(-1, *self.image_shape).astype(jnp.float32)
+    x = x.reshape(-1, *self.image_shape)
+    x = x.astype(jnp.float32)
     return jnp.tanh(x) if self.output == 'tanh' else x
 
 
-def generator_layer(network: Generator, x, width: int, train: bool):
-  """[B,...] -> [B,width]: dense, norm, ReLU."""
+def apply_generator_layer(network: Generator, x, width: int, train: bool):
+  """Applies dense, norm and ReLU: [B,...] -> [B,width]."""
   x = make_dense(network, width)(x)
-  return nn.relu(layers.normalize(x, network.norm, train, network.dtype))
+  x = layers.normalize(x, network.norm, train, network.dtype)
+  return nn.relu(x)
 
 
 def make_dense(network: nn.Module, width: int) -> nn.Dense:
@@ -45,7 +48,7 @@ def make_dense(network: nn.Module, width: int) -> nn.Dense:
 class Critic(nn.Module):
   """images [B,...] -> scores [B]: dense layers with leaky ReLU and dropout.
 
-  With `classify` (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score.
+  With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score.
   """
   hidden: tuple[int, ...] = (128,)
   norm: str = 'none'
@@ -64,11 +67,15 @@ class Critic(nn.Module):
     x = layers.join_label(image, label, self.num_classes, self.label_dim)
     x = x.reshape(x.shape[0], -1)
     for width in self.hidden:
-      x = layers.apply_layer(self, functools.partial(critic_layer, width=width, train=train), x)
-    return layers.judge(x, self.num_classes * self.classify, self.outputs, self.init_stddev, self.dtype)
+      layer = functools.partial(apply_critic_layer, width=width, train=train)
+      x = layers.apply_layer(self, layer, x)
+    num_classes = self.num_classes if self.classify else 0
+    return layers.apply_head(x, num_classes, self.outputs, self.init_stddev, self.dtype)
 
 
-def critic_layer(network: Critic, x, width: int, train: bool):
-  """[B,...] -> [B,width]: dense, norm, leaky ReLU, dropout."""
-  x = layers.normalize(make_dense(network, width)(x), network.norm, train, network.dtype)
-  return nn.Dropout(network.dropout, deterministic=not train)(nn.leaky_relu(x, network.leak))
+def apply_critic_layer(network: Critic, x, width: int, train: bool):
+  """Applies dense, norm, leaky ReLU and dropout: [B,...] -> [B,width]."""
+  x = make_dense(network, width)(x)
+  x = layers.normalize(x, network.norm, train, network.dtype)
+  x = nn.leaky_relu(x, network.leak)
+  return nn.Dropout(network.dropout, deterministic=not train)(x)
