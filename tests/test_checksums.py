@@ -46,7 +46,7 @@ def checkpoint(run: pathlib.Path, step: int) -> pathlib.Path:
 def checked_files(run: pathlib.Path, step: int = STEPS[-1]) -> list[pathlib.Path]:
   folder = checkpoint(run, step) / checksums.ITEM
   return [path for path in sorted(folder.rglob('*'))
-          if path.is_file() and path.name not in (checksums.NAME, 'commit_success.txt')]
+          if path.is_file() and path.name not in (checksums.NAME, checksums.EARLIER_NAME, 'commit_success.txt')]
 
 
 def files_below(folder: pathlib.Path) -> dict[str, bytes]:
@@ -82,9 +82,19 @@ def test_any_fault_of_any_file_is_found_and_named(run, reason):
   assert checksums.find_damage(checkpoint(run, 6)) == ''
 
 
+def test_checksums_under_their_earlier_name_are_compared_too(run):
+  folder = checkpoint(run, 6) / checksums.ITEM
+  (folder / 'checksums.json').rename(folder / 'seal.json')
+  assert checksums.find_damage(checkpoint(run, 6)) == ''
+  path = checked_files(run)[0]
+  alter(path)
+  assert checksums.find_damage(checkpoint(run, 6)) == f'{path.name!r} is altered'
+
+
 @pytest.mark.parametrize('name, text', [
-    ('_CHECKPOINT_METADATA', ''), ('default/seal.json', ''), ('default/seal.json', '[]'),
-    ('default/seal.json', '{"files": 3}'), ('default/seal.json', '{"files": {"x": "y"}}')])
+    ('_CHECKPOINT_METADATA', ''), ('default/checksums.json', ''), ('default/checksums.json', '[]'),
+    ('default/checksums.json', 'null'), ('default/checksums.json', '{"files": 3}'),
+    ('default/checksums.json', '{"files": {"x": "y"}}')])
 def test_what_is_no_longer_the_json_it_was_is_found(run, name, text):
   (checkpoint(run, 6) / name).write_text(text)
   assert checksums.find_damage(checkpoint(run, 6)) == 'its JSON files are not as they were written'
@@ -153,7 +163,7 @@ def test_an_unfinished_write_is_named_and_set_aside(run, capsys):
   assert (run / 'damaged' / name / checksums.ITEM).is_dir() and not (run / 'checkpoints' / name).exists()
 
 
-def test_killed_before_the_first_checkpoint_starts_anew(run, capsys):
+def test_killed_before_the_first_checkpoint_starts_over(run, capsys):
   checkpoint(run, 2).rename(run / 'checkpoints' / '2.orbax-checkpoint-tmp')
   for step in (4, 6):
     shutil.rmtree(checkpoint(run, step))

@@ -73,6 +73,20 @@ def test_it_resumes(tmp_path, capsys, config, layout):
   assert version_of(run) == VERSION
 
 
+@pytest.mark.parametrize('layout, name', [(2, 'seal.json'), (3, 'seal.json'), (4, 'checksums.json')])
+def test_its_checksums_are_compared(tmp_path, layout, name):
+  run = shutil.copytree(WORKDIRS / f'layout_{layout}', tmp_path / 'run')
+  checkpoint = run / 'checkpoints' / '3'
+  files = json.loads((checkpoint / 'default' / name).read_text())['files']
+  for file in files:
+    path = checkpoint / 'default' / file
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    assert checksums.find_damage(checkpoint) == f'{path.name!r} is altered'
+    path.write_bytes(before)
+  assert len(files) >= 5 and checksums.find_damage(checkpoint) == ''
+
+
 PACKED = {path.name: path for path in (*ZOO.iterdir(), WORKDIRS / 'packed_3') if path.is_dir()}
 
 

@@ -1,6 +1,6 @@
-"""Whole or damaged: every checkpoint holds the checksums of its files; what does not match is named and set aside.
+"""Checksums of a checkpoint's files, written beside them: a checkpoint that does not match is named and set aside.
 
-Needed because Orbax and TensorStore read some altered bytes as if nothing had happened (docs/reliability.md).
+Orbax and TensorStore read some altered bytes without an error, hence the checksums (docs/reliability.md).
 """
 import hashlib
 import json
@@ -16,76 +16,96 @@ from gans.errors import UserError
 from gans.runs.layouts import shapes_of
 from gans.system import disk, processes
 
-NAME = 'seal.json'
+NAME = 'checksums.json'
+EARLIER_NAME = 'seal.json'  # of the same file in older checkpoints
 ITEM = 'default'  # the folder that Orbax gives to a checkpoint's only item
 UNFINISHED = '.orbax-checkpoint-tmp'
 
 
-class SealingHandler(ocp.StandardCheckpointHandler):
-  """Orbax's own handler, which in the end also seals what it wrote; the rename that makes it count comes after that."""
+class ChecksumHandler(ocp.StandardCheckpointHandler):
+  """Orbax's own handler, which writes checksums last; the rename that makes a checkpoint count comes after that."""
 
   def finalize(self, directory: epath.Path):
     super().finalize(directory)
     if not disk.is_remote(directory):
-      write(pathlib.Path(directory))
+      write_checksums(pathlib.Path(directory))
 
   @classmethod
   def typestr(cls) -> str:
-    return ocp.StandardCheckpointHandler.typestr()  # what is written is its format
+    return ocp.StandardCheckpointHandler.typestr()  # it writes the same format
 
 
-def handlers() -> ocp.handlers.CheckpointHandlerRegistry:
-  """Makes the registry that lets a manager's StandardSave end with a seal."""
-  registry, handler = ocp.handlers.DefaultCheckpointHandlerRegistry(), SealingHandler()
+def make_registry() -> ocp.handlers.CheckpointHandlerRegistry:
+  """Makes the registry by which a manager's StandardSave writes checksums."""
+  registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
+  handler = ChecksumHandler()
   registry.add(ITEM, ocp.args.StandardSave, handler)
   registry.add(ITEM, ocp.args.StandardRestore, handler)
   return registry
 
 
-def write(folder: pathlib.Path):
-  """Writes folder/seal.json: the version of this package and {file: [bytes, sha256]} of all that lies below."""
-  paths = sorted(path for path in folder.rglob('*') if path.is_file())
-  files = {str(path.relative_to(folder)): _measure(path) for path in paths}
-  (folder / NAME).write_text(json.dumps({'gans': gans.__version__, 'files': files}, indent=1) + '\n')
+def write_checksums(folder: pathlib.Path):
+  """Writes folder/checksums.json: the version of this package and {file: [bytes, sha256]} of all files below it."""
+  files = {}
+  for path in sorted(folder.rglob('*')):
+    if path.is_file():
+      files[str(path.relative_to(folder))] = _measure(path)
+  record = {'gans': gans.__version__, 'files': files}
+  (folder / NAME).write_text(json.dumps(record, indent=1) + '\n')
+
+
+def find_checksums(folder: pathlib.Path | epath.Path) -> pathlib.Path | epath.Path | None:
+  """Finds the file that `write_checksums` wrote, under its present or its earlier name; None where there is neither."""
+  for name in (NAME, EARLIER_NAME):
+    if (folder / name).exists():
+      return folder / name
+  return None
 
 
 def find_damage(checkpoint: pathlib.Path) -> str:
   """Says what is wrong with a checkpoint's folder, '' where it is whole.
 
-  One of before there were seals cannot be compared with anything: it is whole if it can be read.
+  A checkpoint from before there were checksums has nothing to be compared with: it is whole if it can be read.
   """
   folder = checkpoint / ITEM
   try:
     json.loads((checkpoint / '_CHECKPOINT_METADATA').read_text())
-    sealed = json.loads((folder / NAME).read_text())['files'] if (folder / NAME).exists() else {}
-    faults = (_find_fault(folder / name, *measure) for name, measure in sealed.items())
-    fault = next(filter(None, faults), '')
+    checksums = find_checksums(folder)
+    files = json.loads(checksums.read_text())['files'] if checksums else {}
+    fault = _find_fault(folder, files)
   except FileNotFoundError as error:
     return f'{os.path.basename(error.filename)} is missing'
   except (ValueError, KeyError, TypeError, AttributeError):
     return 'its JSON files are not as they were written'
-  return fault or find_bad_score(checkpoint) or ('' if sealed else _find_unreadable(folder))
+  fault = fault or find_bad_score(checkpoint)
+  if fault or files:
+    return fault
+  return _find_unreadable(folder)
 
 
 def find_bad_score(checkpoint: pathlib.Path) -> str:
-  """Says so where a checkpoint's score cannot be read, which Orbax reads of all when it opens them."""
-  score = checkpoint / 'metrics' / 'metrics'
+  """Says what is wrong with a checkpoint's score, '' where nothing is: Orbax reads every score when it opens a run."""
+  path = checkpoint / 'metrics' / 'metrics'
+  if not path.exists():
+    return ''
   try:
-    return '' if not score.exists() or isinstance(json.loads(score.read_text()), dict) else 'its score is altered'
+    score = json.loads(path.read_text())
   except ValueError:
     return 'its score is not as it was written'
+  return '' if isinstance(score, dict) else 'its score is altered'
 
 
 def set_damaged_aside(workdir: epath.Path) -> epath.Path:
   """Moves checkpoints that are damaged, and newer than one that is whole, to workdir/damaged; returns workdir.
 
-  So the newest that is whole is the latest. Each one is named, with the reason, and so is a write that was cut short.
+  Then the latest is the newest whole one. Each that is moved is named, with the reason, and so is a write that was cut
+  short.
 
   Raises:
     UserError: there are checkpoints and none is whole; nothing is moved.
     OSError: the system does not let them be read or moved, which says nothing about them.
   """
-  with processes.agreed():
+  with processes.fail_together():
     if not jax.process_index() and not disk.is_remote(workdir):
       local = pathlib.Path(workdir)
       _set_aside(local / 'checkpoints', local / 'damaged')
@@ -93,86 +113,124 @@ def set_damaged_aside(workdir: epath.Path) -> epath.Path:
 
 
 def check_fit(checkpoint: epath.Path, saved, wanted):
-  """Compares the names and shapes of the arrays of a whole checkpoint, as its metadata tell, with a state's.
+  """Compares the names and shapes of the arrays in a whole checkpoint, which its metadata give, with a state's.
 
   Raises:
     UserError: they differ, so another version of this package has written it.
   """
   saved, wanted = shapes_of(saved), shapes_of(wanted)
-  names = [name for name in sorted(saved.keys() | wanted.keys()) if saved.get(name) != wanted.get(name)]
-  if names:
-    seal = checkpoint / ITEM / NAME
-    writer = f'version {json.loads(seal.read_text())["gans"]}' if seal.exists() else 'a version before there were seals'
-    raise UserError(
-        f'{checkpoint} was written by {writer} of gans and does not fit this one, {gans.__version__}: {names[0]} has '
-        f'shape {saved.get(names[0])} there, {wanted.get(names[0])} now, and {len(names) - 1} more differ: resume with '
-        'that version, or give another --workdir')
+  all_names = sorted(saved.keys() | wanted.keys())
+  differing = [name for name in all_names if saved.get(name) != wanted.get(name)]
+  if not differing:
+    return
+  writer = 'a version that wrote no checksums'
+  if checksums := find_checksums(checkpoint / ITEM):
+    record = json.loads(checksums.read_text())
+    writer = f'version {record["gans"]}'
+  name = differing[0]
+  raise UserError(
+      f'{checkpoint} was written by {writer} of gans and does not fit this one, {gans.__version__}: {name} has shape '
+      f'{saved.get(name)} there, {wanted.get(name)} now, and {len(differing) - 1} more differ: resume with that '
+      'version, or give another --workdir')
 
 
 def _set_aside(checkpoints: pathlib.Path, target: pathlib.Path):
   found = list(checkpoints.iterdir()) if checkpoints.exists() else []
-  finished = sorted((path for path in found if path.name.isdigit()), key=lambda path: -int(path.name))
-  damaged = {checkpoint: reason for checkpoint in finished if (reason := find_bad_score(checkpoint))}
+  finished = [path for path in found if path.name.isdigit()]
+  finished.sort(key=lambda path: int(path.name), reverse=True)
+  unfinished = {path: 'its writing was cut short' for path in found if UNFINISHED in path.name}
+  newest_damaged = _find_newest_damaged(finished)
+  damaged = _find_bad_scores(finished) | newest_damaged
+  if len(newest_damaged) == len(finished):
+    _refuse_to_start_over(checkpoints, target, damaged)
+  for path, reason in (unfinished | damaged).items():
+    print(f'{path} is damaged, {reason}: set aside as {_move(path, target)}', flush=True)
+
+
+def _find_newest_damaged(finished: list[pathlib.Path]) -> dict[pathlib.Path, str]:
+  """Returns {checkpoint: what is wrong with it}, from the newest on until one is whole."""
+  damaged = {}
   for checkpoint in finished:
     damage = find_damage(checkpoint)
     if not damage:
       break
     damaged[checkpoint] = damage
-  else:
-    _refuse_to_start_anew(checkpoints, target, damaged)
-  unfinished = {path: 'its writing was cut short' for path in found if UNFINISHED in path.name}
-  for path, reason in (unfinished | damaged).items():
-    print(f'{path} is damaged, {reason}: set aside as {_move(path, target)}', flush=True)
+  return damaged
 
 
-def _refuse_to_start_anew(checkpoints: pathlib.Path, target: pathlib.Path, damaged: dict):
+def _find_bad_scores(finished: list[pathlib.Path]) -> dict[pathlib.Path, str]:
+  damaged = {}
+  for checkpoint in finished:
+    if fault := find_bad_score(checkpoint):
+      damaged[checkpoint] = fault
+  return damaged
+
+
+def _refuse_to_start_over(checkpoints: pathlib.Path, target: pathlib.Path, damaged: dict[pathlib.Path, str]):
   """Raises UserError where there have been checkpoints, none of which is whole."""
   earlier = [path for path in target.iterdir() if path.name.isdigit()] if target.exists() else []
-  if damaged or earlier:
-    lines = [f'  {path}: {reason}' for path, reason in damaged.items()] + [f'  {path}' for path in earlier]
-    raise UserError('\n'.join([f'no checkpoint in {checkpoints} is whole:', *lines,
-                               'put one back from a copy, or give another --workdir to start anew']))
+  if not damaged and not earlier:
+    return
+  lines = [f'no checkpoint in {checkpoints} is whole:']
+  lines += [f'  {path}: {reason}' for path, reason in damaged.items()]
+  lines += [f'  {path}' for path in earlier]
+  lines += ['restore one from a copy, or give another --workdir to start from scratch']
+  raise UserError('\n'.join(lines))
 
 
 def _move(path: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
-  """Moves into a folder, under the same name or the first free NAME-2, NAME-3 and so on."""
+  """Moves a path into a folder, under the same name or the first free one of NAME-2, NAME-3 and so on."""
   folder.mkdir(exist_ok=True)
-  target, number = folder / path.name, 2
+  target = folder / path.name
+  number = 2
   while target.exists():
-    target, number = folder / f'{path.name}-{number}', number + 1
+    target = folder / f'{path.name}-{number}'
+    number += 1
   return path.rename(target)
 
 
-def _measure(path: pathlib.Path) -> list:
+def _measure(path: pathlib.Path) -> tuple[int, str]:
+  """Returns a file's size in bytes and its SHA-256."""
   with path.open('rb') as file:
-    return [path.stat().st_size, hashlib.file_digest(file, 'sha256').hexdigest()]
+    digest = hashlib.file_digest(file, 'sha256').hexdigest()
+  return path.stat().st_size, digest
 
 
-def _find_fault(path: pathlib.Path, size: int, digest: str) -> str:
-  if not path.is_file():
-    return f'{path.name!r} is missing'
-  now = _measure(path)
-  if now[0] != size:
-    return f'{path.name!r} has {now[0]} bytes instead of {size}'
-  return '' if now[1] == digest else f'{path.name!r} is altered'
+def _find_fault(folder: pathlib.Path, files: dict[str, list]) -> str:
+  """Names the first file that differs from its [bytes, sha256], and how; '' where none does."""
+  for name, (size, digest) in files.items():
+    path = folder / name
+    if not path.is_file():
+      return f'{path.name!r} is missing'
+    present_size, present_digest = _measure(path)
+    if present_size != size:
+      return f'{path.name!r} has {present_size} bytes instead of {size}'
+    if present_digest != digest:
+      return f'{path.name!r} is altered'
+  return ''
 
 
 def _find_unreadable(folder: pathlib.Path) -> str:
-  """Reads a checkpoint of any structure, only to see whether it can be; a system's error is no damage.
+  """Reads a checkpoint of any structure, only to say why it cannot be read; an error of the system is no damage.
 
-  It waits for no other process, and the devices may be others than those of the process that wrote it.
+  It waits for no other process, and the devices may differ from those of the process that wrote it.
   """
   alone = jax.process_index()
   options = ocp.options.MultiprocessingOptions(
       primary_host=alone, active_processes={alone}, barrier_sync_key_prefix=f'alone_{alone}')
   here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+
+  def place_here(leaf) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
+
+  path = folder.absolute()
   try:
     with ocp.StandardCheckpointer(multiprocessing_options=options) as checkpointer:
-      saved = checkpointer.metadata(folder.absolute()).item_metadata.tree
-      checkpointer.restore(folder.absolute(), jax.tree.map(
-          lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), saved))
+      saved = checkpointer.metadata(path).item_metadata.tree
+      checkpointer.restore(path, jax.tree.map(place_here, saved))
   except Exception as error:  # whatever TensorStore, Orbax and their parsers make of bad bytes
     if isinstance(error, MemoryError) or disk.find_trouble(disk.chain(error)):
       raise
-    return f'it cannot be read: {str(error).splitlines()[0] if str(error) else repr(error)}'
+    first_line, *_ = str(error).splitlines() or [repr(error)]
+    return f'it cannot be read: {first_line}'
   return ''

@@ -112,13 +112,13 @@ def test_only_the_first_process_speaks_and_writes(whole, chain):
   assert len(names(workdir, 'events/*')) == 3  # one of each start
   steps = [json.loads(line)['step'] for line in (workdir / 'eval.jsonl').read_text().splitlines()]
   assert len(steps) == len(set(steps)) >= 3
-  assert all((path / 'default' / 'seal.json').exists() for path in (workdir / 'checkpoints').iterdir())
+  assert all((path / 'default' / 'checksums.json').exists() for path in (workdir / 'checkpoints').iterdir())
 
 
 def test_one_without_checksums_is_whole_on_other_devices_too(whole, tmp_path):
   last = whole / 'checkpoints' / str(runs.saved_steps(whole)[-1])
   saved = shutil.copytree(last, tmp_path / 'saved')  # by four devices, here is one
-  (saved / 'default' / 'seal.json').unlink()
+  (saved / 'default' / 'checksums.json').unlink()
   assert checksums.find_damage(saved) == ''
 
 
