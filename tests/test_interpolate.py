@@ -70,7 +70,7 @@ def test_the_pictures_of_a_labelled_model(digits_run, tmp_path):
   assert sorted(path.name for path in folder.iterdir()) == ['classes.gif', 'classes.png', 'latents.gif', 'latents.png']
   generate = gans.load(digits_run)
   z = generate.latents(jax.random.key(5), 3)
-  latents, classes = (pictures.read(folder / f'{name}.png')[..., 0].astype(int) for name in ('latents', 'classes'))
+  latents, classes = (pictures.read_png(folder / f'{name}.png')[..., 0].astype(int) for name in ('latents', 'classes'))
   assert latents.shape == (3 * 8, 9 * 8) and classes.shape == (2 * 8, 9 * 8)
   expected = np.asarray(unit_to_pixels(generate.from_latents(z, 4)))[..., 0].astype(int)
   assert abs(latents[:, :8] - expected.reshape(24, 8)).max() <= 1

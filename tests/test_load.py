@@ -225,7 +225,7 @@ def test_a_config_that_was_changed_by_hand_is_named(labelled, tmp_path, field, v
 def test_a_workdir_of_an_earlier_version_is_asked_for_its_data(capsys):
   generate = gans.load(ROOT / 'tests' / 'workdirs' / 'layout_2')
   assert generate.image_shape == (2,) and generate.step == 3
-  assert 'of an earlier version' in capsys.readouterr().out
+  assert 'by an earlier version' in capsys.readouterr().out
 
 
 def test_a_packed_generator_is_the_same_within_rounding(labelled, generate, tmp_path, capsys):

@@ -53,7 +53,7 @@ def test_neighbours_stand_beside_their_sample():
 def test_a_run_is_shown_beside_its_data(digits_run, tmp_path, capsys):
   found = show_nearest(digits_run, num=5, labels=['1', '2'], out=tmp_path / 'near.png')
   assert found.samples.shape == found.real.shape == (1000,)
-  assert pictures.read(tmp_path / 'near.png').shape == (5 * 8, 8 * 8 + 2, 1)
+  assert pictures.read_png(tmp_path / 'near.png').shape == (5 * 8, 8 * 8 + 2, 1)
   output = capsys.readouterr().out
   assert '5000 training images (root mean square over the pixels, of 255)' in output
   assert f'median {np.median(found.samples):.4g}' in output and f'median {np.median(found.real):.4g}' in output

@@ -18,7 +18,7 @@ from gans.evaluation import features
 from gans.evaluation.evaluator import Evaluation
 from gans.modes import report
 from gans.runs import trained, workdirs
-from gans.system import events, pictures, records
+from gans.system import environment, events, pictures, records
 from gans.training.scores import append_scores
 from tests.conftest import ROOT
 
@@ -97,7 +97,7 @@ def test_pictures_of_the_page_are_whole(run):
   pngs = [base64.b64decode(contents) for kind, contents in drawn if kind == 'png']
   svgs = [base64.b64decode(contents) for kind, contents in drawn if kind == 'svg+xml']
   files = [(run / 'samples' / name).read_bytes() for name in ('fake_0000002.png', 'fake_0000004.png', 'real.png')]
-  between = pictures.png(report.interpolate_samples(run))
+  between = pictures.encode_png(report.interpolate_samples(run))
   assert pngs == [*files, between]
   assert len(svgs) == 4 and all(svg.rstrip().endswith(b'</svg>') for svg in svgs)  # three losses and a score
 
@@ -115,6 +115,7 @@ def test_the_environment_of_each_start_is_kept(run):
   start, = records.read_records(run / 'starts.jsonl')
   assert start['step'] == 0 and start['jax'] == jax.__version__ and 'cpu' in start['devices']
   assert re.fullmatch('([0-9a-f]{40}(-dirty)?)?', start['commit'])  # none outside of a checkout
+  assert environment.ROOT == ROOT  # where a checkout has its .git
   text = report.render(report.make_page([report.read_run(run)], []))
   assert has_row(text, 'jax', jax.__version__) and has_row(text, 'command', start['command'])
 
@@ -188,7 +189,7 @@ def test_training_is_a_gif_that_ends_on_the_last_grid(run):
     frames = [(np.asarray(frame.convert('L')), frame.info['duration']) for frame in ImageSequence.Iterator(gif)]
   assert [milliseconds for _, milliseconds in frames] == [report.MILLISECONDS, report.MILLISECONDS * (1 + report.HOLD)]
   for (pixels, _), step in zip(frames, (2, 4), strict=True):
-    np.testing.assert_array_equal(pixels, pictures.read(run / 'samples' / f'fake_{step:07d}.png')[..., 0])
+    np.testing.assert_array_equal(pixels, pictures.read_png(run / 'samples' / f'fake_{step:07d}.png')[..., 0])
 
 
 def test_grids_are_thinned_evenly():
@@ -259,7 +260,7 @@ def test_samples_of_other_than_noise_have_a_reason_in_place_of_a_picture(run, mo
     return {'image': batch['image']}
 
   generate = trained.load(run)
-  for inputs, reason in ((noise_and_code, r"made of \['code', 'label', 'z'\]"), (images_alone, 'made of data')):
+  for inputs, reason in ((noise_and_code, r"made from \['code', 'label', 'z'\]"), (images_alone, 'made from data')):
     other = dataclasses.replace(generate, algorithm=generate.algorithm._replace(inputs=inputs))
     monkeypatch.setattr(trained, 'load', lambda path, other=other: other)
     name, png, said = report.draw_between(run)

@@ -126,10 +126,10 @@ def test_a_seed_draws_the_same_images_everywhere(tmp_path, config):
     images = np.asarray(unit_to_pixels(generate(jax.random.key(seed), 64)))
     with np.load(sample(path, num=64, seed=seed, weights='ema', out=tmp_path / f'{seed}.npz')) as file:
       close(file['images'], images)
-    grid = pictures.read(sample(path, num=64, seed=seed, weights='ema', out=tmp_path / f'{seed}.png'))
+    grid = pictures.read_png(sample(path, num=64, seed=seed, weights='ema', out=tmp_path / f'{seed}.png'))
     close(grid, pictures.grid(images, 8))
     if seed == config.seed:
-      close(pictures.read(path / 'samples' / 'fake_0000004.png'), grid)
+      close(pictures.read_png(path / 'samples' / 'fake_0000004.png'), grid)
   folder = export_generator(path, out=tmp_path / 'export', weights='ema')
   subprocess.run([sys.executable, folder / 'run.py'], cwd=tmp_path, check=True, timeout=120)
   exported = np.asarray(unit_to_pixels(np.load(folder / 'samples.npy')))

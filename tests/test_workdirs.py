@@ -56,6 +56,16 @@ def test_a_longer_run_is_welcome_unless_its_learning_rates_change(tmp_path, conf
     workdirs.open_workdir(tmp_path / 'linear', config, SPEC)
 
 
+def test_a_longer_run_without_one_of_the_players_is_another_config(tmp_path, config):
+  config.encoder = config.critic.copy_and_resolve_references()
+  set_optimizers(config, schedule='constant')
+  workdirs.open_workdir(tmp_path, config, SPEC)
+  del config.encoder
+  config.num_steps *= 2
+  with pytest.raises(UserError, match=r'encoder\.*: .* there, None now'):
+    workdirs.open_workdir(tmp_path, config, SPEC)
+
+
 def test_somebody_elses_files_are_left_alone(tmp_path, config):
   (tmp_path / 'thesis.tex').write_text('years of work')
   with pytest.raises(UserError, match='something else'):

@@ -53,7 +53,7 @@ def fit_cached(dataset: Dataset, steps: int) -> Fitted:
     return flat | {'accuracy': accuracy, 'held_out': np.array(len(held_out))}
 
   key = (cache.fingerprint(*evidence(dataset.images), dataset.labels), steps, BATCH, LEARNING_RATE, SHIFT)
-  kept = cache.arrays('classifiers', key, make)
+  kept = cache.load_or_make('classifiers', key, make)
   accuracy, held_out = float(kept.pop('accuracy')), int(kept.pop('held_out'))
   return Fitted(traverse_util.unflatten_dict(kept, sep='/'), accuracy, held_out)
 

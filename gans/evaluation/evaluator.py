@@ -43,7 +43,7 @@ def make_evaluate(config, dataset: Dataset, inputs: Callable, sample: Callable) 
     picked = np.random.default_rng(seed).permutation(len(dataset.images))[:num]
     key = (extractor.name, extractor.key, cache.fingerprint(*evidence(dataset.images, picked)))
     draw_real = lambda part: dataset.images[picked[part]]
-    real = cache.arrays('features', key, lambda: extract(extractor, draw_real, len(picked)))
+    real = cache.load_or_make('features', key, lambda: extract(extractor, draw_real, len(picked)))
     label = np.resize(dataset.labels[picked], num)  # as frequent as in the data
     return extractor, real, inputs(jax.random.key(seed), {'label': label})
 

@@ -19,7 +19,7 @@ def evaluate(path, changes: dict) -> dict[int, Evaluation]:
   Raises:
     UserError: it is no workdir, has no checkpoint, is at work, or config.eval cannot work on its data set.
   """
-  with open_run(path, changes) as run, disk.explained(run.workdir), locked(run.workdir):
+  with open_run(path, changes) as run, disk.explain_errors(run.workdir), locked(run.workdir):
     dataset = load_dataset(run.config.dataset)
     evaluator.check(run.config, dataset)
     algorithm = run.experiment.algorithm

@@ -61,7 +61,7 @@ def export_generator(path, *, out=None, **choice) -> epath.Path:
   generate = load(path, **choice)
   folder = outputs.choose(path, out, 'export')
   contents = serialize(generate)
-  with outputs.explained(folder):
+  with outputs.explain_errors(folder):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_bytes(contents)
     (folder / SCRIPT).write_text(write_program(generate))

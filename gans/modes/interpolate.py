@@ -50,7 +50,7 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
   ways = {'latents': through_latents(generate, z, classes[0])}
   if len(classes) > 1:
     ways['classes'] = through_classes(generate, z[0], classes)
-  with outputs.explained(folder):
+  with outputs.explain_errors(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for name, images in ways.items():
       pictures.save_png(folder / f'{name}.png', rows(images))

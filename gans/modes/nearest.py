@@ -61,7 +61,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   indices, found = measure(samples, real, len(dataset.images), look)
   print(describe(found, len(dataset.images), look))
   shown = np.linspace(0, len(samples) - 1, num).astype(int)  # of all classes, where they are in order
-  with outputs.explained(target):
+  with outputs.explain_errors(target):
     target.parent.mkdir(parents=True, exist_ok=True)
     pictures.save_png(target, beside(samples[shown], real[indices[shown]]))
   print(f'{target}: {num} of these samples, the {NEIGHBOURS} nearest training images beside each')

@@ -31,7 +31,7 @@ def refuse_existing(target: epath.Path):
 
 
 @contextlib.contextmanager
-def explained(target: epath.Path) -> Iterator[None]:
+def explain_errors(target: epath.Path) -> Iterator[None]:
   """Turns an error of the disk into a UserError that names the target."""
   try:
     yield

@@ -25,7 +25,7 @@ def pack(path, *, out=None, weights: str = 'ema', **choice) -> epath.Path:
   record = {'version': VERSION, 'data': generate.spec._asdict(), 'config': config}
   made = {'step': generate.step, 'weights': weights, 'training_seed': generate.training_seed,
           'gans': gans.__version__, 'jax': jax.__version__}
-  with outputs.explained(target):
+  with outputs.explain_errors(target):
     packed.write_generator(target, record, made, generate.variables)
   print(f'{target}: the generator of step {generate.step}, {(target / packed.NAME).stat().length} bytes')
   return target

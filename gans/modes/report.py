@@ -115,7 +115,7 @@ def write_report(paths: Sequence, *, out=None) -> epath.Path:
     outputs.refuse_existing(gif)
   between = [draw_between(path) for path in paths]
   text = render(make_page(runs, between))
-  with outputs.explained(target):
+  with outputs.explain_errors(target):
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text)
     print(f'{target}: opens in any browser, without a network')
@@ -179,7 +179,7 @@ def find_grids(folder: epath.Path) -> dict[str, dict[int, epath.Path]]:
 def draw_between(path) -> Between:
   """Draws the ways between classes, or else between latents; where a model has no such ways, says why."""
   try:
-    png = pictures.png(interpolate_samples(path))
+    png = pictures.encode_png(interpolate_samples(path))
   except UserError as error:
     return Between(str(path), '', str(error))
   return Between(str(path), encode(png), '')
@@ -200,7 +200,7 @@ def interpolate_samples(path) -> np.ndarray:
 def save_training(target: epath.Path, run: Run):
   """Writes the sample grids of a run, of its first seed, as a GIF that rests on the last one."""
   first_seed = next(iter(run.grids.values()))
-  grids = [pictures.read(file) for file in thinned(first_seed).values()]
+  grids = [pictures.read_png(file) for file in thinned(first_seed).values()]
   frames = np.stack([grid for grid in grids if grid.shape == grids[-1].shape])
   rest = frames[-1:].repeat(HOLD, axis=0)
   pictures.save_gif(target, np.concatenate([frames, rest]), MILLISECONDS)

@@ -38,7 +38,7 @@ def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | No
   label = choose_labels(generate, num, labels)
   target = choose_target(path, out, generate, seed)
   samples = generate.draw(inputs_for_labels(generate, seed, label, truncation))
-  with outputs.explained(target):
+  with outputs.explain_errors(target):
     write_samples(target, samples, label if generate.num_classes else None, generate.spec.kind)
   print(f'{target}: {len(samples)} of step {generate.step}')
   return target

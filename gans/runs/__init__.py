@@ -1,1 +1,1 @@
-"""The folder of a run and what lies in it: checkpoints with checksums, packed models, and gans.load."""
+"""The folder of a run and its contents: checkpoints with checksums, packed models, and gans.load."""

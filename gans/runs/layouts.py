@@ -1,7 +1,7 @@
 """Workdirs and packed models of earlier layouts, read as if they had been written by this version.
 
-What `version` in config.json counts, and what each brought: 2 evaluation and several seeds; 3 meshes, streaming,
-microbatches and the shape of the data; 4 players by name, each with its network and its optimizer.
+`version` in config.json is the layout. Layout 2 brought evaluation and several seeds; 3 meshes, streaming, microbatches
+and the shape of the data; 4 players by name, each with its network and its optimizer.
 """
 from typing import Any, NamedTuple
 
@@ -12,13 +12,13 @@ from gans.core.game import GANState, Player
 from gans.data.sources import OPTIONAL, find_source
 
 VERSION = 4
-# The fields that came with a layout, and what runs of earlier ones did.
+# The fields that came with a layout, with the values that describe earlier runs.
 ADDED = {
     2: {'num_seeds': 1, 'eval_every': 0, 'profile': False, 'eval': {
         'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
     3: {'mesh': {'data': -1}, 'dataset': {'device_bytes': 2 * 2**30, 'workers': 0}, 'optimizer': {'microbatches': 1}},
 }
-TWO_PLAYERS = ('generator', 'critic')  # all that there were up to layout 3
+TWO_PLAYERS = ('generator', 'critic')  # the only ones up to layout 3
 # What layout 3 had at another place, or for every algorithm.
 MOVED = ('optimizer', 'gp_weight', 'n_critic', 'z_dim', 'loss', 'clip', 'class_weight', *TWO_PLAYERS)
 
@@ -33,9 +33,9 @@ class TwoPlayerState(NamedTuple):
 
 
 def upgrade_config(config: dict, version: int) -> dict:
-  """Returns a config of layout `version` as the present one has it."""
+  """Returns a config of layout `version` as the present layout has it."""
   for layout in range(version + 1, VERSION):
-    config = fill(config, ADDED[layout])
+    config = fill_missing(config, ADDED[layout])
   return name_players(config) if version < VERSION else config
 
 
@@ -48,8 +48,9 @@ def name_players(config: dict) -> dict:
   rates = {player: optimizer.pop(f'{player}_learning_rate') for player in TWO_PLAYERS}
   for player in TWO_PLAYERS:
     group = dict(config[player])
-    network = f'{group.pop("family")}.{player.capitalize()}'
-    upgraded[player] = {'network': network, **group, 'optimizer': {**optimizer, 'learning_rate': rates[player]}}
+    family = group.pop('family')
+    own_optimizer = {**optimizer, 'learning_rate': rates[player]}
+    upgraded[player] = {'network': f'{family}.{player.capitalize()}', **group, 'optimizer': own_optimizer}
   upgraded['dataset'] = drop_unread_fields(config['dataset'])
   return upgraded | algorithm_fields(config)
 
@@ -67,8 +68,8 @@ def algorithm_fields(config: dict) -> dict:
   upgraded = {field: config[field] for field in fields if field in config}
   if 'penalty' in fields:
     weight = config['gp_weight']
-    upgraded['penalty'] = fields['penalty'] | (
-        {'name': 'gradient_penalty', 'weight': weight} if weight else {'name': 'none'})
+    penalty = {'name': 'gradient_penalty', 'weight': weight} if weight else {'name': 'none'}
+    upgraded['penalty'] = fields['penalty'] | penalty
   return upgraded
 
 
@@ -78,13 +79,13 @@ def is_of_two_players(saved) -> bool:
 
 
 def downgrade_state(state: GANState) -> TwoPlayerState:
-  """Returns a state as a checkpoint up to layout 3 has it: the tree to read that into."""
+  """Returns a state as a checkpoint up to layout 3 has it: the tree to read such a checkpoint into."""
   return TwoPlayerState(state.step, state.rng, state.players['generator'], state.players['critic'],
                         state.ema['generator'])
 
 
 def upgrade_state(state: TwoPlayerState) -> GANState:
-  """The reverse of `downgrade_state`."""
+  """Returns a state of a run up to layout 3 as this version has it: the inverse of `downgrade_state`."""
   players = {'generator': state.generator, 'critic': state.critic}
   return GANState(state.step, state.rng, players, {'generator': state.ema})
 
@@ -94,12 +95,12 @@ def upgrade_packed(variables: dict, version: int) -> dict:
   return {'generator': variables} if version < VERSION else variables
 
 
-def fill(config: dict, added: dict) -> dict:
-  """Returns the nested dict with those fields of `added` that it has not."""
+def fill_missing(config: dict, added: dict) -> dict:
+  """Returns a nested dict with the fields of `added` that it lacks."""
   filled = dict(added)
   for key, value in config.items():
-    nested = isinstance(added.get(key), dict) and isinstance(value, dict)
-    filled[key] = fill(value, added[key]) if nested else value
+    is_nested = isinstance(added.get(key), dict) and isinstance(value, dict)
+    filled[key] = fill_missing(value, added[key]) if is_nested else value
   return filled
 
 

@@ -1,4 +1,4 @@
-"""A run opened for reading: what its workdir says and keeps, without a trace left in it; no data are read."""
+"""A run opened for reading: its config and its checkpoints. Its workdir stays as it is, and no data are read."""
 from collections.abc import Iterator
 import contextlib
 import pathlib
@@ -21,7 +21,7 @@ from gans.system import disk
 
 
 class Run(NamedTuple):
-  """All that training started from, and where its states are."""
+  """A run as training started it, and its checkpoints."""
   workdir: epath.Path
   config: ml_collections.ConfigDict
   spec: Spec
@@ -31,9 +31,10 @@ class Run(NamedTuple):
   def restore(self, step: int) -> GANState:
     """Returns the state at a step that was kept, on the first device of this process."""
     mesh = sharding.make_mesh(1, jax.local_devices()[:1])
-    # Shapes are enough to read it by: weights that are read over need not be drawn first.
+    placement = sharding.replicated(mesh)
+    # Shapes are enough to restore into: weights that are overwritten need not be initialised first.
     shapes = jax.eval_shape(lambda: build_state(self.config, self.experiment, mesh))
-    placed = jax.tree.map(lambda leaf: leaf.update(sharding=sharding.replicated(mesh)), shapes)
+    placed = jax.tree.map(lambda leaf: leaf.update(sharding=placement), shapes)
     return checkpoints.restore(self.manager, step, placed)
 
   def averages(self, step: int) -> list:
@@ -43,10 +44,10 @@ class Run(NamedTuple):
 
 @contextlib.contextmanager
 def open_run(path, changes: dict | None = None) -> Iterator[Run]:
-  """Opens the run in a workdir, with other values {'eval.seed': 1} for some fields of its config.
+  """Opens the run in a workdir; `changes` replace fields of its config, such as {'eval.seed': 1}.
 
   Raises:
-    UserError: it is no workdir, or a packed one, has no checkpoint yet, or has a damaged one.
+    UserError: it is no workdir, or a packed one, or has no checkpoint yet, or a damaged one.
   """
   config = workdirs.read_config(path)
   config.update_from_flattened_dict(changes or {})
@@ -65,13 +66,16 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
 
 def _look_at_data(config, path) -> Spec:
   from gans.data.sources import load_dataset
-  print(f'{path} is of an earlier version and does not say which shape its data have: reading them')
+  print(f'{path} was made by an earlier version and does not say which shape its data have: reading them')
   return load_dataset(config.dataset).spec
 
 
 def _refuse_damaged(folder: epath.Path):
   """Raises UserError for a checkpoint that is not as it was written; only training moves it aside."""
-  found = [] if disk.is_remote(folder) else pathlib.Path(folder).glob('checkpoints/[0-9]*')
-  for path in sorted(path for path in found if path.name.isdigit()):
-    if reason := checksums.find_damage(path):
-      raise UserError(f'{path} is damaged, {reason}: move it away, or resume training, which does')
+  if disk.is_remote(folder):
+    return
+  found = sorted(pathlib.Path(folder).glob('checkpoints/[0-9]*'))
+  for path in found:
+    reason = checksums.find_damage(path) if path.name.isdigit() else ''
+    if reason:
+      raise UserError(f'{path} is damaged, {reason}: move it away, or resume training, which does so')

@@ -1,4 +1,4 @@
-"""gans.load: a trained generator as a function, from a workdir, a packed one or a built-in model; no data are read."""
+"""gans.load: a trained generator as a function, from a workdir, a packed one or a built-in model, without its data."""
 from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
@@ -30,12 +30,12 @@ CHUNK = 500  # samples drawn at a time
 class TrainedGenerator:
   """images = generate(rng, n, labels). Jitted; may be called in the caller's own jit, grad and vmap.
 
-  Images are float32 [n,H,W,C] in [-1, 1], points float32 [n,D]. Batch norm uses its running averages, so that an image
+  Images are float32 [n,H,W,C] in [-1, 1], points float32 [n,D]. Batch norm uses its running averages, so an image
   depends on its own noise and label alone.
   """
   algorithm: Algorithm
-  modules: Mapping[str, nn.Module]  # of the players that samples come from
-  variables: Mapping[str, Variables] = dataclasses.field(repr=False)  # of the same
+  modules: Mapping[str, nn.Module]  # {player: module} of those that samples come from
+  variables: Mapping[str, Variables] = dataclasses.field(repr=False)  # {player: variables} of the same
   spec: Spec  # of the data
   is_conditional: bool  # whether samples depend on labels
   step: int  # of the checkpoint
@@ -43,22 +43,24 @@ class TrainedGenerator:
 
   @property
   def image_shape(self) -> tuple[int, ...]:
-    """(H, W, C), or (D,) of points."""
+    """The shape of an image, (H, W, C), or of a point, (D,)."""
     return self.spec.shape
 
   @property
   def num_classes(self) -> int:
-    """Number of labels; 0: it takes none."""
+    """The number of labels; 0 if it takes none."""
     return self.spec.num_classes if self.is_conditional else 0
 
   @property
   def z_dim(self) -> int:
-    """Size of the noise z; 0: samples are not made of noise."""
-    return self.input_shapes['z'].shape[1] if 'z' in self.input_shapes else 0
+    """The size of the noise z; 0 if samples are not made from noise."""
+    if 'z' not in self.input_shapes:
+      return 0
+    return self.input_shapes['z'].shape[1]
 
   @functools.cached_property
   def input_shapes(self) -> dict:
-    """What one sample is made of: {name: shape [1,...]}, in the algorithm's order.
+    """The inputs that one sample is made from, {name: shape [1,...]}, in the algorithm's order.
 
     Raises UserError for a model whose samples take images.
     """
@@ -73,15 +75,15 @@ class TrainedGenerator:
     try:
       shapes = jax.eval_shape(follow, jax.random.key(0), batch)
     except KeyError as error:
-      raise UserError(f'samples of this model are made of data ({error} of a batch), not of noise alone') from error
+      raise UserError(f'samples of this model are made from data ({error} of a batch), not from noise alone') from error
     return {name: shapes[name] for name in names}
 
   def __call__(self, rng, n: int, labels=None, truncation: float | None = None):
-    """Draws n images, a function of the arguments alone.
+    """Draws n images, which depend on the arguments alone.
 
     Args:
-      rng: a key, of jax.random.key or jax.random.PRNGKey.
-      n: how many; static under jit.
+      rng: a key from jax.random.key or jax.random.PRNGKey.
+      n: the number of images; static under jit.
       labels: [n] int, or one for all, from 0 to num_classes - 1; None: drawn uniformly where the model takes labels.
       truncation: noise beyond +-truncation is drawn again, for less variety and fewer broken images (the truncation
         trick, Brock et al. 2019, section 3.1); None or 0: off.
@@ -90,88 +92,98 @@ class TrainedGenerator:
       float32 [n, *image_shape].
 
     Raises:
-      UserError: n, labels or truncation is not what it should be (values that are traced are not looked at).
+      UserError: n, labels or truncation is not what it should be (traced values are not checked).
     """
     if labels is None and self.num_classes:
       _check_num(n)
-      labels = jax.random.randint(jax.random.split(rng)[1], (n,), 0, self.num_classes)
+      _, label_rng = jax.random.split(rng)
+      labels = jax.random.randint(label_rng, (n,), 0, self.num_classes)
     return self.from_inputs(self.inputs(rng, n, labels, truncation))
 
   def inputs(self, rng, n: int, labels=None, truncation: float | None = None) -> dict:
-    """Returns what a call with the same arguments makes images of, {'z': [n,Z], 'label': [n]}; labels as there."""
+    """Returns the inputs that a call with the same arguments makes images from, {'z': [n,Z], 'label': [n]}."""
     _check_num(n)
     _check_truncation(truncation)
     if 'z' not in self.input_shapes and truncation:
-      raise UserError(f'truncation={truncation!r}: samples of this model are not made of noise; expected None')
-    inputs = self.algorithm.inputs(rng, {'label': self.check_labels(labels, n)})
+      raise UserError(f'truncation={truncation!r}: samples of this model are not made from noise; expected None')
+    label = self.check_labels(labels, n)
+    inputs = self.algorithm.inputs(rng, {'label': label})
     if truncation:
       inputs['z'] = truncated_noise(rng, inputs['z'].shape, truncation)
     return inputs
 
   def latents(self, rng, n: int, truncation: float | None = None):
-    """Draws the noise [n, z_dim] float32 that a call with the same arguments makes images of."""
-    labels = 0 if self.num_classes else None
-    return self.inputs(rng, n, labels, truncation)['z']
+    """Draws the noise [n, z_dim] float32 that a call with the same arguments makes images from."""
+    any_label = 0 if self.num_classes else None
+    return self.inputs(rng, n, any_label, truncation)['z']
 
   def from_latents(self, z, labels=None):
-    """Makes images [n, *image_shape] of noise z [n, z_dim], differentiable with regard to z.
+    """Makes images [n, *image_shape] from noise z [n, z_dim]; differentiable with respect to z.
 
-    labels: [n] int, or one for all; a model that takes labels needs them here.
+    Args:
+      z: [n, z_dim].
+      labels: [n] int, or one for all; a model that takes labels needs them here.
     """
     self.refuse_other_inputs()
-    if np.ndim(z) != 2 or np.shape(z)[1] != self.z_dim:
-      raise UserError(f'z of shape {np.shape(z)}: expected (n, {self.z_dim})')
-    label = self.check_labels(labels, np.shape(z)[0])
+    shape = np.shape(z)
+    if len(shape) != 2 or shape[1] != self.z_dim:
+      raise UserError(f'z of shape {shape}: expected (n, {self.z_dim})')
+    label = self.check_labels(labels, shape[0])
     return self.from_inputs({'z': z, 'label': label})
 
   def from_inputs(self, inputs: dict):
-    """Makes images [n, *image_shape] of inputs {name: [n,...]} that are as `inputs` returns them."""
+    """Makes images [n, *image_shape] from inputs {name: [n,...]} such as `inputs` returns."""
     return self._draw(self.variables, inputs)
 
   def refuse_other_inputs(self):
-    """Raises UserError for a model whose samples are made of anything but noise and a label."""
+    """Raises UserError for a model whose samples are made from anything but noise and a label."""
     if self.input_shapes.keys() != {'z', 'label'}:
-      raise UserError(f'samples of this model are made of {sorted(self.input_shapes)}; expected label and z alone')
+      raise UserError(f'samples of this model are made from {sorted(self.input_shapes)}; expected label and z alone')
 
   def draw(self, inputs: dict) -> np.ndarray:
-    """Makes pixels, uint8 [n,H,W,C] (points, float32 [n,D]), of inputs {name: [n,...]}: some at a time, for any n."""
+    """Makes pixels, uint8 [n,H,W,C], or points, float32 [n,D], from inputs {name: [n,...]}, CHUNK at a time."""
     sample = make_sampler(self.algorithm, self.modules, self.spec.kind.encode)
     num = len(inputs['label'])
     starts = tqdm.tqdm(range(0, num, CHUNK), unit_scale=CHUNK, unit=' samples', leave=False, disable=None)
     parts = []
     for start in starts:
-      part = {name: values[start:start + CHUNK] for name, values in inputs.items()}
-      parts.append(np.asarray(sample(self.variables, part)))
+      part = slice(start, start + CHUNK)
+      some_inputs = {name: values[part] for name, values in inputs.items()}
+      samples = sample(self.variables, some_inputs)
+      parts.append(np.asarray(samples))
     return np.concatenate(parts)
 
   def check_labels(self, labels, n: int):
-    """Returns labels as [n] int32; zeros for a model that takes none. Raises UserError for labels that it cannot."""
+    """Returns labels as [n] int32, zeros for a model that takes none; raises UserError for labels it cannot take."""
     if not self.num_classes:
       if labels is not None:
         raise UserError(f'labels={labels}: this model was trained without labels; expected None')
       return np.zeros(n, np.int32)
     expected = f'expected {n} whole numbers from 0 to {self.num_classes - 1}, or one for all'
-    traced = isinstance(labels, jax.core.Tracer)
-    labels = labels if traced else np.asarray(labels)
-    if not jnp.issubdtype(labels.dtype, jnp.integer) or labels.shape not in ((), (n,)):
+    is_traced = isinstance(labels, jax.core.Tracer)
+    labels = labels if is_traced else np.asarray(labels)
+    are_whole = jnp.issubdtype(labels.dtype, jnp.integer)
+    if not are_whole or labels.shape not in ((), (n,)):
       raise UserError(f'labels={labels} of type {labels.dtype} and shape {labels.shape}: {expected}')
-    wrong = [] if traced else labels[(labels < 0) | (labels >= self.num_classes)]
-    if len(wrong):
-      raise UserError(f'labels: there is {wrong[0]} among them; {expected}')
+    if not is_traced:
+      wrong = labels[(labels < 0) | (labels >= self.num_classes)]
+      if len(wrong):
+        raise UserError(f'labels: there is {wrong[0]} among them; {expected}')
     return jnp.broadcast_to(labels, (n,)).astype(jnp.int32)
 
   @functools.cached_property
   def _draw(self):
     @jax.jit
     def draw(variables, inputs):
-      return self.algorithm.draw(bind_trained(self.modules, variables), inputs)
+      play = bind_trained(self.modules, variables)
+      return self.algorithm.draw(play, inputs)
 
     return draw
 
 
 def _check_num(n):
   if not isinstance(n, (int, np.integer)) or n < 1:
-    raise UserError(f'n={n!r}: expected a whole number of at least 1, which under jit is static')
+    raise UserError(f'n={n!r}: expected a whole number of at least 1; under jit it must be static')
 
 
 def _check_truncation(truncation):
@@ -187,7 +199,7 @@ def load(source, checkpoint: str | int = 'best', weights: str = 'ema',
     source: a workdir, a packed one (--mode=pack), or the name of a built-in model, which README.md lists.
     checkpoint: 'best' by the run's score (the latest where nothing was evaluated), 'latest', or a step that was kept.
     weights: 'ema', averaged over the steps, or 'raw', as the last step left them.
-    training_seed: which of the seeds that trained side by side; None: the first.
+    training_seed: one of the seeds that trained side by side; None: the first.
 
   Returns:
     TrainedGenerator, called (rng, n, labels); it also has z_dim, image_shape, num_classes and step.
@@ -200,7 +212,7 @@ def load(source, checkpoint: str | int = 'best', weights: str = 'ema',
     raise UserError(f'weights={weights!r}: expected one of {WEIGHTS}')
   if packed.is_packed(folder):
     return _load_packed(folder, checkpoint, weights, training_seed)
-  from gans.runs import checkpoints, opening  # here, as Orbax takes a second that a packed model need not wait for
+  from gans.runs import checkpoints, opening  # here, as importing Orbax takes a second, and a packed model needs none
   with opening.open_run(folder) as run:
     seeds = training_seeds(run.config)
     if training_seed is None:
@@ -212,8 +224,8 @@ def load(source, checkpoint: str | int = 'best', weights: str = 'ema',
     variables = state.ema
     if weights == 'raw':
       variables = {name: variables_of(state.players[name]) for name in state.ema}
-    variables = each_seed(variables, len(seeds))[training_seed - seeds[0]]
-    return _make(run.config, run.spec, variables, step, training_seed)
+    own_variables = each_seed(variables, len(seeds))[seeds.index(training_seed)]
+    return _make_generator(run.config, run.spec, own_variables, step, training_seed)
 
 
 def find_model(source) -> epath.Path:
@@ -225,47 +237,58 @@ def find_model(source) -> epath.Path:
   if str(source) in names:
     return BUILT_IN / str(source)
   raise UserError(f'--workdir={source} is neither the folder of a run, which has a config.json, nor a built-in model; '
-                  f'those are {names}')
+                  f'the built-in models are {names}')
 
 
 def choose_labels(generate: TrainedGenerator, num: int | None, labels: Sequence | None) -> np.ndarray:
-  """Labels of the samples [N] int32, zeros where the model takes none; raises UserError for those it cannot take."""
+  """Returns the labels of samples [N] int32, zeros where the model takes none; `labels` are repeated up to `num`.
+
+  By default each class has as many samples, class by class. Raises UserError for labels that the model cannot take.
+  """
   if num is not None and num < 1:
     raise UserError(f'--num={num}: expected at least 1')
   if labels:
-    try:
-      given = np.array([int(label) for label in labels])
-    except ValueError as error:
-      raise UserError(f'--labels={",".join(map(str, labels))}: expected whole numbers: 3,3,7') from error
-    given = np.resize(given, num or len(given))
-    return np.asarray(generate.check_labels(given, len(given)))
-  classes = max(generate.num_classes, 1)
-  num = num or (ROW * classes if generate.num_classes else ROW**2)
-  return (np.arange(num) * classes // num).astype(np.int32)
+    given = _parse_labels(labels)
+    repeated = np.resize(given, num or len(given))
+    return np.asarray(generate.check_labels(repeated, len(repeated)))
+  num_classes = max(generate.num_classes, 1)
+  default_num = ROW * num_classes if generate.num_classes else ROW**2
+  num = num or default_num
+  return (np.arange(num) * num_classes // num).astype(np.int32)
+
+
+def _parse_labels(labels: Sequence) -> np.ndarray:
+  try:
+    return np.array([int(label) for label in labels])
+  except ValueError as error:
+    raise UserError(f'--labels={",".join(map(str, labels))}: expected whole numbers, such as 3,3,7') from error
 
 
 def inputs_for_labels(generate: TrainedGenerator, seed: int, label: np.ndarray, truncation: float | None) -> dict:
-  """Returns the inputs of samples with the noise of a seed and labels [N] of `choose_labels`."""
+  """Returns the inputs of samples with the noise of a seed and the labels [N] of `choose_labels`."""
+  rng = jax.random.key(seed)
   labels = label if generate.num_classes else None
-  return generate.inputs(jax.random.key(seed), len(label), labels, truncation)
+  return generate.inputs(rng, len(label), labels, truncation)
 
 
 def _load_packed(folder: epath.Path, checkpoint, weights: str, training_seed: int | None) -> TrainedGenerator:
-  config, spec = workdirs.read_config(folder), workdirs.read_spec(folder)
+  config = workdirs.read_config(folder)
+  spec = workdirs.read_spec(folder)
   validate.check_kept(config, folder)
   made, variables = packed.read_generator(folder)
-  wanted = {
-      'checkpoint': (str(checkpoint), ['best', 'latest', str(made['step'])]),
-      'weights': (weights, [made['weights']]),
-      'training_seed': (training_seed, [None, made['training_seed']]),
+  asked = {'checkpoint': str(checkpoint), 'weights': weights, 'training_seed': training_seed}
+  available = {
+      'checkpoint': ['best', 'latest', str(made['step'])],
+      'weights': [made['weights']],
+      'training_seed': [None, made['training_seed']],
   }
-  for field, (value, there) in wanted.items():
-    if value not in there:
-      raise UserError(f'{field}={value!r}: {folder} is packed, with {made}; expected one of {there}')
-  return _make(config, spec, variables, made['step'], made['training_seed'])
+  for field, value in asked.items():
+    if value not in available[field]:
+      raise UserError(f'{field}={value!r}: {folder} is packed, with {made}; expected one of {available[field]}')
+  return _make_generator(config, spec, variables, made['step'], made['training_seed'])
 
 
-def _make(config, spec, variables, step: int, training_seed: int) -> TrainedGenerator:
+def _make_generator(config, spec, variables, step: int, training_seed: int) -> TrainedGenerator:
   experiment = build(config, spec)
   modules = {name: experiment.modules[name] for name in experiment.algorithm.averaged}
   return TrainedGenerator(experiment.algorithm, modules, variables, spec, experiment.is_conditional, step,

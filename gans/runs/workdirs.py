@@ -1,8 +1,8 @@
-"""The folder of a run: it says by itself what was trained, and is never taken from somebody else's files.
+"""The workdir, the folder of a run: it says what was trained in it, and a folder with other files is refused.
 
     config.json   checkpoints/   damaged/   events/   samples/   losses.png   eval.jsonl   starts.jsonl   lock
 
-and what the modes that show it make: generated/, interpolation/, nearest.png, report.html, export/, packed/.
+The modes other than training add generated/, interpolation/, nearest.png, report.html, export/ and packed/.
 """
 from collections.abc import Iterator
 import contextlib
@@ -18,32 +18,32 @@ from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.networks import default_network_fields
 from gans.runs import packed
-from gans.runs.layouts import VERSION, fill, upgrade_config
+from gans.runs.layouts import VERSION, fill_missing, upgrade_config
 from gans.system import disk, processes
 
-# What a run may change when it resumes: none of these alters a step, but for rounding, as other devices do.
+# The fields that may change when a run resumes: they alter no step, except for rounding on other devices.
 MAY_CHANGE = ('steps_per_call', 'log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights',
               'profile', 'mesh.data', 'dataset.data_dir', 'dataset.device_bytes', 'dataset.workers')
 MAY_CHANGE_IN_A_PLAYER = ('remat',)
 
 
 def open_workdir(path, config, spec) -> epath.Path:
-  """Creates the folder, or takes it up again where `config` made it on data of dataset.Spec `spec`; returns its path.
+  """Creates the folder of a run of `config` on data of `spec` (dataset.Spec), or opens it again; returns its path.
 
   Raises:
     UserError: it holds other files, was made with another config, cannot be written, or is not the same folder for
       all processes.
   """
-  with processes.agreed():
+  with processes.fail_together():
     workdir = check_workdir(path, config)
+    record = {'version': VERSION, 'data': spec._asdict(), 'config': config.to_dict()}
     try:
       workdir.mkdir(parents=True, exist_ok=True)
-      record = {'version': VERSION, 'data': spec._asdict(), 'config': config.to_dict()}
       if not jax.process_index():
         disk.write_whole(workdir / 'config.json', json.dumps(record, indent=2) + '\n')
     except OSError as error:
       raise _not_writable(path, error) from error
-  with processes.agreed():
+  with processes.fail_together():
     if not (workdir / 'config.json').exists():
       raise UserError(f'--workdir={path} is not the same folder in process {jax.process_index()} as in process 0: give '
                       'one that all of them share')
@@ -51,7 +51,7 @@ def open_workdir(path, config, spec) -> epath.Path:
 
 
 def check_workdir(path, config) -> epath.Path:
-  """Returns the folder's path, which `config` may take: new, empty, or made by it. Raises UserError otherwise."""
+  """Returns the path of a folder that is new, empty, or a run's of the same config; raises UserError for any other."""
   workdir = disk.absolute(path)
   try:
     if _is_taken(workdir):
@@ -63,16 +63,16 @@ def check_workdir(path, config) -> epath.Path:
 
 @contextlib.contextmanager
 def locked(workdir: epath.Path) -> Iterator[None]:
-  """Creates a folder and keeps other runs out of it; the lock of a process that died is nobody's.
+  """Creates a folder and keeps other runs out of it; the lock of a process that died is released.
 
   Raises:
     UserError: another run is at work in it, or it cannot be written.
   """
   with contextlib.ExitStack() as stack:
-    with processes.agreed():
+    with processes.fail_together():
       try:
         workdir.mkdir(parents=True, exist_ok=True)
-        if not jax.process_index() and not disk.is_remote(workdir):  # one process locks for all; object stores cannot
+        if not jax.process_index() and not disk.is_remote(workdir):  # one process locks for all; object stores do not
           stack.enter_context(filelock.FileLock(workdir / 'lock', timeout=0))
       except filelock.Timeout as error:
         raise UserError(f'--workdir={workdir}: another run is at work there; give another folder or end it') from error
@@ -82,18 +82,21 @@ def locked(workdir: epath.Path) -> Iterator[None]:
 
 
 def read_spec(path) -> Spec | None:
-  """Returns the shape of the data that a workdir was made on; None where it was made before that was written down."""
+  """Returns the shape of the data that a run was trained on; None for a run from before that was written down."""
   try:
-    data = json.loads((disk.absolute(path) / 'config.json').read_text()).get('data')
-    return data and Spec(tuple(map(int, data['shape'])), int(data['num_classes']))
+    data = _read_record(path).get('data')
+    if not data:
+      return None
+    shape = tuple(int(size) for size in data['shape'])
+    return Spec(shape, int(data['num_classes']))
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f"--workdir={path}: the field 'data' of its config.json is not as it was written") from error
 
 
 def read_config(path) -> ml_collections.ConfigDict:
-  """Returns the config that a workdir was made with; raises UserError where it is no workdir."""
+  """Returns the config of the run in a workdir; raises UserError where it is no workdir."""
   try:
-    record = json.loads((disk.absolute(path) / 'config.json').read_text())
+    record = _read_record(path)
     version = int(record['version'])
     config = ml_collections.ConfigDict(upgrade_config(record['config'], version))
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -103,34 +106,45 @@ def read_config(path) -> ml_collections.ConfigDict:
   return config
 
 
+def _read_record(path) -> dict:
+  """Reads a workdir's config.json."""
+  return json.loads((disk.absolute(path) / 'config.json').read_text())
+
+
 def differences(old: dict, new: dict, prefix: str = '') -> dict[str, tuple]:
   """Returns {field: (old value, new value)} of two nested dicts, fields as in the flags: 'dataset.name'."""
   found = {}
   for key in sorted(old.keys() | new.keys()):
-    a, b = old.get(key), new.get(key)
-    if isinstance(a, dict) and isinstance(b, dict):
-      found |= differences(a, b, f'{prefix}{key}.')
-    elif a != b:
-      found[prefix + key] = (a, b)
+    before = old.get(key)
+    after = new.get(key)
+    if isinstance(before, dict) and isinstance(after, dict):
+      found |= differences(before, after, f'{prefix}{key}.')
+    elif before != after:
+      found[prefix + key] = (before, after)
   return found
 
 
 def fill_defaults(config: dict) -> dict:
-  """Returns a config with the defaults of the fields that its algorithm and its networks have and it does not name."""
-  complete = fill(config, default_fields(config['algorithm']))
+  """Returns a config with the defaults of the fields of its algorithm and its networks that it does not name."""
+  complete = fill_missing(config, default_fields(config['algorithm']))
   for player, group in complete.items():
     if isinstance(group, dict) and 'network' in group:
-      complete[player] = fill(group, default_network_fields(player, group['network']))
+      defaults = default_network_fields(player, group['network'])
+      complete[player] = fill_missing(group, defaults)
   return json.loads(json.dumps(complete))
 
 
 def _not_writable(path, error: OSError) -> UserError:
-  return UserError(f'--workdir={path} cannot be written: {error.strerror or error}')
+  reason = error.strerror or error
+  return UserError(f'--workdir={path} cannot be written: {reason}')
 
 
 def _is_taken(workdir: epath.Path) -> bool:
-  """Tells whether there is anything in the folder but what a first start that was killed may leave."""
-  return workdir.exists() and any(child.name not in ('config.json.new', 'lock') for child in workdir.iterdir())
+  """Tells whether the folder holds more than what a first start that was killed may leave."""
+  if not workdir.exists():
+    return False
+  names = {child.name for child in workdir.iterdir()}
+  return bool(names - {'config.json.new', 'lock'})
 
 
 def _refuse_another_config(workdir: epath.Path, config):
@@ -138,27 +152,30 @@ def _refuse_another_config(workdir: epath.Path, config):
     raise UserError(f'--workdir={workdir} holds files of something else: give a new or empty folder')
   if packed.is_packed(workdir):
     raise UserError(f'--workdir={workdir} is a packed generator, which cannot be trained: give a new or empty folder')
-  new = json.loads(json.dumps(config.to_dict()))  # as the file has it: tuples are lists there
+  new = json.loads(json.dumps(config.to_dict()))  # as in the file, where tuples are lists
   old = read_config(workdir).to_dict()
   players = [field for field, value in old.items() if isinstance(value, dict) and 'network' in value]
   changed = differences(fill_defaults(old), fill_defaults(new))
   changed = {field: values for field, values in changed.items() if not _may_change(field, players)}
-  if _is_extension(changed.get('num_steps'), config, players):
+  if 'num_steps' in changed and _is_extension(*changed['num_steps'], config, players):
     del changed['num_steps']
-  if changed:
-    lines = [f'  {field}: {before!r} there, {after!r} now' for field, (before, after) in changed.items()]
-    raise UserError('\n'.join([f'--workdir={workdir} was made with another config:', *lines,
-                               'give another --workdir, or the same config to resume']))
+  if not changed:
+    return
+  lines = [f'--workdir={workdir} was made with another config:']
+  lines += [f'  {field}: {before!r} there, {after!r} now' for field, (before, after) in changed.items()]
+  lines += ['give another --workdir, or the same config to resume']
+  raise UserError('\n'.join(lines))
 
 
 def _may_change(field: str, players: list[str]) -> bool:
-  player, _, own = field.partition('.')
-  return field in MAY_CHANGE or (player in players and own in MAY_CHANGE_IN_A_PLAYER)
+  player, _, own_field = field.partition('.')
+  may_change_in_player = player in players and own_field in MAY_CHANGE_IN_A_PLAYER
+  return field in MAY_CHANGE or may_change_in_player
 
 
-def _is_extension(num_steps: tuple | None, config, players: list[str]) -> bool:
-  """A finished run may be trained for longer, unless its learning rates depend on the number of steps."""
-  if num_steps is None:
+def _is_extension(before: int, after: int, config, players: list[str]) -> bool:
+  """Tells whether a run may be trained for more steps: only if no learning rate depends on their number."""
+  if after <= before:
     return False
-  before, after = num_steps
-  return after > before and all(config[player].optimizer.schedule == 'constant' for player in players)
+  schedules = {config[player].optimizer.schedule for player in players if player in config}
+  return schedules <= {'constant'}

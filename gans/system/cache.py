@@ -1,4 +1,4 @@
-"""Where things are kept that can be made again: ~/.cache/gans, or $XDG_CACHE_HOME/gans."""
+"""The folder of what can be computed again, ~/.cache/gans or $XDG_CACHE_HOME/gans."""
 from collections.abc import Callable
 import contextlib
 import hashlib
@@ -12,44 +12,46 @@ import numpy as np
 
 
 def home() -> pathlib.Path:
-  """The folder; it need not exist yet."""
-  return pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path('~/.cache').expanduser()) / 'gans'
+  """Returns the folder, which need not exist yet."""
+  caches = os.environ.get('XDG_CACHE_HOME') or pathlib.Path('~/.cache').expanduser()
+  return pathlib.Path(caches) / 'gans'
 
 
 def keep_compilations():
-  """Lets JAX keep compiled programs there, or where JAX_COMPILATION_CACHE_DIR says: a second start need not compile."""
+  """Lets JAX keep compiled programs there or in JAX_COMPILATION_CACHE_DIR, so that a second start need not compile."""
   if not jax.config.jax_compilation_cache_dir:
     jax.config.update('jax_compilation_cache_dir', str(home() / 'compiled'))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 
 
-def arrays(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-  """Returns make()'s named arrays, kept for the next time under `kind` and all that they depend on, `key`."""
+def load_or_make(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+  """Loads the named arrays of a `kind` and `key`, or makes and keeps them; `key` is all that they depend on."""
   path = home() / kind / f'{digest(key)}.npz'
   damaged = (ValueError, EOFError, zipfile.BadZipFile)
-  # There is never a pickle in it: NumPy refuses those, as a ValueError, unless told otherwise.
+  # There is never a pickle in it: NumPy refuses one with a ValueError.
   with contextlib.suppress(OSError, *damaged), np.load(path) as kept:
     return dict(kept)
   made = make()
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as part:
-      np.savez(pathlib.Path(part, 'part.npz'), **made)
-      pathlib.Path(part, 'part.npz').replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+      unfinished = pathlib.Path(folder, 'unfinished.npz')
+      np.savez(unfinished, **made)
+      unfinished.replace(path)
   except OSError as error:
-    print(f'{path} cannot be written: {error.strerror or error}; what it would keep is made anew next time')
+    print(f'{path} cannot be written: {error.strerror or error}; its contents will be computed again next time')
   return made
 
 
 def digest(key: tuple) -> str:
-  """Tells keys apart by what they print as."""
+  """Returns a name for a key; keys that print alike have the same."""
   return hashlib.sha256(repr(key).encode()).hexdigest()[:32]
 
 
 def fingerprint(*parts: np.ndarray) -> str:
-  """Tells arrays apart by their contents."""
-  found = hashlib.sha256()
+  """Returns a checksum of arrays: of their shapes, types and contents."""
+  checksum = hashlib.sha256()
   for part in parts:
-    found.update(repr((part.shape, part.dtype)).encode())
-    found.update(np.ascontiguousarray(part))
-  return found.hexdigest()
+    checksum.update(repr((part.shape, part.dtype)).encode())
+    checksum.update(np.ascontiguousarray(part))
+  return checksum.hexdigest()

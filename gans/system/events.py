@@ -1,4 +1,4 @@
-"""TensorBoard's files. TensorFlow and TensorBoard are imported at the first use, as they take seconds."""
+"""TensorBoard's files. TensorFlow and TensorBoard are imported at the first use, as importing them takes seconds."""
 from collections.abc import Callable
 
 from etils import epath

@@ -1,4 +1,4 @@
-"""Modules by the names that a config gives them: files of this package, or a user's own."""
+"""Modules by the names that a config gives them: files of this project, or a user's own."""
 import importlib
 import pkgutil
 from types import ModuleType
@@ -13,12 +13,13 @@ def import_named(package: str, field: str, name: str) -> ModuleType:
     UserError: there is neither; the message names the config's `field`.
   """
   own = list_modules(package)
+  full_name = f'{package}.{name}' if name in own else name
   try:
-    return importlib.import_module(f'{package}.{name}' if name in own else name)
+    return importlib.import_module(full_name)
   except (ModuleNotFoundError, ValueError, TypeError) as error:
     missing = getattr(error, 'name', None)
     if missing and name != missing and not name.startswith(f'{missing}.'):
-      raise  # the module is there, and imports something that is not
+      raise  # the module exists, and imports one that does not
     raise UserError(f'{field}={name!r}: expected one of {own}, or a module of your own that Python can import: its '
                     'folder must be in PYTHONPATH') from error
 

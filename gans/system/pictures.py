@@ -1,5 +1,6 @@
 """Pictures of a run: grids of images, clouds of points, the losses over the steps."""
 import io
+import math
 
 from etils import epath
 import numpy as np
@@ -8,10 +9,11 @@ from PIL import Image
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:
   """Lays images [N,H,W,C] out row by row, `columns` in a row; places left over are black."""
-  n, h, w, c = images.shape
-  rows = -(-n // columns)
-  images = np.concatenate([images, np.zeros((rows * columns - n, h, w, c), images.dtype)])
-  return images.reshape(rows, columns, h, w, c).swapaxes(1, 2).reshape(rows * h, columns * w, c)
+  num, height, width, channels = images.shape
+  rows = math.ceil(num / columns)
+  blank = np.zeros((rows * columns - num, height, width, channels), images.dtype)
+  by_row = np.concatenate([images, blank]).reshape(rows, columns, height, width, channels)
+  return by_row.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
 
 
 def scatter(points: np.ndarray) -> np.ndarray:
@@ -19,39 +21,43 @@ def scatter(points: np.ndarray) -> np.ndarray:
   figure, axes = _figure(figsize=(4, 4))
   axes.scatter(*points.T, s=2, alpha=0.5)
   axes.set_aspect('equal', 'datalim')
-  return np.asarray(Image.open(io.BytesIO(_png(figure))).convert('RGB'))
+  image = Image.open(io.BytesIO(_encode_figure(figure)))
+  return np.asarray(image.convert('RGB'))
 
 
 def save_png(path: epath.Path, image: np.ndarray):
   """Writes [H,W,1] or [H,W,3] uint8 as a PNG file."""
-  path.write_bytes(png(image))
+  path.write_bytes(encode_png(image))
 
 
-def read(path: epath.Path) -> np.ndarray:
+def read_png(path: epath.Path) -> np.ndarray:
   """Reads what save_png wrote: [H,W,1] or [H,W,3] uint8."""
-  image = np.asarray(Image.open(io.BytesIO(path.read_bytes())))
+  contents = io.BytesIO(path.read_bytes())
+  image = np.asarray(Image.open(contents))
   return image[..., None] if image.ndim == 2 else image
 
 
-def png(image: np.ndarray) -> bytes:
+def encode_png(image: np.ndarray) -> bytes:
   """Returns [H,W,1] or [H,W,3] uint8 as the contents of a PNG file."""
   buffer = io.BytesIO()
-  _image(image).save(buffer, 'PNG')
+  _to_pillow(image).save(buffer, 'PNG')
   return buffer.getvalue()
 
 
 def save_gif(path: epath.Path, frames: np.ndarray, milliseconds: int):
-  """Writes frames [T,H,W,1] or [T,H,W,3] uint8 as a GIF that starts over at its end, each shown for so long."""
+  """Writes frames [T,H,W,1] or [T,H,W,3] uint8 as a GIF that repeats; each is shown for `milliseconds`."""
   buffer = io.BytesIO()
-  first, *rest = map(_image, frames)
+  first, *rest = [_to_pillow(frame) for frame in frames]
   first.save(buffer, 'GIF', save_all=True, append_images=rest, duration=milliseconds, loop=0)
   path.write_bytes(buffer.getvalue())
 
 
 def enlarge(images: np.ndarray, side: int) -> np.ndarray:
   """Repeats the pixels of [...,H,W,C] as often as it takes for the shorter side to have at least `side`."""
-  scale = -(-side // min(images.shape[-3:-1]))
-  return images.repeat(scale, axis=-3).repeat(scale, axis=-2)
+  height, width = images.shape[-3:-1]
+  scale = math.ceil(side / min(height, width))
+  taller = images.repeat(scale, axis=-3)
+  return taller.repeat(scale, axis=-2)
 
 
 def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]]):
@@ -62,20 +68,21 @@ def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]]):
   axes.set(xlabel='step', ylabel='smoothed over the steps')
   axes.grid(alpha=0.3)
   axes.legend()
-  path.write_bytes(_png(figure))
+  path.write_bytes(_encode_figure(figure))
 
 
 def plot_curves(curves: list[tuple[str, dict[int, float]]], smoothed: bool) -> bytes:
-  """Plots (colour, {step: value}) over the steps, smoothed as `plot_losses` does or with a mark at each: SVG."""
+  """Plots (colour, {step: value}) over the steps, smoothed as in `plot_losses` or with a mark at each; returns SVG."""
   import matplotlib
-  # Text stays text, and the same curves make the same file.
+  # Text is kept as text, and the same curves make the same file.
   with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': 'gans'}):
     figure, axes = _figure(figsize=(4.5, 2.8))
     for colour, by_step in curves:
       if smoothed:
         _draw_smoothed(axes, by_step, color=colour)
       else:
-        axes.plot(*zip(*sorted(by_step.items())), marker='.', color=colour)
+        steps, values = _sort_by_step(by_step)
+        axes.plot(steps, values, marker='.', color=colour)
     axes.set_xlabel('step')
     axes.grid(alpha=0.3)
     buffer = io.BytesIO()
@@ -84,22 +91,30 @@ def plot_curves(curves: list[tuple[str, dict[int, float]]], smoothed: bool) -> b
 
 
 def _draw_smoothed(axes, by_step: dict[int, float], **style):
-  steps, values = np.array(sorted(by_step.items())).T
+  steps, values = _sort_by_step(by_step)
   line, = axes.plot(steps, smooth(values), **style)
   axes.plot(steps, values, color=line.get_color(), alpha=0.25, linewidth=0.8)
 
 
+def _sort_by_step(by_step: dict[int, float]) -> np.ndarray:
+  """Returns (steps [N], values [N]), in order of the steps."""
+  return np.array(sorted(by_step.items())).T
+
+
 def smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
   """Averages [N] over a centred window of `share` of its length, narrower at both ends."""
-  half = int(len(values) * share / 2)
+  num = len(values)
+  half = int(num * share / 2)
+  centres = np.arange(num)
+  starts = np.maximum(centres - half, 0)
+  stops = np.minimum(centres + half + 1, num)
   sums = np.concatenate([[0.0], np.cumsum(values)])
-  low = np.maximum(np.arange(len(values)) - half, 0)
-  high = np.minimum(np.arange(len(values)) + half + 1, len(values))
-  return (sums[high] - sums[low]) / (high - low)
+  return (sums[stops] - sums[starts]) / (stops - starts)
 
 
-def _image(image: np.ndarray) -> Image.Image:
-  return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+def _to_pillow(image: np.ndarray) -> Image.Image:
+  is_grey = image.shape[-1] == 1
+  return Image.fromarray(image[..., 0] if is_grey else image)
 
 
 def _figure(figsize):
@@ -108,7 +123,7 @@ def _figure(figsize):
   return figure, figure.add_subplot()
 
 
-def _png(figure) -> bytes:
+def _encode_figure(figure) -> bytes:
   buffer = io.BytesIO()
   figure.savefig(buffer, format='png')
   return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Several processes, one run: they find each other, agree on what went wrong, and only the first one speaks."""
+"""Several processes of one run: they find each other, fail together, and only the first one prints."""
 from collections.abc import Iterator
 import contextlib
 import os
@@ -11,40 +11,44 @@ import numpy as np
 from gans.errors import UserError
 
 TEXT = 2000  # bytes of a text that reach the other processes
-PATIENCE = 60  # seconds that a process that ends waits for the others to end as well
+PATIENCE = 60  # seconds that a process which ends waits for the others to end as well
 
 
 def connect(**known):
-  """Makes this process one of several, all started with the same command; before anything else looks for a device.
+  """Connects this process to the others of the same command; call it before anything else looks for a device.
 
-  What `known` leaves open of jax.distributed.initialize's arguments, JAX finds on Cloud TPU and GKE, under SLURM and
-  Open MPI. From here on all processes but the first print errors only.
+  `known` are arguments of jax.distributed.initialize; JAX finds the others on Cloud TPU and GKE, under SLURM and Open
+  MPI. From here on all processes but the first print errors only.
 
   Raises:
     UserError: JAX cannot find the others.
   """
-  if ':' not in known.get('coordinator_address', ':'):
-    raise UserError(f'--coordinator_address={known["coordinator_address"]}: expected HOST:PORT')
+  address = known.get('coordinator_address')
+  if address is not None and ':' not in address:
+    raise UserError(f'--coordinator_address={address}: expected HOST:PORT')
   if not known.get('process_id'):
     print('waiting for the other processes, for five minutes at most', flush=True)
-  signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own would be heeded after the wait only
+  signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would run only after the wait
   try:
     jax.distributed.initialize(**known, shutdown_timeout_seconds=PATIENCE)
   except (ValueError, RuntimeError) as error:
-    raise UserError(f'several processes, {known or "found by JAX"}: {error} Where JAX cannot find them, give '
+    found = known or 'found by JAX'
+    raise UserError(f'several processes, {found}: {error} Where JAX cannot find them, give '
                     '--coordinator_address=HOST:PORT of the first, --num_processes and --process_id') from error
   signal.signal(signal.SIGINT, signal.default_int_handler)
-  signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX keeps it as a notice; until `interrupt.watched` it shall end us
+  # JAX takes SIGTERM for a notice; until `signals.watched` is entered it has to end the process.
+  signal.signal(signal.SIGTERM, signal.SIG_DFL)
   if jax.process_index():
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
 
 
 @contextlib.contextmanager
-def agreed() -> Iterator[None]:
-  """Lets the processes leave a block together: an error in one of them is raised in all, those without as UserError.
+def fail_together() -> Iterator[None]:
+  """Raises an error of one process in all of them, at the end of a block; in the others it is a UserError.
 
-  So none waits in vain for one that has ended. All must come here in the same order, and a block waits for no other
-  process.
+  So none waits in vain for one that has ended. All processes must enter the same blocks in the same order, and inside
+  a block none may wait for another.
   """
   if jax.process_count() == 1:
     yield
@@ -54,25 +58,30 @@ def agreed() -> Iterator[None]:
   except Exception as error:
     _gather(str(error) or repr(error))
     raise
-  if failed := next(filter(None, _gather('')), ''):
-    raise UserError(failed)
+  for message in _gather(''):
+    if message:
+      raise UserError(message)
 
 
 def check_same(what: str, fingerprint: str):
-  """Raises UserError in all processes where `what`, told apart by its fingerprint, is not the same in all of them."""
-  prints = _gather(fingerprint)
-  if others := [i for i, other in enumerate(prints) if other != prints[0]]:
-    raise UserError(f'{what} differs between processes: {others} of {len(prints)} have not that of process 0')
+  """Raises UserError in all processes if the fingerprint of `what` is not the same in all of them."""
+  fingerprints = _gather(fingerprint)
+  others = [i for i, other in enumerate(fingerprints) if other != fingerprints[0]]
+  if others:
+    raise UserError(f'{what} differs between processes: {others} of {len(fingerprints)} do not have that of process 0')
 
 
 def greatest(number: int) -> int:
   """Returns the greatest of the processes' numbers, in all of them."""
-  return max(map(int, _gather(str(number))))
+  numbers = [int(text) for text in _gather(str(number))]
+  return max(numbers)
 
 
 def _gather(text: str) -> list[str]:
   """Returns the texts of all processes, cut to TEXT bytes, in all of them; waits until all have come here."""
   if jax.process_count() == 1:
     return [text]
-  own = np.frombuffer(text.encode()[:TEXT].ljust(TEXT, b'\0'), np.uint8)
-  return [bytes(row).rstrip(b'\0').decode(errors='ignore') for row in multihost_utils.process_allgather(own)]
+  padded = text.encode()[:TEXT].ljust(TEXT, b'\0')
+  gathered = multihost_utils.process_allgather(np.frombuffer(padded, np.uint8))
+  contents = [bytes(row).rstrip(b'\0') for row in gathered]
+  return [content.decode(errors='ignore') for content in contents]

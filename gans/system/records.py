@@ -1,4 +1,4 @@
-"""Files of JSON lines, a record each."""
+"""Files of JSON lines, one record a line."""
 import json
 
 from etils import epath
@@ -8,18 +8,20 @@ from gans.system import disk
 
 
 def read_records(path: epath.Path) -> list[dict]:
-  """Reads a file of JSON lines; a file that is not there has none. Raises UserError for one that was altered."""
+  """Reads a file of JSON lines; one that does not exist has none. Raises UserError for a file that was altered."""
   if not path.exists():
     return []
+  lines = path.read_text().splitlines()
   try:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in lines]
   except ValueError as error:
     raise UserError(f'{path} is not as it was written: {error}') from error
 
 
 def write_records(path: epath.Path, records: list[dict]):
   """Writes a file of JSON lines."""
-  disk.write_whole(path, ''.join(f'{json.dumps(record)}\n' for record in records))
+  lines = [json.dumps(record) + '\n' for record in records]
+  disk.write_whole(path, ''.join(lines))
 
 
 def flatten(tree: dict, prefix: str = '') -> dict:
@@ -28,6 +30,8 @@ def flatten(tree: dict, prefix: str = '') -> dict:
   for key, value in tree.items():
     if isinstance(value, dict):
       flat |= flatten(value, f'{prefix}{key}.')
+    elif isinstance(value, (list, tuple)):
+      flat[prefix + key] = str(value)
     else:
-      flat[prefix + key] = str(value) if isinstance(value, (list, tuple)) else value
+      flat[prefix + key] = value
   return flat

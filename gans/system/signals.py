@@ -1,42 +1,50 @@
-"""Ctrl-C and the notice before a machine is taken away (SIGTERM): the steps in flight end, and the state is saved."""
+"""Ctrl-C, and the notice before a machine is taken away (SIGTERM): the steps in flight end, and the state is saved."""
 from collections.abc import Callable, Iterator
 import contextlib
 import os
 import signal
 import threading
 
+WATCHED = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextlib.contextmanager
 def watched() -> Iterator[Callable[[], int]]:
   """Yields received() -> the number of the signal that asked to stop, 0 where none did.
 
-  A second signal ends the process at once, whatever it is doing. Of several processes only those that a signal was
-  sent to know of it: they have to tell the others.
+  A second signal ends the process at once, whatever it is doing. Only a process that a signal was sent to knows of it,
+  and has to tell the others.
   """
-  received = []
-  if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
-    yield lambda: 0
+  numbers: list[int] = []
+
+  def handle(number: int, _):
+    numbers.append(number)
+
+  def received() -> int:
+    return numbers[0] if numbers else 0
+
+  if threading.current_thread() is not threading.main_thread():  # signals can be handled only there
+    yield received
     return
-  numbers = (signal.SIGINT, signal.SIGTERM)
-  old = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
+  old = {number: signal.signal(number, handle) for number in WATCHED}
   try:
-    with _second_ends(numbers):
-      yield lambda: received[0] if received else 0
+    with _end_at_second_signal():
+      yield received
   finally:
     for number, handler in old.items():
-      signal.signal(number, handler or signal.SIG_DFL)  # one that is not Python's, such as JAX's, is None
+      signal.signal(number, handler or signal.SIG_DFL)  # a handler that is not Python's, such as JAX's, is None
 
 
 @contextlib.contextmanager
-def _second_ends(numbers):
-  """Ends the process at the second signal, from a thread that the system tells of each.
+def _end_at_second_signal():
+  """Ends the process at the second signal, from a thread that is told of each by the system.
 
   Python itself runs no handler while the main thread compiles or waits for the device, which can take minutes.
   """
   read, write = os.pipe()
   os.set_blocking(write, False)
   old = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-  thread = threading.Thread(target=_end_at_second, args=(read, numbers), daemon=True)
+  thread = threading.Thread(target=_wait_for_second_signal, args=(read,), daemon=True)
   thread.start()
   try:
     yield
@@ -47,10 +55,12 @@ def _second_ends(numbers):
     os.close(read)
 
 
-def _end_at_second(read: int, numbers):
-  asked = False
+def _wait_for_second_signal(read: int):
+  is_first = True
   while byte := os.read(read, 1):
-    if byte[0] in numbers:
-      if asked:
-        os._exit(128 + byte[0])
-      asked = True
+    number = byte[0]
+    if number not in WATCHED:
+      continue
+    if not is_first:
+      os._exit(128 + number)
+    is_first = False

@@ -39,12 +39,12 @@ def train(config, path) -> GANState:
   Raises:
     UserError: the config, the data set or the folder is not what it should be; nothing is written then.
   """
-  with processes.agreed():
+  with processes.fail_together():
     training, workdir = prepare(config, path)
     mark = fingerprint(config, training.dataset) if jax.process_count() > 1 else ''  # it reads some of the data
   processes.check_same('the config or the data set', mark)
   state = build_state(config, training.experiment, training.mesh)
-  with disk.explained(workdir), workdirs.locked(workdir):
+  with disk.explain_errors(workdir), workdirs.locked(workdir):
     workdirs.open_workdir(workdir, config, training.dataset.spec)
     checksums.set_damaged_aside(workdir)
     with checkpoints.open_manager(workdir, *evaluator.best_score(training.config)) as manager:

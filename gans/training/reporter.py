@@ -67,7 +67,7 @@ class Reporter:
       return
     self.say(f'first step {environment.seconds_since_start():.1f} s after the command')
     starts = self.workdir / 'starts.jsonl'
-    write_records(starts, [*read_records(starts), {'step': self.bar.n, **environment.describe()}])
+    write_records(starts, [*read_records(starts), {'step': self.bar.n, **environment.describe_environment()}])
     self.writer.write_hparams(flatten(self.config.to_dict()))
     tables = {}
     for name, player in state.players.items():
@@ -87,16 +87,26 @@ class Reporter:
     now = time.monotonic()
     steps_per_second = count / (now - self.last_call)
     self.last_call = now
-    by_step = {name: np.asarray(values)[:count].reshape(count, -1).mean(axis=1) for name, values in metrics.items()}
-    for i, step in enumerate(range(stop - count, stop)):
-      for name, values in by_step.items():
-        if step % self.intervals[name] == 0:
-          self.pending.setdefault(name, []).append(values[i])
+    steps = range(stop - count, stop)
+    taken = {name: self._take(name, steps, values) for name, values in metrics.items()}
+    for step in steps:
+      for name, by_step in taken.items():
+        if step in by_step:
+          self.pending.setdefault(name, []).append(by_step[step])
       if is_due(step + 1, self.config.log_every, self.config):
         self._log(step + 1, steps_per_second)
-    shown = {name: f'{values.mean():.3g}' for name, values in by_step.items() if name.endswith('_loss')}
+    shown = {}
+    for name, by_step in taken.items():
+      if name.endswith('_loss') and by_step:
+        shown[name] = f'{np.mean(list(by_step.values())):.3g}'
     self.bar.set_postfix(shown, refresh=False)
     self.bar.update(stop - self.bar.n)
+
+  def _take(self, name: str, steps: range, values) -> dict[int, float]:
+    """Returns {step: mean over the seeds} of a metric [T] or [T,S], without the steps that skip its update."""
+    by_step = np.asarray(values)[:len(steps)].reshape(len(steps), -1).mean(axis=1)
+    every = self.intervals[name]
+    return {step: float(value) for step, value in zip(steps, by_step) if step % every == 0}
 
   def _log(self, step: int, steps_per_second: float):
     means = {name: float(np.mean(values)) for name, values in self.pending.items()}
@@ -140,8 +150,8 @@ class Reporter:
     self.last_call = time.monotonic()  # the steps' speed is not that of their evaluation
 
   def plot_losses(self):
-    """Draws losses.png of the whole run, earlier starts included."""
-    if self.first:
+    """Draws losses.png of the whole run, earlier starts included, once a loss was logged."""
+    if self.first and self.history:
       pictures.plot_losses(self.workdir / 'losses.png', dict(sorted(self.history.items())))
 
   def trace(self, on: bool):

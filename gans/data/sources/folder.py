@@ -43,7 +43,7 @@ def load_folder(config) -> Dataset:
   key = _as_they_are(root, paths, config.image_size)
   if is_too_large(config, (len(paths), config.image_size, config.image_size, 3)):
     return _on_disk(root, paths, config.image_size, key)
-  decoded = cache.arrays('folders', key, lambda: _decode_all(root, paths, config.image_size))
+  decoded = cache.load_or_make('folders', key, lambda: _decode_all(root, paths, config.image_size))
   return Dataset(decoded['images'], decoded['labels'], int(decoded['num_classes']))
 
 
@@ -97,7 +97,7 @@ def _look_at_all(root, paths, look: Callable) -> tuple[list, dict[str, np.ndarra
 
 def _on_disk(root, paths, size: int, key: tuple) -> Dataset:
   """Returns the images as files to be decoded at each use, the same ones with the same labels as _decode_all."""
-  checked = cache.arrays('folders', ('checked', *key), lambda: _check_all(root, paths, size))
+  checked = cache.load_or_make('folders', ('checked', *key), lambda: _check_all(root, paths, size))
   files = [str(paths[i]) for i in checked['good']]
   channels = int(checked['channels'])
 

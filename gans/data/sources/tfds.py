@@ -81,7 +81,7 @@ def _on_disk(tfds, builder, config, read: Callable, shape: tuple, num_classes: i
     chunks = _in_order(bare, f'reading labels of {config.name}')
     return {'labels': np.array([example['label'] for chunk in chunks for example in chunk], np.int32)}
 
-  labels = cache.arrays('labels', key, read_labels)['labels'] if num_classes else np.zeros(shape[0], np.int32)
+  labels = cache.load_or_make('labels', key, read_labels)['labels'] if num_classes else np.zeros(shape[0], np.int32)
   return Dataset(OnDisk(shape, cache.digest(key), read), labels, num_classes)
 
 
