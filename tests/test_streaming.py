@@ -214,7 +214,7 @@ def read_share(process: int, port: int, path: str):
 
   dataset = Dataset(OnDisk((60, 1, 1, 1), '', decode), np.arange(60, dtype=np.int32))
   pick = lambda block: np.arange(24).reshape(3, 1, 8) + 24 * block
-  with feed.blocks(dataset, sharding.make_mesh(8), pick, 2) as stream:
+  with feed.open_blocks(dataset, sharding.make_mesh(8), pick, 2) as stream:
     held = [{shard.device.id: np.asarray(shard.data) for shard in part.addressable_shards}
             for block in stream for part in block]
   parts = [np.concatenate([shards[device] for device in sorted(shards)], axis=2) for shards in held]

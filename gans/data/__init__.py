@@ -1,1 +1,1 @@
-"""Data sets: what one is, where they come from (sources/), in which order and how they reach the device."""
+"""Data sets: what one is, where they come from (sources/), their order, and how they reach the device."""

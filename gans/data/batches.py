@@ -1,4 +1,4 @@
-"""How a batch is made on the device of the data set that lies there and of the numbers of its examples."""
+"""Batches, made on the device from the data set that is there and the indices of their examples."""
 from collections.abc import Callable
 
 import jax
@@ -8,18 +8,20 @@ from gans.data.kinds import Kind
 
 
 def make_prepare(kind: Kind, flip: bool) -> Callable:
-  """Returns prepare(data, index, rng) -> batch {'image': float32, 'label': int32}, of data (images, labels).
+  """Returns prepare(data, index, rng) -> batch {'image': float32, 'label': int32}; data are (images, labels).
 
-  In memory the data are (images [N,...], labels [N]) and the index, of any shape, names examples. Streamed data are
-  whole batches, ([N,batches,B,...], [N,batches,B]), and the index is a number. With `flip` every second image, by a
-  fair coin of its own, is mirrored left to right.
+  A data set in memory is (images [N,...], labels [N]), and the index, of any shape, selects examples. Streamed data are
+  whole batches, ([N,batches,B,...], [N,batches,B]), and the index is a number. With `flip`, each image is mirrored left
+  to right with probability 1/2.
   """
   def prepare(data: tuple, index, rng) -> dict:
     images, labels = data
-    image, label = kind.decode(images[index]), labels[index]
+    image = kind.decode(images[index])
+    label = labels[index]
     if flip:
-      coin = jax.random.bernoulli(rng, shape=label.shape)[..., None, None, None]
-      image = jnp.where(coin, jnp.flip(image, -2), image)
+      is_flipped = jax.random.bernoulli(rng, shape=label.shape)
+      mirrored = jnp.flip(image, -2)
+      image = jnp.where(is_flipped[..., None, None, None], mirrored, image)
     return {'image': image, 'label': label}
 
   return prepare

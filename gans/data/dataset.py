@@ -1,4 +1,4 @@
-"""What a data set is: examples in memory or on disk, their labels, and the kind of data that they are."""
+"""A data set: examples in memory or on disk, their labels, and the kind of data that they are."""
 from collections.abc import Callable
 import math
 from typing import NamedTuple
@@ -9,21 +9,21 @@ from gans.data.kinds import Kind, kind_of
 
 
 class Spec(NamedTuple):
-  """What the networks must know of a data set; config.json keeps it, so that samples need no data."""
+  """What the networks need to know about a data set; config.json keeps it, so that sampling needs no data."""
   shape: tuple[int, ...]  # of an example: (H, W, C) of images, (D,) of points
   num_classes: int = 0  # 0: unlabelled
 
   @property
   def kind(self) -> Kind:
-    """Images or points."""
+    """Returns the kind of its examples: images or points."""
     return kind_of(self.shape)
 
 
 class OnDisk:
-  """Images [N,H,W,C] uint8 that stay in their files: images[slice, position or array of them] reads and decodes those.
+  """Images [N,H,W,C] uint8 that stay in their files; images[slice, position or array of positions] decodes those.
 
-  `read` takes a list of positions and returns as many [H,W,C], and raises UserError for one that it cannot read;
-  several threads call it at once. `key` tells these images from all others, in place of their pixels.
+  `read` takes a list of positions and returns as many images [H,W,C]; it raises UserError for one that it cannot read,
+  and several threads call it at once. `key` identifies these images, in place of their pixels.
   """
   dtype = np.dtype(np.uint8)
 
@@ -36,30 +36,33 @@ class OnDisk:
     return self.shape[0]
 
   def __getitem__(self, index) -> np.ndarray:
-    positions = np.arange(*index.indices(len(self))) if isinstance(index, slice) else np.asarray(index)
-    images = np.stack(self.read(positions.ravel().tolist()))
-    return images.reshape(*positions.shape, *self.shape[1:])
+    if isinstance(index, slice):
+      index = np.arange(*index.indices(len(self)))
+    positions = np.asarray(index)
+    images = self.read(positions.ravel().tolist())
+    return np.stack(images).reshape(*positions.shape, *self.shape[1:])
 
 
 class Dataset(NamedTuple):
-  """All examples; small data sets live in memory and on the device whole, so uint8 until a batch is made."""
+  """All examples. Small data sets are held whole in memory and on the device, hence as uint8 until a batch is made."""
   images: np.ndarray | OnDisk  # [N,H,W,C] uint8, or points [N,D] float32
   labels: np.ndarray  # [N] int32; zeros if there are none
   num_classes: int = 0  # 0: unlabelled
 
   @property
   def spec(self) -> Spec:
-    """What the networks must know of it."""
+    """Returns what the networks need to know about it."""
     return Spec(tuple(self.images.shape[1:]), self.num_classes)
 
 
 def is_too_large(config, shape: tuple[int, ...], itemsize: int = 1) -> bool:
-  """Tells whether examples of that shape, [N,...], are more than config.device_bytes, of a config's `dataset`."""
+  """Tells whether examples of this shape, [N,...], exceed config.device_bytes, of a config's group `dataset`."""
   return math.prod(shape) * itemsize > config.device_bytes
 
 
-def evidence(images, picked=slice(None)) -> tuple[np.ndarray, ...]:
-  """Returns what tells images[picked] from others: the pixels, or the key and the positions of those on disk."""
+def identifying_arrays(images, selected=slice(None)) -> tuple[np.ndarray, ...]:
+  """Returns arrays that identify images[selected]: the pixels, or the key and the positions of those on disk."""
   if isinstance(images, OnDisk):
-    return np.frombuffer(images.key.encode(), np.uint8), np.arange(len(images))[picked]
-  return (images[picked],)
+    key = np.frombuffer(images.key.encode(), np.uint8)
+    return key, np.arange(len(images))[selected]
+  return (images[selected],)

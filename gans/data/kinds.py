@@ -15,13 +15,13 @@ class Kind(NamedTuple):
   """What differs between images and points."""
   name: str  # 'images' or 'points'; also the name of the array in an .npz of samples
   ndim: int  # of one example
-  decode: Callable  # stored examples -> float32, what networks see; images in [-1, 1]
-  encode: Callable  # the inverse: what networks make -> what is stored and shown
+  decode: Callable  # stored examples -> float32, as networks take them; images in [-1, 1]
+  encode: Callable  # the inverse: what networks return -> what is stored and shown
   picture: Callable  # (samples [N,...], columns) -> one picture [H,W,C] uint8
   num_shown: int  # samples in a run's pictures
   max_classes_shown: int | None  # classes in a run's pictures; None: all
-  shown_per_class: int | None  # samples of each class there; None: as many as num_shown leaves for each
-  separate: bool  # whether one sample alone is a picture
+  shown_per_class: int | None  # samples of each class there; None: num_shown divided by the classes
+  separate: bool  # one sample alone is a picture
   can_be_mirrored: bool
 
 
@@ -36,12 +36,12 @@ def unit_to_pixels(images):
 
 
 def unchanged(points):
-  """Points are float32 in the unit of the data, in files and in networks."""
+  """Returns points as they are: float32 in the unit of the data, in files and in networks."""
   return points
 
 
 def scatter(points: np.ndarray, columns: int) -> np.ndarray:
-  """Plots points [N,2] in one frame, which has no columns."""
+  """Plots points [N,2] in one picture, which has no columns."""
   del columns
   return pictures.scatter(points)
 
@@ -66,11 +66,12 @@ def kind_of(shape: tuple[int, ...]) -> Kind:
 
 
 def labels_shown(kind: Kind, num_classes: int) -> np.ndarray:
-  """Labels of the samples in a run's pictures [N] int32: as many of each class shown, class by class.
+  """Returns the labels [N] int32 of the samples in a run's pictures: equally many of each class shown, class by class.
 
-  num_classes 0 is for a model without labels. Images come in a row of GRID_COLUMNS for each class.
+  num_classes is 0 for a model without labels. Images have a row of GRID_COLUMNS for each class.
   """
   if not num_classes:
     return np.zeros(kind.num_shown, np.int32)
   classes = min(num_classes, kind.max_classes_shown or num_classes)
-  return np.repeat(np.arange(classes, dtype=np.int32), kind.shown_per_class or kind.num_shown // classes)
+  per_class = kind.shown_per_class or kind.num_shown // classes
+  return np.repeat(np.arange(classes, dtype=np.int32), per_class)

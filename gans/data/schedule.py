@@ -7,9 +7,9 @@ from gans.data.order import batch_indices
 
 
 def calls(step: int, config) -> Iterator[tuple[int, int]]:
-  """Yields (first step, stop) of each call of train_steps.
+  """Yields (first step, stop) of each call of train_steps, from `step` to the end of the run.
 
-  A call ends at a multiple of steps_per_call, or before it where a sample grid, a checkpoint or an evaluation is due.
+  A call ends at a multiple of steps_per_call, or before it if a sample grid, a checkpoint or an evaluation is due.
   """
   intervals = [config.steps_per_call, config.sample_every, config.checkpoint_every, config.eval_every]
   while step < config.num_steps:
@@ -20,22 +20,25 @@ def calls(step: int, config) -> Iterator[tuple[int, int]]:
 
 
 def is_due(step: int, interval: int, config) -> bool:
-  """Tells whether what happens every `interval` steps and at the end, if at all, happens after `step` steps."""
+  """Tells whether what is due every `interval` steps and at the end is due after `step` steps; 0 means never."""
   return interval > 0 and (step % interval == 0 or step == config.num_steps)
 
 
 def training_seeds(config) -> range:
-  """The seeds that a config trains side by side."""
+  """Returns the seeds that a config trains side by side."""
   return range(config.seed, config.seed + config.num_seeds)
 
 
 def step_indices(config, batches_per_step: int, step: int, num_examples: int) -> np.ndarray:
-  """The examples of the steps_per_call steps from `step` on: [T,N,B] int32, N = batches_per_step, B = batch_size.
+  """Returns the examples of the T = steps_per_call steps from `step` on: [T,N,B] int32, N = batches_per_step.
 
-  With several seeds, each of which has an order of its own: [T,S,N,B].
+  B is batch_size. With several seeds, each of which has an order of its own, the shape is [T,S,N,B].
   """
-  first, count = step * batches_per_step, config.steps_per_call * batches_per_step
+  first = step * batches_per_step
+  count = config.steps_per_call * batches_per_step
   shape = (config.steps_per_call, batches_per_step, config.batch_size)
-  seeds = training_seeds(config)
-  indices = [batch_indices(seed, first, count, config.batch_size, num_examples).reshape(shape) for seed in seeds]
-  return np.stack(indices, axis=1) if len(seeds) > 1 else indices[0]
+  by_seed = []
+  for seed in training_seeds(config):
+    batches = batch_indices(seed, first, count, config.batch_size, num_examples)
+    by_seed.append(batches.reshape(shape))
+  return np.stack(by_seed, axis=1) if len(by_seed) > 1 else by_seed[0]

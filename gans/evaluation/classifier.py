@@ -10,7 +10,7 @@ import optax
 import tqdm
 
 from gans.data import order
-from gans.data.dataset import Dataset, evidence
+from gans.data.dataset import Dataset, identifying_arrays
 from gans.data.kinds import pixels_to_unit
 from gans.networks import conv
 from gans.system import cache
@@ -52,7 +52,7 @@ def fit_cached(dataset: Dataset, steps: int) -> Fitted:
     flat = traverse_util.flatten_dict(jax.device_get(variables), sep='/')
     return flat | {'accuracy': accuracy, 'held_out': np.array(len(held_out))}
 
-  key = (cache.fingerprint(*evidence(dataset.images), dataset.labels), steps, BATCH, LEARNING_RATE, SHIFT)
+  key = (cache.fingerprint(*identifying_arrays(dataset.images), dataset.labels), steps, BATCH, LEARNING_RATE, SHIFT)
   kept = cache.load_or_make('classifiers', key, make)
   accuracy, held_out = float(kept.pop('accuracy')), int(kept.pop('held_out'))
   return Fitted(traverse_util.unflatten_dict(kept, sep='/'), accuracy, held_out)

@@ -8,7 +8,7 @@ import numpy as np
 import tqdm
 
 from gans.core.finite import all_finite
-from gans.data.dataset import Dataset, Spec, evidence
+from gans.data.dataset import Dataset, Spec, identifying_arrays
 from gans.errors import UserError
 from gans.evaluation import checks, inception
 from gans.evaluation.features import BY_NAME, Extractor, default_features
@@ -41,7 +41,7 @@ def make_evaluate(config, dataset: Dataset, inputs: Callable, sample: Callable) 
   def prepare():
     extractor = BY_NAME[config.eval.features].make(config, dataset)
     picked = np.random.default_rng(seed).permutation(len(dataset.images))[:num]
-    key = (extractor.name, extractor.key, cache.fingerprint(*evidence(dataset.images, picked)))
+    key = (extractor.name, extractor.key, cache.fingerprint(*identifying_arrays(dataset.images, picked)))
     draw_real = lambda part: dataset.images[picked[part]]
     real = cache.load_or_make('features', key, lambda: extract(extractor, draw_real, len(picked)))
     label = np.resize(dataset.labels[picked], num)  # as frequent as in the data
