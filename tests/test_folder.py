@@ -83,7 +83,7 @@ def test_subfolders_are_labels(tmp_path):
 def test_second_start_reads_the_cache_and_a_changed_file_is_seen(tmp_path, monkeypatch):
   fill(tmp_path, 3)
   first = load_dataset(ask(tmp_path)).images
-  monkeypatch.setattr(folder, 'decode', lambda *_: pytest.fail('decoded again'))
+  monkeypatch.setattr(folder, 'decode_image', lambda *_: pytest.fail('decoded again'))
   np.testing.assert_array_equal(load_dataset(ask(tmp_path)).images, first)
   monkeypatch.undo()
   fill(tmp_path, 1, start=9)

@@ -13,8 +13,8 @@ class Source(NamedTuple):
   reads: tuple[str, ...] = ()  # which of OPTIONAL it reads
 
 
-COMMON = ('name', 'flip', 'device_bytes', 'workers')  # the fields that are read whatever the source
-# Fields that only some sources read, with the value that says nothing.
+COMMON = ('name', 'flip', 'device_bytes', 'workers')  # read by every source
+# Fields that only some sources read, and their values when unset.
 OPTIONAL = {'path': '', 'data_dir': '', 'split': 'train', 'crop': '', 'image_size': 28}
 
 TFDS = Source(tfds.load_tfds, ('data_dir', 'split', 'crop', 'image_size'))
@@ -39,7 +39,7 @@ def load_dataset(config) -> Dataset:
     config: the config's `dataset`: name, path, data_dir, split, image_size, crop, device_bytes.
 
   Raises:
-    UserError: there is no such data set, it is neither prepared nor to be had, or it does not read a field that is set.
+    UserError: there is no such data set, it is not available, or it does not read a field that is set.
   """
   source = find_source(config.name)
   check_fields_read(config, source)
@@ -53,7 +53,8 @@ def check_fields_read(config, source: Source):
     is_unset = field in OPTIONAL and value == OPTIONAL[field]
     if field in fields or is_unset:
       continue
-    readers = [name for name, other in {**SOURCES, 'a data set of TFDS': TFDS}.items() if field in other.reads]
+    sources = {**SOURCES, 'a data set of TFDS': TFDS}
+    readers = [name for name, other in sources.items() if field in other.reads]
     hint = f'; it is for {", ".join(readers)}' if readers else ''
     raise UserError(f'dataset.{field}={value!r}: dataset.name={config.name!r} does not read it; its fields are '
                     f'{sorted(fields)}{hint}')
