@@ -9,7 +9,7 @@ from optax.microbatching import AccumulationType, microbatch
 
 
 def mean_gradient(loss: Callable, num_slices: int) -> Callable:
-  """Returns gradient(params, state, batch, rng) -> (gradients, aux) of a loss as in `train_step.Algorithm`.
+  """Returns gradient(params, state, batch, rng) -> (gradients, aux) of loss(params, state, batch, rng) -> scalar, aux.
 
   Gradients, model states and metrics are the means of those of `num_slices` slices of the batch, taken one after the
   other from the same state. Slice i has the examples i, i + num_slices, ... so that a batch which is cut along devices

@@ -1,1 +1,1 @@
-"""The loop, what a person sees of it, and whether it is still healthy."""
+"""The training loop, its reports, and the checks that a run is still healthy."""

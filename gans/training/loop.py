@@ -1,6 +1,7 @@
-"""The loop: data -> train_steps -> metrics, pictures, scores, checkpoints."""
+"""The training loop: data -> train_steps -> metrics, pictures, scores, checkpoints."""
 from collections.abc import Callable
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -26,8 +27,8 @@ from gans.training.reporter import Reporter
 
 
 class Training(NamedTuple):
-  """What a run is made of, settled before its first step."""
-  config: ml_collections.ConfigDict  # settled: what was left open in it is filled in
+  """A run before its first step: its config, and what was built from it."""
+  config: ml_collections.ConfigDict  # settled: the fields that were left open are filled in
   dataset: Dataset
   experiment: Experiment
   mesh: jax.sharding.Mesh
@@ -37,17 +38,19 @@ def train(config, path) -> GANState:
   """Trains `config` in the folder `path`, or resumes the run that is there, and returns the final state.
 
   Raises:
-    UserError: the config, the data set or the folder is not what it should be; nothing is written then.
+    UserError: the config, the data set or the folder is not what it should be, and nothing was written.
   """
   with processes.fail_together():
     training, workdir = prepare(config, path)
-    mark = fingerprint(config, training.dataset) if jax.process_count() > 1 else ''  # it reads some of the data
+    several = jax.process_count() > 1
+    mark = fingerprint(config, training.dataset) if several else ''  # it reads some of the data
   processes.check_same('the config or the data set', mark)
   state = build_state(config, training.experiment, training.mesh)
   with disk.explain_errors(workdir), workdirs.locked(workdir):
     workdirs.open_workdir(workdir, config, training.dataset.spec)
     checksums.set_damaged_aside(workdir)
-    with checkpoints.open_manager(workdir, *evaluator.best_score(training.config)) as manager:
+    score, direction = evaluator.best_score(training.config)
+    with checkpoints.open_manager(workdir, score, direction) as manager:
       state = checkpoints.restore_latest(manager, state)
       if int(state.step) >= config.num_steps:
         print(f'already finished: {workdir} is at step {state.step} of {config.num_steps}')
@@ -58,7 +61,7 @@ def train(config, path) -> GANState:
 
 
 def prepare(config, path) -> tuple[Training, object]:
-  """Checks everything that can be checked before the first step; returns what the run is made of, and its workdir."""
+  """Checks what can be checked before the first step; returns what the run is built from, and its workdir."""
   validate.check_config(config)
   workdir = workdirs.check_workdir(path, config)
   mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data, microbatches=config.microbatches)
@@ -68,44 +71,48 @@ def prepare(config, path) -> tuple[Training, object]:
   settled = evaluator.settle(config, dataset)
   settled = shorten_calls(settled, experiment.algorithm.batches_per_step, dataset)
   if config.eval_every and not settled.eval_every:
-    print(f'no evaluation: it takes some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
+    print(f'no evaluation: it needs some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
   return Training(settled, dataset, experiment, mesh), workdir
 
 
 def resume(training: Training, workdir, manager, state: GANState) -> GANState:
-  """Trains from a state on, with the data, the signals and the screen that this takes."""
-  config, experiment = training.config, training.experiment
+  """Trains on from a state, with the reporter, the signals and the data feed open."""
+  config = training.config
+  experiment = training.experiment
   start = int(state.step)
   with Reporter(workdir, config, experiment.traced.intervals, start) as reporter:
     if start:
       reporter.say(f'resuming at step {start} of {config.num_steps}')
     pick = functools.partial(step_indices, config, experiment.algorithm.batches_per_step,
                              num_examples=len(training.dataset.images))
-    with signals.watched() as received, open_feed(config, training.dataset, training.mesh, start, pick) as take:
+    feed = open_feed(config, training.dataset, training.mesh, start, pick)
+    with signals.watched() as received, feed as take:
       return run_steps(training, take, state, manager, reporter, received)
 
 
 def run_steps(training: Training, take: Callable, state: GANState, manager, reporter: Reporter,
               received: Callable) -> GANState:
-  """Takes the steps that are left on what open_feed gives, reporting and saving at the config's intervals.
+  """Takes the steps that are left, on data from open_feed, and reports and saves at the config's intervals.
 
   Raises:
-    SystemExit: a signal was received(), by any process; the state is saved then, and the exit code is 128 and its
+    SystemExit: a signal was received(), by any process; the state is saved, and the exit code is 128 plus the signal's
       number.
   """
-  config, experiment = training.config, training.experiment
+  config = training.config
+  experiment = training.experiment
   train_steps = build_train_steps(config, experiment, training.dataset.spec, training.mesh)
   sample = make_sampler(experiment.algorithm, experiment.modules, training.dataset.spec.kind.encode)
   show = make_show(training, sample, reporter)
   measure = make_measure(training, sample, reporter)
   for call, (step, stop) in enumerate(calls(int(state.step), config)):
+    count = stop - step
     with reporter.trace(config.profile and call == 1):  # the first call compiles
-      state, metrics = train_steps(state, *take(step), stop - step)
+      state, metrics = train_steps(state, *take(step), count)  # no name keeps this call's data past it
       local_state, metrics = sharding.local((state, metrics))
-      if call == 0:  # compiled; the steps run on while this is written
+      if call == 0:  # compiled; the steps keep running while this is written
         reporter.started(local_state)
-      health.check_finite(step, metrics, stop - step, local_state)
-      reporter.metrics(stop, metrics, stop - step)
+      health.check_finite(step, metrics, count, local_state)
+      reporter.metrics(stop, metrics, count)
       show(stop, local_state)
       stopping = processes.greatest(received())
       score = {} if stopping else save_if_raised(measure, manager, stop, state)
@@ -119,15 +126,17 @@ def run_steps(training: Training, take: Callable, state: GANState, manager, repo
 
 
 def make_show(training: Training, sample: Callable, reporter: Reporter) -> Callable:
-  """Returns show(step, state), which draws samples of fixed inputs where due, and looks whether they differ."""
-  config, dataset = training.config, training.dataset
+  """Returns show(step, state), which draws samples of fixed inputs where due, and checks them for collapse."""
+  config = training.config
+  dataset = training.dataset
+  kind = dataset.spec.kind
   num_classes = dataset.num_classes if training.experiment.is_conditional else 0
-  label = kinds.labels_shown(dataset.spec.kind, num_classes)
+  label = kinds.labels_shown(kind, num_classes)
   # The first batch in the order of training, since many data sets are sorted by class.
   first, = batch_indices(config.seed, 0, 1, len(label), len(dataset.images))
   real = dataset.images[first]
-  reporter.real(real, dataset.spec.kind)
-  batch = {'image': dataset.spec.kind.decode(real), 'label': label}
+  reporter.real(real, kind)
+  batch = {'image': kind.decode(real), 'label': label}
   inputs = training.experiment.algorithm.inputs(jax.random.key(config.seed), batch)
   seeds = training_seeds(config)
   check_collapse = {seed: health.watch_collapse(dataset.images, len(label), reporter.say) for seed in seeds}
@@ -146,9 +155,9 @@ def make_show(training: Training, sample: Callable, reporter: Reporter) -> Calla
 
 
 def make_measure(training: Training, sample: Callable, reporter: Reporter) -> Callable:
-  """Returns measure(step, state), which evaluates the samples where that is due.
+  """Returns measure(step, state) -> {name: value} of the score that checkpoints are compared by, {} where none is due.
 
-  It returns the score that checkpoints are compared by, {name: value}, or {} where nothing was measured.
+  It evaluates the samples and reports all scores.
   """
   config = training.config
   evaluate = evaluator.make_evaluate(config, training.dataset, training.experiment.algorithm.inputs, sample)
@@ -157,7 +166,8 @@ def make_measure(training: Training, sample: Callable, reporter: Reporter) -> Ca
     if not is_due(step, config.eval_every, config):
       return {}
     reporter.say(f'evaluating step {step}')
-    evaluation = evaluate(each_seed(sharding.local(state.ema), config.num_seeds))
+    averages = each_seed(sharding.local(state.ema), config.num_seeds)
+    evaluation = evaluate(averages)
     reporter.scores(step, evaluation)
     name, _ = evaluator.best_score(config)
     return {name: evaluator.best_value(config, evaluation)}
@@ -166,7 +176,7 @@ def make_measure(training: Training, sample: Callable, reporter: Reporter) -> Ca
 
 
 def save_if_raised(measure: Callable, manager, step: int, state: GANState) -> dict[str, float]:
-  """Returns measure(step, state); where that fails, the steps up to it are saved first."""
+  """Returns measure(step, state); if that fails, saves the steps up to it first."""
   try:
     return measure(step, state)
   except BaseException:
@@ -175,17 +185,18 @@ def save_if_raised(measure: Callable, manager, step: int, state: GANState) -> di
 
 
 def fingerprint(config, dataset: Dataset) -> str:
-  """Tells runs apart by their config and by some hundred of their examples, evenly spaced."""
-  some = slice(None, None, -(-len(dataset.images) // 100))
-  described = repr((config.to_dict(), dataset.images.shape))
-  return cache.fingerprint(np.frombuffer(described.encode(), np.uint8), dataset.images[some], dataset.labels[some])
+  """Returns a checksum of a run's config and of some hundred of its examples, evenly spaced."""
+  stride = math.ceil(len(dataset.images) / 100)
+  description = repr((config.to_dict(), dataset.images.shape))
+  characters = np.frombuffer(description.encode(), np.uint8)
+  return cache.fingerprint(characters, dataset.images[::stride], dataset.labels[::stride])
 
 
 def print_results(workdir):
-  """Says where everything is."""
+  """Says where the results of a finished run are."""
   print(f'finished. In {workdir}:\n'
         '  samples/      grids of the same noise over the steps, and real images\n'
         '  losses.png    the losses over the steps\n'
         '  eval.jsonl    the scores, where it was evaluated\n'
-        '  checkpoints/  the last states, whole, and the best one\n'
+        '  checkpoints/  the latest complete states, and the best one\n'
         f'  events/       scalars and images: tensorboard --logdir={workdir}')

@@ -1,4 +1,4 @@
-"""What a person sees of a run: the progress bar, TensorBoard, sample grids and the loss plot."""
+"""The reports of a run: the progress bar, TensorBoard, sample grids and the loss plot."""
 import contextlib
 import functools
 import sys
@@ -17,23 +17,23 @@ from gans.system import environment, events, pictures
 from gans.system.records import flatten, read_records, write_records
 from gans.training.scores import write_scores
 
-GROUP = 'train/'  # begins the tag of every training metric in TensorBoard
+GROUP = 'train/'  # the prefix of every training metric's tag in TensorBoard
 PLAIN_SECONDS = 15  # between log lines where there is no terminal
 
 
 def is_plotted(name: str) -> bool:
-  """Tells whether a metric is drawn in losses.png: losses, and estimates of what they stand for."""
+  """Tells whether a metric is drawn in losses.png: losses and estimates are."""
   return name.endswith(('_loss', '_estimate'))
 
 
 class Reporter:
   """Writes a run's metrics and pictures to its workdir and shows its progress; a context manager.
 
-  On all processes but the first it writes and shows nothing.
+  It writes and shows nothing in any process but the first.
   """
 
   def __init__(self, workdir: epath.Path, config, intervals: dict[str, int], start: int):
-    """`intervals` {metric: steps between its values} are those of game.Traced; the run goes on from step `start`."""
+    """`intervals` {metric: steps between its values} are those of game.Traced; `start` is the step to resume at."""
     self.workdir = workdir
     self.config = config
     self.intervals = intervals
@@ -42,11 +42,7 @@ class Reporter:
     self.last_call = time.monotonic()
     (workdir / 'samples').mkdir(parents=True, exist_ok=True)
     self.history = self._read_history(start) if start and self.first else {}
-    terminal = sys.stderr.isatty()
-    self.bar = tqdm.tqdm(
-        total=config.num_steps, initial=start, unit=' steps', disable=not self.first,
-        file=None if terminal else PlainLines(), mininterval=0.1 if terminal else PLAIN_SECONDS,
-        dynamic_ncols=terminal)
+    self.bar = make_bar(config.num_steps, start, shown=self.first)
 
   def __enter__(self):
     return self
@@ -58,16 +54,17 @@ class Reporter:
 
   @functools.cached_property
   def writer(self):
-    """CLU's writer of TensorBoard's files; opened at the first use, as that takes seconds."""
+    """CLU's writer of TensorBoard's files, opened at the first use, as opening takes seconds."""
     return events.open_writer(self.workdir / 'events')
 
   def started(self, state: GANState):
-    """Says how long the start took; writes how the run was started, its config and tables of its parameters."""
+    """Says how long the start took; writes the environment, the config and tables of the parameters."""
     if not self.first:
       return
     self.say(f'first step {environment.seconds_since_start():.1f} s after the command')
     starts = self.workdir / 'starts.jsonl'
-    write_records(starts, [*read_records(starts), {'step': self.bar.n, **environment.describe_environment()}])
+    this_start = {'step': self.bar.n, **environment.describe_environment()}
+    write_records(starts, [*read_records(starts), this_start])
     self.writer.write_hparams(flatten(self.config.to_dict()))
     tables = {}
     for name, player in state.players.items():
@@ -79,8 +76,8 @@ class Reporter:
   def metrics(self, stop: int, metrics: dict, count: int):
     """Takes the metrics of the `count` steps before step `stop`, {name: [T] or [T,S]}, and moves the bar.
 
-    Their means go to TensorBoard every log_every steps and at the end of the run. A metric counts in the steps whose
-    update was taken.
+    Their means are written to TensorBoard every log_every steps and at the end of the run. A metric counts in the steps
+    that took its update.
     """
     if not self.first:
       return
@@ -104,17 +101,20 @@ class Reporter:
 
   def _take(self, name: str, steps: range, values) -> dict[int, float]:
     """Returns {step: mean over the seeds} of a metric [T] or [T,S], without the steps that skip its update."""
-    by_step = np.asarray(values)[:len(steps)].reshape(len(steps), -1).mean(axis=1)
+    means = mean_over_seeds(values, len(steps))
     every = self.intervals[name]
-    return {step: float(value) for step, value in zip(steps, by_step) if step % every == 0}
+    by_step = dict(zip(steps, means))
+    return {step: float(mean) for step, mean in by_step.items() if step % every == 0}
 
   def _log(self, step: int, steps_per_second: float):
-    means = {name: float(np.mean(values)) for name, values in self.pending.items()}
+    scalars = {'steps_per_second': steps_per_second}
+    for name, values in self.pending.items():
+      mean = float(np.mean(values))
+      scalars[GROUP + name] = mean
+      if is_plotted(name):
+        self.history.setdefault(name, {})[step] = mean
     self.pending = {}
-    scalars = {GROUP + name: mean for name, mean in means.items()}
-    self.writer.write_scalars(step, {'steps_per_second': steps_per_second, **scalars})
-    for name in filter(is_plotted, means):
-      self.history.setdefault(name, {})[step] = means[name]
+    self.writer.write_scalars(step, scalars)
 
   def _read_history(self, start: int) -> dict[str, dict[int, float]]:
     def wanted(tag):
@@ -124,15 +124,15 @@ class Reporter:
     return {tag.removeprefix(GROUP): by_step for tag, by_step in scalars.items()}
 
   def real(self, examples: np.ndarray, kind: Kind):
-    """Writes real examples [N,...] as samples/real.png and keeps the picture, to show beside the samples."""
+    """Writes real examples [N,...] to samples/real.png and keeps the picture, to be shown beside the samples."""
     self.kind = kind
     self.real_picture = kind.picture(examples, GRID_COLUMNS)
     self._save('real', self.real_picture)
 
   def fake(self, step: int, samples: dict[int, np.ndarray]):
-    """Writes samples {seed: [N,...]} as samples/fake_STEP.png, and samples and real examples to TensorBoard.
+    """Writes samples {seed: [N,...]} to samples/fake_STEP.png, and samples and real examples to TensorBoard.
 
-    With several seeds each has files of its own, fake_STEP_SEED.png.
+    With several seeds each has its own files, fake_STEP_SEED.png.
     """
     if not self.first:
       return
@@ -147,15 +147,16 @@ class Reporter:
   def scores(self, step: int, evaluation):
     """Writes an evaluation to TensorBoard and eval.jsonl, and shows it."""
     write_scores(self.workdir, self.writer if self.first else None, step, evaluation, self.say)
-    self.last_call = time.monotonic()  # the steps' speed is not that of their evaluation
+    self.last_call = time.monotonic()  # the speed of the steps leaves their evaluation out
 
   def plot_losses(self):
-    """Draws losses.png of the whole run, earlier starts included, once a loss was logged."""
+    """Plots the losses of the whole run, earlier starts included, to losses.png, once a loss was logged."""
     if self.first and self.history:
-      pictures.plot_losses(self.workdir / 'losses.png', dict(sorted(self.history.items())))
+      in_order = dict(sorted(self.history.items()))
+      pictures.plot_losses(self.workdir / 'losses.png', in_order)
 
   def trace(self, on: bool):
-    """Returns a context that records what runs inside it in events/, if it is `on`."""
+    """Returns a context that, if `on`, profiles what runs inside it and writes the trace to events/."""
     if not (on and self.first):
       return contextlib.nullcontext()
     return jax.profiler.trace(str(self.workdir / 'events'))
@@ -170,8 +171,22 @@ class Reporter:
       pictures.save_png(self.workdir / 'samples' / f'{name}.png', picture)
 
 
+def make_bar(num_steps: int, start: int, shown: bool) -> tqdm.tqdm:
+  """Makes the progress bar, which without a terminal is a line from time to time."""
+  if sys.stderr.isatty():
+    return tqdm.tqdm(total=num_steps, initial=start, unit=' steps', disable=not shown, dynamic_ncols=True)
+  return tqdm.tqdm(total=num_steps, initial=start, unit=' steps', disable=not shown, file=PlainLines(),
+                   mininterval=PLAIN_SECONDS)
+
+
+def mean_over_seeds(values, count: int) -> np.ndarray:
+  """Averages the first `count` of a metric's values, [T] or [T,S], over the seeds: [count]."""
+  taken = np.asarray(values)[:count]
+  return taken.reshape(count, -1).mean(axis=1)
+
+
 class PlainLines:
-  """The file of a progress bar where there is no terminal: each state of the bar is a line of its own."""
+  """The file of a progress bar without a terminal: each state of the bar is a line of its own."""
 
   def write(self, text: str):
     if text.strip():

@@ -1,4 +1,4 @@
-"""Where the scores of an evaluation go: the screen, eval.jsonl and TensorBoard."""
+"""The scores of an evaluation, on the screen, in eval.jsonl and in TensorBoard."""
 from collections.abc import Callable
 
 from etils import epath
@@ -13,7 +13,7 @@ from gans.system.records import read_records, write_records
 def write_scores(workdir: epath.Path, writer, step: int, evaluation: Evaluation, say: Callable = print):
   """Shows an evaluation, writes it to eval.jsonl and, with a writer, to TensorBoard.
 
-  The first process does: all of them have the same.
+  Only the first process does, as all of them have the same scores.
   """
   if jax.process_index():
     return
@@ -27,12 +27,14 @@ def write_scores(workdir: epath.Path, writer, step: int, evaluation: Evaluation,
 
 
 def describe_scores(step: int, evaluation: Evaluation) -> str:
-  """Puts an evaluation into two lines; for several seeds the mean and the standard deviation."""
+  """Describes an evaluation in two lines; of several seeds by the mean and the standard deviation."""
   described = []
   for full_name, values in evaluation.scores.items():
-    name = full_name.rsplit('/', 1)[1]
-    spread = f' +- {np.std(values, ddof=1):.2g}' if len(values) > 1 else ''
-    described.append(f'{name} {np.mean(values):.4g}{spread}')
+    _, name = full_name.rsplit('/', 1)
+    text = f'{name} {np.mean(values):.4g}'
+    if len(values) > 1:
+      text += f' +- {np.std(values, ddof=1):.2g}'
+    described.append(text)
   return f'step {step}: {", ".join(described)}\n  by {about_scores(evaluation)}'
 
 
@@ -42,18 +44,22 @@ def about_scores(evaluation: Evaluation) -> str:
 
 
 def append_scores(path: epath.Path, step: int, evaluation: Evaluation):
-  """Adds an evaluation to a file of JSON lines, in the place of an earlier one of the same step and kind."""
-  def kind(record):
-    return record['step'], record['features'], record['reference'], record['num_samples'], record['seed']
+  """Adds an evaluation to a file of JSON lines; it replaces an earlier one of the same step and by the same means."""
+  def key(record: dict) -> tuple:
+    return tuple(record[field] for field in ('step', 'features', 'reference', 'num_samples', 'seed'))
 
   record = {'step': step, **evaluation._asdict()}
-  others = [each for each in read_records(path) if kind(each) != kind(record)]
+  others = [each for each in read_records(path) if key(each) != key(record)]
   write_records(path, [*others, record])
 
 
 def read_scores(path: epath.Path) -> list[tuple[int, Evaluation]]:
-  """Reads the (step, evaluation) pairs of an eval.jsonl. Raises UserError where it is not as it was written."""
+  """Reads the (step, evaluation) pairs of an eval.jsonl; raises UserError if it is not as it was written."""
   try:
-    return [(record.pop('step'), Evaluation(**record)) for record in read_records(path)]
+    pairs = []
+    for record in read_records(path):
+      step = record.pop('step')
+      pairs.append((step, Evaluation(**record)))
+    return pairs
   except (TypeError, KeyError, AttributeError) as error:
     raise UserError(f'{path} is not as it was written: {error}') from error
