@@ -9,8 +9,9 @@ import optax
 
 from gans.algorithms import build_algorithm
 from gans.core import sharding
-from gans.core.game import SEED_AXES, Algorithm, GANState, Traced, create_state, trace_losses
+from gans.core.game import SEED_AXES, Algorithm, GANState, create_state
 from gans.core.step import make_train_step, make_train_steps
+from gans.core.tracing import Traced, trace_losses, trace_samples
 from gans.data.batches import make_prepare
 from gans.data.dataset import Spec
 from gans.data.schedule import training_seeds
@@ -45,7 +46,9 @@ def build(config, spec: Spec) -> Experiment:
   modules |= algorithm.memories
   optimizers = {name: build_optimizer(config, name, algorithm) for name in algorithm.networks}
   check_microbatches(config, algorithm)
-  traced = trace_losses(algorithm, modules, batch_shapes(config, spec))
+  batch = batch_shapes(config, spec)
+  traced = trace_losses(algorithm, modules, batch)
+  trace_samples(algorithm, modules, traced, batch)
   return Experiment(algorithm, modules, optimizers, traced)
 
 

@@ -14,8 +14,9 @@ from configs import wgan_gp as configs_wgan_gp
 from gans.algorithms import wgan_gp
 from gans.build import build, build_state, build_train_steps
 from gans.core import microbatches, sharding
-from gans.core.game import create_state, trace_losses
+from gans.core.game import create_state
 from gans.core.step import make_train_step
+from gans.core.tracing import trace_losses
 from gans.data.schedule import step_indices
 from gans.data.sources import load_dataset
 from gans.errors import UserError

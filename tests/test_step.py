@@ -14,9 +14,10 @@ from configs import wgan_gp as wgan_gp_config
 from gans.algorithms import wgan_gp
 from gans.build import batch_shapes, build, build_state, build_train_steps
 from gans.core import sharding
-from gans.core.game import Algorithm, GANState, Update, bind, create_player, create_state, trace_losses, variables_of
+from gans.core.game import Algorithm, GANState, Update, bind, create_player, create_state, variables_of
 from gans.core.sampling import noise, noise_and_label
 from gans.core.step import make_train_step, make_train_steps, make_update, update_ema
+from gans.core.tracing import trace_losses
 from gans.data.dataset import Spec
 from gans.data.schedule import step_indices
 from gans.data.sources import load_dataset
@@ -413,7 +414,7 @@ def test_every_call_has_a_key_of_its_own_which_its_number_decides():
 
 
 def test_a_player_that_is_not_there_is_named(critic):
-  with pytest.raises(AttributeError, match=r"no player 'encoder' in this game: expected one of \['critic'\]"):
+  with pytest.raises(UserError, match=r"no player 'encoder' here: expected one of \['critic'\]"):
     bind_critic(critic).encoder(X)
 
 
@@ -477,7 +478,7 @@ def test_a_loss_that_is_no_scalar_is_refused(game):
   def loss(play, batch, rng):
     return play.critic(batch['image'], batch['label']), {}
 
-  with pytest.raises(UserError, match=r"the loss of \('critic',\) has the shape \(8,\): expected a scalar"):
+  with pytest.raises(UserError, match=r"the loss of critic has the shape \(8,\): expected a scalar"):
     trace_losses(make_algorithm(Update(('critic',), loss)), game.modules, BATCH_SHAPES)
 
 

@@ -6,7 +6,9 @@ make_algorithm(fields) -> `Algorithm` (gans/core/game.py).
 import dataclasses
 from types import ModuleType
 
-from gans.core.game import Algorithm
+from flax import linen as nn
+
+from gans.core.game import Algorithm, Update
 from gans.errors import UserError
 from gans.system.named import import_named
 
@@ -21,7 +23,13 @@ def find_algorithm(name: str) -> ModuleType:
   for part in ('Fields', 'make_algorithm'):
     if not hasattr(module, part):
       raise UserError(f'algorithm={name!r}: {module.__file__} has no {part}; docs/adding-a-gan.md says what it needs')
+  if not (dataclasses.is_dataclass(module.Fields) and _have_defaults(module.Fields)):
+    raise UserError(f'algorithm={name!r}: Fields of {module.__file__} is no dataclass whose fields all have defaults')
   return module
+
+
+def _have_defaults(cls) -> bool:
+  return all(field.default is not dataclasses.MISSING for field in dataclasses.fields(cls))
 
 
 def default_fields(name: str) -> dict:
@@ -32,7 +40,30 @@ def default_fields(name: str) -> dict:
 def build_algorithm(config) -> Algorithm:
   """Makes the algorithm that a config names from the config's fields; raises UserError for one that is missing."""
   module = find_algorithm(config.algorithm)
-  return module.make_algorithm(_read_fields(module.Fields, config, config.algorithm))
+  algorithm = module.make_algorithm(_read_fields(module.Fields, config, config.algorithm))
+  check_algorithm(algorithm, config.algorithm)
+  return algorithm
+
+
+def check_algorithm(algorithm: Algorithm, name: str):
+  """Raises UserError for an `Algorithm` whose parts are not of the types that they should be."""
+  where = f'algorithm={name!r}'
+  if not isinstance(algorithm, Algorithm):
+    raise UserError(f'{where}: make_algorithm returns {type(algorithm).__name__}; expected an Algorithm')
+  for update in algorithm.updates:
+    if not isinstance(update, Update):
+      raise UserError(f'{where}: updates has {type(update).__name__} in it; expected each to be an Update')
+    for field in ('repeats', 'every'):
+      if getattr(update, field) < 1:
+        raise UserError(f'{where}: {field}={getattr(update, field)} of an Update; expected at least 1')
+  for players in (algorithm.averaged, *(update.players for update in algorithm.updates)):
+    if not isinstance(players, tuple) or not players:
+      raise UserError(f"{where}: the players {players!r}; expected a tuple of names, such as ('critic',)")
+  for player, module in algorithm.memories.items():
+    if not isinstance(module, nn.Module):
+      raise UserError(f'{where}: the memory {player!r} is {module!r}; expected a linen module')
+    if player in algorithm.networks:
+      raise UserError(f'{where}: the memory {player!r} learns in an update; expected a name of its own')
 
 
 def _read_fields(cls: type, config, algorithm: str, prefix: str = ''):

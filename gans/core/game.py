@@ -103,8 +103,10 @@ class Play:
     self._trace = get_opaque_trace_state()
 
   def __getattr__(self, name: str) -> Callable:
+    if name.startswith('_'):
+      raise AttributeError(name)
     if name not in self._modules:
-      raise AttributeError(f'no player {name!r} in this game: expected one of {list(self._modules)}')
+      raise UserError(f'no player {name!r} here: expected one of {list(self._modules)}')
     return functools.partial(self._call, name)
 
   def _call(self, name: str, *inputs):
@@ -140,58 +142,6 @@ def bind_trained(modules: Mapping[str, nn.Module], variables: Mapping[str, Varia
   return Play(trained, params, model_states, rng=None, train=False)
 
 
-class Traced(NamedTuple):
-  """What the losses say of a game before anything is computed."""
-  first_inputs: dict[str, tuple]  # {player: the shapes of what a loss first calls it with}
-  intervals: dict[str, int]  # {metric: the `every` of the update that reports it}
-
-
-def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: PyTree) -> Traced:
-  """Follows every loss on the shapes of a batch; no array is made and nothing is compiled.
-
-  Raises:
-    UserError: a player that no loss calls, a metric that two updates report, or a loss that is no scalar.
-  """
-  first_inputs: dict[str, tuple] = {}
-  variables: dict[str, Variables] = {}
-  intervals: dict[str, int] = {}
-  rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
-  for update in algorithm.updates:
-    def follow(batch, rng, loss=update.loss):
-      return loss(_FirstCalls(modules, first_inputs, variables, rng), batch, rng)
-
-    value, metrics = jax.eval_shape(follow, batch, rng)
-    if value.shape:
-      raise UserError(f'the loss of {update.players} has the shape {value.shape}: expected a scalar')
-    if twice := intervals.keys() & metrics.keys():
-      raise UserError(f'two updates report the metric {min(twice)!r}: give each a name of its own')
-    intervals |= dict.fromkeys(metrics, update.every)
-  if idle := modules.keys() - first_inputs.keys():
-    raise UserError(f'no loss calls the player {min(idle)!r}: its parameters would have nothing to learn from')
-  return Traced(first_inputs, intervals)
-
-
-class _FirstCalls(Play):
-  """Players that have no parameters yet: notes the shapes that each is first called with, and of its variables.
-
-  Shapes alone are kept, so that a first call may lie inside a nested jit, scan or cond, from which no array may leak.
-  """
-
-  def __init__(self, modules, first_inputs: dict, variables: dict, rng):
-    super().__init__(modules, {}, {}, rng)
-    self._first_inputs = first_inputs
-    self._variables = variables
-
-  def _call(self, name: str, *inputs):
-    if name not in self._variables:
-      self._first_inputs[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), inputs)
-      self._variables[name] = jax.eval_shape(
-          functools.partial(init_variables, self._modules[name]), jax.random.PRNGKey(0), self._first_inputs[name])
-    variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self._variables[name])
-    output, _ = self._apply(name, variables, inputs)
-    return output
-
-
 def init_variables(module: nn.Module, rng, inputs: tuple) -> Variables:
   """Initialises a network on inputs, of which only the shapes matter."""
   params_rng, dropout_rng = jax.random.split(rng)
@@ -215,7 +165,7 @@ def create_state(rng, algorithm: Algorithm, modules: Mapping[str, nn.Module], op
     rng: [2] uint32 key, from the seed.
     modules: {player: linen module}, called (*inputs, train=...).
     optimizers: {player: optax transformation} of those that learn.
-    first_inputs: {player: shapes}, of `trace_losses`.
+    first_inputs: {player: shapes}, of tracing.trace_losses.
   """
   *rngs, run_rng = jax.random.split(rng, len(modules) + 1)
   players = {}

@@ -1,0 +1,125 @@
+"""What an algorithm's losses say before anything is computed: they are followed on the shapes of a batch.
+
+So a player is initialised by what a loss first calls it with, and a mistake in an algorithm is found at the start.
+"""
+from collections.abc import Mapping
+import functools
+import inspect
+from typing import NamedTuple
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+
+from gans.core.game import Algorithm, Play, PyTree, Update, Variables, bind_trained, init_variables
+from gans.errors import UserError
+
+
+class Traced(NamedTuple):
+  """What the losses say."""
+  first_inputs: dict[str, tuple]  # {player: the shapes of what a loss first calls it with}
+  variables: dict[str, Variables]  # {player: the shapes of its variables}
+  intervals: dict[str, int]  # {metric: the `every` of the update that reports it}
+
+
+def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: PyTree) -> Traced:
+  """Follows every loss on the shapes of a batch; no array is made and nothing is compiled.
+
+  Raises:
+    UserError: a loss that is no (scalar, {metric: scalar}), a metric that two updates report, a player that no loss
+      calls or that is called with what it does not take, or a projection that returns something else than parameters.
+  """
+  traced = Traced({}, {}, {})
+  rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
+  for update in algorithm.updates:
+    def follow(batch, rng, update=update):
+      returned = update.loss(_FirstCalls(modules, traced, rng), batch, rng)
+      _check_loss(update, returned)
+      return returned
+
+    _, metrics = jax.eval_shape(follow, batch, rng)
+    if twice := traced.intervals.keys() & metrics.keys():
+      raise UserError(f'two updates report the metric {min(twice)!r}: give each a name of its own')
+    traced.intervals.update(dict.fromkeys(metrics, update.every))
+  if idle := modules.keys() - traced.first_inputs.keys():
+    raise UserError(f'no loss calls the player {min(idle)!r}: its parameters would have nothing to learn from')
+  for update in algorithm.updates:
+    _check_projection(update, traced)
+  return traced
+
+
+def trace_samples(algorithm: Algorithm, modules: Mapping[str, nn.Module], traced: Traced, batch: PyTree):
+  """Follows the algorithm's `inputs` and `draw` on the shapes of a batch.
+
+  Raises:
+    UserError: `inputs` is no {name: [B,...]}, or samples are not [B,...] of the shape of the data.
+  """
+  expected = batch['image'].shape
+  rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
+  inputs = jax.eval_shape(algorithm.inputs, rng, batch)
+  shapes = {name: leaf.shape for name, leaf in inputs.items()} if isinstance(inputs, dict) else inputs
+  if not isinstance(inputs, dict) or any(shape[:1] != expected[:1] for shape in shapes.values()):
+    raise UserError(f'inputs of the algorithm returns {shapes}: expected a dict of arrays [{expected[0]},...], as many '
+                    'as there are labels')
+  variables = {name: traced.variables[name] for name in algorithm.averaged}
+  samples = jax.eval_shape(lambda variables, inputs: algorithm.draw(bind_trained(modules, variables), inputs),
+                           variables, inputs)
+  if samples.shape != expected:
+    raise UserError(f'draw of the algorithm makes samples of the shape {samples.shape[1:]}: expected {expected[1:]}, '
+                    'that of the data')
+
+
+def _check_loss(update: Update, returned):
+  who = f'the loss of {" and ".join(update.players)}'
+  if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], dict)):
+    raise UserError(f'{who} returns {type(returned).__name__}: expected (scalar, {{metric: scalar}})')
+  loss, metrics = returned
+  for name, value in {who: loss, **{f'the metric {name!r}': value for name, value in metrics.items()}}.items():
+    if jnp.shape(value):
+      raise UserError(f'{name} has the shape {jnp.shape(value)}: expected a scalar, such as a mean over examples')
+  if not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
+    raise UserError(f'{who} is of type {jnp.result_type(loss)}: expected a float, which has a gradient')
+
+
+def _check_projection(update: Update, traced: Traced):
+  params = {name: traced.variables[name]['params'] for name in update.players}
+  projected = jax.eval_shape(update.project, params)
+  if _paths(projected) != _paths(params):
+    raise UserError(f'project of the update of {" and ".join(update.players)} does not return the parameters that it '
+                    'takes, {player: params}')
+
+
+def _paths(tree: PyTree) -> list[str]:
+  return [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(tree)]
+
+
+class _FirstCalls(Play):
+  """Players that have no parameters yet: notes the shapes that each is first called with, and of its variables.
+
+  Shapes alone are kept, so that a first call may lie inside a nested jit, scan or cond, from which no array may leak.
+  """
+
+  def __init__(self, modules: Mapping[str, nn.Module], traced: Traced, rng):
+    super().__init__(modules, {}, {}, rng)
+    self._traced = traced
+
+  def _call(self, name: str, *inputs):
+    module = self._modules[name]
+    _check_call(name, module, inputs)
+    if name not in self._traced.variables:
+      shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), inputs)
+      initialise = functools.partial(init_variables, module)
+      self._traced.first_inputs[name] = shapes
+      self._traced.variables[name] = jax.eval_shape(initialise, jax.random.PRNGKey(0), shapes)
+    variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self._traced.variables[name])
+    output, _ = self._apply(name, variables, inputs)
+    return output
+
+
+def _check_call(name: str, module: nn.Module, inputs: tuple):
+  signature = inspect.signature(module.__call__)
+  try:
+    signature.bind(*inputs, train=True)
+  except TypeError as error:
+    raise UserError(f'the player {name!r} is called with {len(inputs)} inputs and train=True, but the __call__ of '
+                    f'{type(module).__name__} takes {signature}: {error}') from error

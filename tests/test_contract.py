@@ -1,0 +1,117 @@
+"""Mistakes in an algorithm of one's own are named at the start, in a line, before anything is compiled or written."""
+import dataclasses
+import sys
+import types
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import pytest
+
+from gans import algorithms
+from gans.core.game import Algorithm, Update
+from gans.core.sampling import noise, noise_and_label
+from gans.core.tracing import trace_losses, trace_samples
+from gans.errors import UserError
+from gans.networks import mlp
+
+MODULES = {'generator': mlp.Generator((2,), (4,), output='linear'), 'critic': mlp.Critic((4,))}
+BATCH = {'image': jax.ShapeDtypeStruct((8, 2), jnp.float32), 'label': jax.ShapeDtypeStruct((8,), jnp.int32)}
+
+
+def loss(play, batch, rng):
+  x_tilde = play.generator(noise(rng, 8, 3), batch['label'])
+  return jnp.mean(play.critic(x_tilde, batch['label'])), {'loss': jnp.zeros(())}
+
+
+def make_algorithm(**changes):
+  fields = {'updates': (Update(('critic', 'generator'), loss),), 'inputs': noise_and_label(3)}
+  return Algorithm(**fields | changes)
+
+
+def trace(algorithm, modules=None):
+  modules = MODULES if modules is None else modules
+  trace_samples(algorithm, modules, trace_losses(algorithm, modules, BATCH), BATCH)
+
+
+def test_a_right_one_passes():
+  algorithms.check_algorithm(make_algorithm(), 'mine')
+  trace(make_algorithm())
+
+
+def returning(value):
+  """A loss that calls the players and returns something."""
+  def wrong_loss(play, batch, rng):
+    loss(play, batch, rng)
+    return value
+
+  return (Update(('critic', 'generator'), wrong_loss),)
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'updates': returning(None)}, r'the loss of critic and generator returns NoneType: expected \(scalar, {metric'),
+    ({'updates': returning((jnp.zeros(()), None))}, 'returns tuple: expected'),
+    ({'updates': returning((jnp.zeros(3), {}))}, r'has the shape \(3,\): expected a scalar'),
+    ({'updates': returning((jnp.zeros((), int), {}))}, 'is of type int32: expected a float'),
+    ({'updates': returning((jnp.zeros(()), {'x': jnp.zeros(2)}))}, r"the metric 'x' has the shape \(2,\)"),
+    ({'updates': (Update(('critic', 'generator'), loss, project=lambda params: None),)},
+     'project of the update of critic and generator does not return the parameters'),
+    ({'inputs': lambda rng, batch: noise(rng, 8, 3)}, r'inputs of the algorithm returns .*: expected a dict of arrays'),
+    ({'inputs': lambda rng, batch: {'z': noise(rng, 5, 3)}}, r'expected a dict of arrays \[8,...\]'),
+    ({'draw': lambda play, inputs: play.generator(inputs['z'], inputs['label'])[:, :1]},
+     r'makes samples of the shape \(1,\): expected \(2,\), that of the data'),
+    ({'draw': lambda play, inputs: play.critic(inputs['z'], inputs['label'])},
+     r"no player 'critic' here: expected one of \['generator'\]"),
+])
+def test_what_a_loss_or_a_sample_should_be_is_said(changes, message):
+  with pytest.raises(UserError, match=message):
+    trace(make_algorithm(**changes))
+
+
+class WithoutTrain(nn.Module):
+  """A network that does not take `train`."""
+
+  @nn.compact
+  def __call__(self, x, label):
+    return nn.Dense(1)(x)[:, 0]
+
+
+def test_a_network_that_cannot_be_called_so_is_named():
+  message = r"the player 'critic' is called with 2 inputs and train=True, .*WithoutTrain takes \(x, label\)"
+  with pytest.raises(UserError, match=message):
+    trace(make_algorithm(), MODULES | {'critic': WithoutTrain()})
+
+
+@pytest.mark.parametrize('algorithm, message', [
+    (None, 'make_algorithm returns NoneType; expected an Algorithm'),
+    (make_algorithm(updates=(loss,)), 'updates has function in it'),
+    (make_algorithm(updates=(Update('critic', loss),)), r"the players 'critic'; expected a tuple of names"),
+    (make_algorithm(averaged='generator'), r"the players 'generator'; expected a tuple of names"),
+    (make_algorithm(updates=(Update(('critic',), loss, every=0),)), 'every=0 of an Update; expected at least 1'),
+    (make_algorithm(updates=(Update(('critic',), loss, repeats=0),)), 'repeats=0 of an Update; expected at least 1'),
+    (make_algorithm(memories={'pool': 50}), "the memory 'pool' is 50; expected a linen module"),
+    (make_algorithm(memories={'critic': MODULES['critic']}), "the memory 'critic' learns in an update"),
+])
+def test_what_an_algorithm_should_be_is_said(algorithm, message):
+  with pytest.raises(UserError, match=f"algorithm='mine': .*{message}"):
+    algorithms.check_algorithm(algorithm, 'mine')
+
+
+@dataclasses.dataclass
+class WithoutDefault:
+  """Fields of which one has no default."""
+  z_dim: int
+
+
+@pytest.mark.parametrize('attributes, message', [
+    ({}, 'has no Fields'),
+    ({'Fields': WithoutDefault}, 'has no make_algorithm'),
+    ({'Fields': dict, 'make_algorithm': make_algorithm}, 'is no dataclass whose fields all have defaults'),
+    ({'Fields': WithoutDefault, 'make_algorithm': make_algorithm}, 'is no dataclass whose fields all have defaults'),
+])
+def test_a_module_that_is_no_algorithm_is_named(monkeypatch, attributes, message):
+  module = types.ModuleType('mine')
+  module.__dict__.update(attributes, __file__='mine.py')
+  monkeypatch.setitem(sys.modules, 'mine', module)
+  with pytest.raises(UserError, match=f"algorithm='mine': .*mine.py {message}"):
+    algorithms.find_algorithm('mine')
