@@ -89,7 +89,7 @@ def test_digits_are_measured_by_a_classifier_of_theirs_that_is_trained_once(tmp_
   names = {name.removeprefix('mnist_5k_classifier/') for name in record['scores']}
   assert {'frechet_distance', 'kernel_distance', 'precision', 'coverage', 'classifier_score'} <= names
   assert record['features'].startswith('a classifier of mnist_5k, ')
-  assert 'right on 834 of its images held out' in record['features']
+  assert 'right on 834 held-out images' in record['features']
   monkeypatch.setattr(classifier, 'fit', None)
   again, = evaluate(tmp_path / 'run', {}).values()
   assert again.scores == record['scores']
@@ -191,7 +191,7 @@ def images(size: int, classes: int, num: int = 200) -> Dataset:
     ({'features': 'vgg'}, images(28, 10), r"eval.features='vgg': expected one of \['classifier', 'inception'"),
     ({'features': 'points'}, images(28, 10), "eval.features='points': mnist_5k has images; expected 'classifier' or"),
     ({'features': 'classifier'}, images(28, 0), 'mnist_5k has no labels'),
-    ({'features': 'inception'}, images(28, 0), "eval.features='inception' takes eval.weights"),
+    ({'features': 'inception'}, images(28, 0), "eval.features='inception' needs eval.weights"),
     ({'weights': 'README.md'}, images(28, 0), 'eval.weights: README.md cannot be read as weights'),
     ({'best': 'fid'}, images(28, 10), r"eval.best='fid': expected one of \['classifier_score'"),
     ({'best': 'modes'}, images(28, 10), r"eval.best='modes': expected one of \['classifier_score'"),

@@ -92,14 +92,14 @@ def test_equals_pytorch_fid(arrays, weights, monkeypatch):
 def test_resizing_up_and_down():
   """Outputs at (i + 1/2) n / 299 - 1/2 between the two nearest inputs; at the border the outermost alone."""
   row = np.array([[0, 51], [51, 102]], np.uint8)[None, :, :, None]
-  resized = np.asarray(inception.prepare(row))
+  resized = np.asarray(inception.resize_images(row))
   assert resized.shape == (1, 299, 299, 3)
   place = np.clip((np.arange(299) + 0.5) * 2 / 299 - 0.5, 0, 1)
   expected = 0.4 * (place[:, None] + place) - 1  # 51 / 255 is 0.2, scaled to [-1, 1] 0.4
   np.testing.assert_allclose(resized[0], np.stack([expected] * 3, -1), atol=1e-6)
   row = np.zeros((1, 598, 598, 3), np.uint8)
   row[:, :, 2::4] = 255  # output 1 lies between inputs 2 and 3, output 0 between 0 and 1: no other counts
-  np.testing.assert_allclose(inception.prepare(row)[0, 7, :4, 0], [-1, 0, -1, 0], atol=1e-4)
+  np.testing.assert_allclose(inception.resize_images(row)[0, 7, :4, 0], [-1, 0, -1, 0], atol=1e-4)
 
 
 def test_average_pool_leaves_out_the_padding_and_max_pool_takes_the_maximum():
@@ -137,7 +137,7 @@ def write_legacy(path, data, count=6):
 
 @pytest.mark.parametrize('write', [write_archive, write_legacy])
 def test_reads_what_torch_saves(write, tmp_path):
-  read = weights_file.read(write(tmp_path / 'weights.pth', state_dict()))
+  read = weights_file.read_weights(write(tmp_path / 'weights.pth', state_dict()))
   assert list(read) == ['b'] and read['b'].dtype == np.float32
   np.testing.assert_array_equal(read['b'], [[1, 3], [2, 4]])
 
@@ -147,7 +147,7 @@ def test_reads_what_torch_itself_saves(zipped, tmp_path):
   torch = pytest.importorskip('torch')
   saved = {'a': torch.arange(6.0).reshape(2, 3).T, 'n': torch.tensor(3), 'h': torch.arange(9).half()[4:]}
   torch.save(saved, tmp_path / 'weights.pth', _use_new_zipfile_serialization=zipped)
-  read = weights_file.read(tmp_path / 'weights.pth')
+  read = weights_file.read_weights(tmp_path / 'weights.pth')
   assert read.keys() == saved.keys()
   for name, tensor in saved.items():
     np.testing.assert_array_equal(read[name], tensor.numpy(), strict=True)
@@ -164,13 +164,13 @@ def test_reads_what_torch_itself_saves(zipped, tmp_path):
 ])
 def test_refuses_what_is_no_state_dict(write, data, message, tmp_path):
   with pytest.raises(UserError, match=f'weights.pth.*{message}'):
-    weights_file.read(write(tmp_path / 'weights.pth', data))
+    weights_file.read_weights(write(tmp_path / 'weights.pth', data))
 
 
 def test_refuses_a_tensor_outside_its_storage_and_files_that_are_none(tmp_path):
   for path in (write_legacy(tmp_path / 'short.pth', state_dict(), count=3), tmp_path / 'missing.pth', tmp_path):
     with pytest.raises(UserError, match=f'{path.name} cannot be read as weights'):
-      weights_file.read(path)
+      weights_file.read_weights(path)
 
 
 @pytest.mark.parametrize('change, message', [

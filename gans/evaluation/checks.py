@@ -1,24 +1,24 @@
-"""Refusing what no metric can be computed of; the metrics of this folder call these first."""
+"""Checks of what metrics are computed from; the metrics of this folder call them first."""
 import numpy as np
 
 from gans.errors import UserError
 
 
 def check_features(**sets: np.ndarray) -> list[np.ndarray]:
-  """Returns the sets, each [N,D] with a row for each sample, as float64, in which the metrics are computed.
+  """Returns the sets, each [N,D] with a row per sample, as float64, in which the metrics are computed.
 
-  Raises UserError, which names the set by its keyword, for another number of dimensions, a set with nothing in it, a
-  number that is not finite, and widths D that differ.
+  Raises UserError, which names the set by its keyword, for another number of dimensions, an empty set, a number that is
+  not finite, and widths D that differ.
   """
-  checked = [_as_finite_rows(name, features) for name, features in sets.items()]
-  widths = {name: features.shape[1] for name, features in zip(sets, checked)}
+  checked = {name: _as_finite_rows(name, features) for name, features in sets.items()}
+  widths = {name: features.shape[1] for name, features in checked.items()}
   if len(set(widths.values())) > 1:
     raise UserError(f'widths of the features {widths}: expected equal ones')
-  return checked
+  return list(checked.values())
 
 
 def check_samples(at_least: int, reason: str, **sets: np.ndarray):
-  """Raises UserError for a set with fewer than `at_least` samples; `reason` says what needs so many."""
+  """Raises UserError for a set with fewer than `at_least` samples; `reason` says what needs that many."""
   for name, samples in sets.items():
     if len(samples) < at_least:
       raise UserError(f'{name} has {len(samples)} samples: expected at least {at_least}, for {reason}')
@@ -31,11 +31,11 @@ def check_number(name: str, value: int, at_least: int):
 
 
 def check_covariance_is_full(num: int, width: int, name: str = 'num_samples'):
-  """Raises UserError where `num` samples are too few for a covariance of full rank of `width` features.
+  """Raises UserError if `num` samples are too few for the covariance of `width` features to have full rank.
 
-  Whoever evaluates a run calls this. `frechet_distance` does not, as a singular covariance may be the true one; but of
-  too few samples it measures their number more than their quality, since its bias falls as 1 / num only (Binkowski et
-  al. 2018, appendix D; 10,000 samples are what the authors of FID advise for 2,048 features).
+  The evaluation of a run calls this. `frechet_distance` does not, as a singular covariance may be the true one. With
+  too few samples, though, it measures their number more than their quality, since its bias only falls as 1 / num
+  (Binkowski et al. 2018, appendix D; the authors of FID advise 10,000 samples for 2,048 features).
   """
   if num <= width:
     raise UserError(f'{name}={num}: the covariance of {width} features would be singular and the Frechet distance '
@@ -45,7 +45,7 @@ def check_covariance_is_full(num: int, width: int, name: str = 'num_samples'):
 def _as_finite_rows(name: str, features: np.ndarray) -> np.ndarray:
   features = np.asarray(features, np.float64)
   if features.ndim != 2 or not features.size:
-    raise UserError(f'{name} has the shape {features.shape}: expected [N,D], a row of D numbers for each sample')
+    raise UserError(f'{name} has the shape {features.shape}: expected [N,D], a row of D numbers per sample')
   bad = np.argwhere(~np.isfinite(features))
   if len(bad):
     row, column = bad[0]

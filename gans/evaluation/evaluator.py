@@ -1,4 +1,4 @@
-"""Measuring a generator: its samples against as many real ones, by every score that their kind of data allows."""
+"""Evaluates a generator: its samples against as many real ones, by every score that applies to their kind of data."""
 from collections.abc import Callable
 import functools
 from typing import NamedTuple
@@ -15,90 +15,111 @@ from gans.evaluation.features import BY_NAME, Extractor, default_features
 from gans.evaluation.scores import compute_scores, directions
 from gans.system import cache
 
-CHUNK = 500  # samples looked at at a time
-CLASSIFIED = 32  # pixels of images that a small classifier may judge by default
+CHUNK = 500  # samples whose features are computed at a time
+CLASSIFIED = 32  # the most pixels of a side of images for which a classifier is the default
 
 
 class Evaluation(NamedTuple):
-  """Scores, and all that one must know to compare them with others."""
+  """Scores, and all that is needed to compare them with others."""
   scores: dict[str, list[float]]  # 'FEATURES/SCORE': the value of each training seed
   features: str  # what the features are
   reference: str  # the real samples: number, data set, split
   num_samples: int
-  seed: int  # of the noise, and of the choice among the real samples
+  seed: int  # of the noise, and of the choice of the real samples
 
 
 def make_evaluate(config, dataset: Dataset, inputs: Callable, sample: Callable) -> Callable:
   """Returns evaluate(variables) -> Evaluation of the samples that a generator draws.
 
-  `inputs` is the algorithm's, `sample` of sampling.make_sampler. `variables` is a list of {player: variables}, one for
-  each seed that was trained; evaluate raises UserError for variables that are not finite. At the first call features
-  are trained or read, and those of the real samples computed; both are kept for later runs.
+  `inputs` is the algorithm's, `sample` what sampling.make_sampler returns. `variables` is a list of {player:
+  variables}, one for each seed that was trained; evaluate raises UserError for variables that are not finite. The first
+  call trains or reads the network that gives features, and computes those of the real samples; both are kept for later
+  runs.
   """
   seed, num = config.eval.seed, config.eval.num_samples
 
   @functools.cache
   def prepare():
     extractor = BY_NAME[config.eval.features].make(config, dataset)
-    picked = np.random.default_rng(seed).permutation(len(dataset.images))[:num]
-    key = (extractor.name, extractor.key, cache.fingerprint(*identifying_arrays(dataset.images, picked)))
-    draw_real = lambda part: dataset.images[picked[part]]
-    real = cache.load_or_make('features', key, lambda: extract(extractor, draw_real, len(picked)))
-    label = np.resize(dataset.labels[picked], num)  # as frequent as in the data
-    return extractor, real, inputs(jax.random.key(seed), {'label': label})
+    selected = np.random.default_rng(seed).permutation(len(dataset.images))[:num]
+    real = _extract_real(extractor, dataset, selected)
+    label = np.resize(dataset.labels[selected], num)  # as frequent as in the data
+    drawn = inputs(jax.random.key(seed), {'label': label})
+    return extractor, real, drawn
 
   def evaluate(variables: list) -> Evaluation:
     extractor, real, drawn = prepare()
     scores = {}
     for seed_variables in variables:
-      if not all_finite(seed_variables):  # which pixels, being uint8, would not show
-        raise UserError('the generator has variables that are not finite: measure an earlier checkpoint')
+      if not all_finite(seed_variables):  # which uint8 pixels would not show
+        raise UserError('the generator has variables that are not finite: evaluate an earlier checkpoint')
       draw_fake = functools.partial(_draw_part, sample, seed_variables, drawn)
       fake = extract(extractor, draw_fake, num)
       for name, value in compute_scores(config, real, fake):
-        scores.setdefault(f'{extractor.name}/{name}', []).append(float(value))
+        values = scores.setdefault(f'{extractor.name}/{name}', [])
+        values.append(float(value))
     reference = f'{len(real["features"])} of {config.dataset.name}, {config.dataset.split}'
     return Evaluation(scores, extractor.about, reference, num, seed)
 
   return evaluate
 
 
+def _extract_real(extractor: Extractor, dataset: Dataset, selected: np.ndarray) -> dict[str, np.ndarray]:
+  """Returns what `extract` returns for the selected real samples; it is kept for later runs."""
+  def draw_real(part: slice):
+    return dataset.images[selected[part]]
+
+  data = cache.fingerprint(*identifying_arrays(dataset.images, selected))
+  key = (extractor.name, extractor.key, data)
+  return cache.load_or_make('features', key, lambda: extract(extractor, draw_real, len(selected)))
+
+
 def _draw_part(sample: Callable, variables, inputs: dict, part: slice):
-  return sample(variables, {name: values[part] for name, values in inputs.items()})
+  part_of_inputs = {name: values[part] for name, values in inputs.items()}
+  return sample(variables, part_of_inputs)
 
 
 def extract(extractor: Extractor, draw: Callable, num: int) -> dict[str, np.ndarray]:
-  """Looks at num samples, a bounded number at a time, as draw(slice) makes them: {'features', 'probabilities'}."""
+  """Returns {'features', 'probabilities'} of num samples, which draw(slice) makes, a bounded number at a time."""
   starts = tqdm.tqdm(range(0, num, CHUNK), desc=extractor.name, unit_scale=CHUNK, unit=' samples', leave=False,
                      disable=None)
-  parts = [extractor.extract(draw(slice(start, min(start + CHUNK, num)))) for start in starts]
-  features, probabilities = zip(*parts)
-  found = {'features': np.concatenate(features)}
-  if probabilities[0] is not None:
-    found['probabilities'] = np.concatenate(probabilities)
-  return found
+  all_features, all_probabilities = [], []
+  for start in starts:
+    samples = draw(slice(start, min(start + CHUNK, num)))
+    features, probabilities = extractor.extract(samples)
+    all_features.append(features)
+    all_probabilities.append(probabilities)
+  extracted = {'features': np.concatenate(all_features)}
+  if all_probabilities[0] is not None:
+    extracted['probabilities'] = np.concatenate(all_probabilities)
+  return extracted
 
 
 def best_score(config) -> tuple[str, str]:
-  """Returns (name, 'min' or 'max') of the score that the checkpoints of a settled config are compared by."""
-  return f'{config.eval.features}/{config.eval.best}', directions(config)[config.eval.best]
+  """Returns (name, 'min' or 'max') of the score by which the checkpoints of a settled config are compared."""
+  name = config.eval.best
+  return f'{config.eval.features}/{name}', directions(config)[name]
 
 
 def best_value(config, evaluation: Evaluation) -> float:
-  """Returns that score's value, its mean over the seeds."""
-  return float(np.mean(score_values(evaluation.scores, config.eval.best)))
+  """Returns the value of that score, its mean over the seeds."""
+  values = score_values(evaluation.scores, config.eval.best)
+  return float(np.mean(values))
 
 
 def score_values(scores: dict[str, list[float]], name: str) -> list[float]:
-  """Returns a score's values by its name without its features'."""
-  return next(values for full_name, values in scores.items() if full_name.rsplit('/', 1)[1] == name)
+  """Returns the values of the score FEATURES/NAME, for any features."""
+  for full_name, values in scores.items():
+    if full_name.rsplit('/', 1)[1] == name:
+      return values
+  raise KeyError(name)
 
 
 def settle(config, dataset: Dataset):
   """Returns the config with eval.features and eval.best filled in, as name_scores does.
 
-  Where neither features nor weights are given and images are large, unlabelled or few, nothing is measured: eval_every
-  is 0.
+  If neither features nor weights are given and images are large, unlabelled or few, nothing is evaluated: eval_every is
+  0.
 
   Raises:
     UserError: config.eval cannot work on the data set.
@@ -113,10 +134,10 @@ def settle(config, dataset: Dataset):
 
 
 def name_scores(config, spec: Spec):
-  """Returns the config with eval.features and eval.best filled in, by the kind of data, where they are ''.
+  """Returns the config with eval.features and eval.best, if they are '', filled in by the kind of data.
 
   Raises:
-    UserError: there are no such features or there is no such score.
+    UserError: there are no such features, or there is no such score.
   """
   config = config.copy_and_resolve_references()
   if not config.eval.features:
@@ -131,7 +152,7 @@ def name_scores(config, spec: Spec):
 
 
 def check(config, dataset: Dataset):
-  """Raises UserError where a settled config.eval cannot work on the data set, before any work is done."""
+  """Raises UserError if a settled config.eval cannot work on the data set, before any work is done."""
   name, kind = config.eval.features, dataset.spec.kind.name
   features = BY_NAME[name]
   if features.kind != kind:
@@ -142,13 +163,14 @@ def check(config, dataset: Dataset):
                     'eval.weights')
   if features.needs_weights:
     _check_weights(config.eval.weights)
-  if width := features.width(config):
+  width = features.width(config)
+  if width:
     checks.check_covariance_is_full(config.eval.num_samples, width, 'eval.num_samples')
     checks.check_covariance_is_full(len(dataset.images), width, f'examples in {config.dataset.name}')
 
 
 def _suits_classifier(config, dataset: Dataset) -> bool:
-  """Tells whether a small classifier may judge images by default: it is made for labelled ones like digits."""
+  """Tells whether a small classifier is the default for these images; it is made for labelled ones like digits."""
   are_small = max(dataset.images.shape[1:3]) <= CLASSIFIED
   are_many = len(dataset.images) > BY_NAME['classifier'].width(config)
   return bool(dataset.num_classes) and are_small and are_many
@@ -156,8 +178,8 @@ def _suits_classifier(config, dataset: Dataset) -> bool:
 
 def _check_weights(path: str):
   if not path:
-    raise UserError(f"eval.features='inception' takes eval.weights, a file: {inception.WEIGHTS}")
+    raise UserError(f"eval.features='inception' needs eval.weights, a file: {inception.WEIGHTS}")
   try:
-    inception.load_inception(path)  # a second of work, that a run may else miss after hours
+    inception.load_inception(path)  # takes a second, and a run would otherwise fail after hours
   except UserError as error:
     raise UserError(f'eval.weights: {error}') from error

@@ -1,5 +1,6 @@
-"""Features as data: what samples can be compared by, what each kind needs, and for which data it is the default."""
+"""Features as data: by what samples can be compared, what each needs, and for which kind of data it is the default."""
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -14,63 +15,69 @@ from gans.system import cache
 
 class Extractor(NamedTuple):
   """Features that are ready to be computed."""
-  name: str  # stands in the name of every score
-  about: str  # for people: what it is, and how well it knows its data
-  key: Any  # tells it apart from others of its name, for the cache
+  name: str  # part of the name of every score
+  about: str  # for people: what it is, and how accurate it is on its data
+  key: Any  # distinguishes it from others of its name, for the cache
   extract: Callable  # samples [N,...] -> (features [N,D], probabilities [N,K] or [N,3,K], or None)
 
 
 class Features(NamedTuple):
-  """One kind of features, by the name that `config.eval.features` has for it."""
+  """One kind of features; `config.eval.features` has its name."""
   make: Callable  # (config, dataset) -> Extractor; may train a classifier or read a file
-  kind: str  # the kind of data that it looks at
-  width: Callable  # config -> number of features; 0: no covariance is taken of them
+  kind: str  # the kind of data that they are features of
+  width: Callable  # config -> number of features; 0: their covariance is not used
   needs_labels: bool = False
   needs_weights: bool = False  # a file, config.eval.weights
   default_score: str = 'frechet_distance'
 
 
 def make_classifier(config, dataset: Dataset) -> Extractor:
-  """A classifier trained on the data set itself; on stacked digits one of single digits looks at each channel."""
+  """Makes a classifier trained on the data set itself; for stacked digits, one of single digits sees each channel."""
   if not digits.is_stacked(config.dataset.name):
     return _train_classifier(config.dataset.name, dataset, config.eval.classifier_steps)
   single = digits.single_digits(config.dataset)
   extractor = _train_classifier(single.name, load_dataset(single), config.eval.classifier_steps)
-  return extractor._replace(extract=lambda images: _look_at_each_channel(extractor.extract, images))
+  return extractor._replace(extract=functools.partial(_extract_each_channel, extractor.extract))
 
 
 def _train_classifier(name: str, dataset: Dataset, steps: int) -> Extractor:
   fitted = classifier.fit_cached(dataset, steps)
-  about = f'a classifier of {name}, {fitted.accuracy:.2%} right on {fitted.held_out} of its images held out'
+  about = f'a classifier of {name}, {fitted.accuracy:.2%} right on {fitted.held_out} held-out images'
   key = cache.fingerprint(*jax.tree.leaves(fitted.variables))
-  return Extractor(f'{name}_classifier', about, key, lambda images: classifier.predict(fitted.variables, images))
+  extract = functools.partial(classifier.predict, fitted.variables)
+  return Extractor(f'{name}_classifier', about, key, extract)
 
 
-def _look_at_each_channel(extract: Callable, images) -> tuple[np.ndarray, np.ndarray]:
-  """Looks at each channel of [N,H,W,3] alone: features [N,3*D], probabilities [N,3,K]."""
-  parts = [extract(images[..., channel:channel + 1]) for channel in range(images.shape[-1])]
-  features, probabilities = zip(*parts)
-  return np.concatenate(features, axis=-1), np.stack(probabilities, axis=1)
+def _extract_each_channel(extract: Callable, images) -> tuple[np.ndarray, np.ndarray]:
+  """Calls extract on each channel of [N,H,W,3] and joins what it returns: features [N,3*D], probabilities [N,3,K]."""
+  all_features, all_probabilities = [], []
+  for channel in range(images.shape[-1]):
+    features, probabilities = extract(images[..., channel:channel + 1])
+    all_features.append(features)
+    all_probabilities.append(probabilities)
+  return np.concatenate(all_features, axis=-1), np.stack(all_probabilities, axis=1)
 
 
 def classifier_width(config) -> int:
-  """Number of a classifier's features; stacked digits have those of each channel."""
-  return classifier.WIDTH * (3 if digits.is_stacked(config.dataset.name) else 1)
+  """Returns the number of a classifier's features; stacked digits have those of each channel."""
+  num_channels = 3 if digits.is_stacked(config.dataset.name) else 1
+  return classifier.WIDTH * num_channels
 
 
 def make_inception(config, dataset: Dataset) -> Extractor:
-  """Inception-v3 with the weights in the file config.eval.weights: with it the scores are FID, KID and so on."""
+  """Makes Inception-v3 with the weights in the file config.eval.weights; the scores are then FID, KID and so on."""
   del dataset
   variables = inception.load_inception(config.eval.weights)
   key = cache.fingerprint(*jax.tree.leaves(variables))
   about = f'Inception-v3, weights of {config.eval.weights}'
-  return Extractor('inception_v3', about, key, lambda images: inception.classify(variables, images))
+  return Extractor('inception_v3', about, key, functools.partial(inception.classify, variables))
 
 
 def make_points(config, dataset: Dataset) -> Extractor:
-  """The samples themselves."""
+  """Takes the samples themselves as features."""
   del dataset
-  return Extractor('points', f'points of {config.dataset.name}', config.dataset.name, lambda points: (points, None))
+  name = config.dataset.name
+  return Extractor('points', f'points of {name}', name, lambda points: (points, None))
 
 
 BY_NAME = {
@@ -81,6 +88,9 @@ BY_NAME = {
 
 
 def default_features(kind: str, has_weights: bool) -> str:
-  """Returns the features that suit a kind of data: those that need a file of weights if there is one, else others."""
+  """Returns the default features for a kind of data: those that need a file of weights if there is one, else others."""
   suitable = [name for name, features in BY_NAME.items() if features.kind == kind]
-  return next((name for name in suitable if BY_NAME[name].needs_weights == has_weights), suitable[0])
+  for name in suitable:
+    if BY_NAME[name].needs_weights == has_weights:
+      return name
+  return suitable[0]

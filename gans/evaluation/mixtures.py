@@ -1,4 +1,4 @@
-"""How many modes of a mixture of Gaussians a generator found, and how well: PacGAN's protocol."""
+"""How many modes of a mixture of Gaussians a generator finds, and how well: the protocol of PacGAN."""
 from typing import NamedTuple
 
 import numpy as np
@@ -12,30 +12,31 @@ NUM_SIGMAS = 3
 
 
 class MixtureQuality(NamedTuple):
-  """What `mixture_quality` returns."""
+  """Scores of samples of a mixture."""
   modes: int  # with at least one point of high quality
   high_quality: float  # share of the points
   reverse_kl: float  # in nats
 
 
 def mixture_quality(points: np.ndarray, modes: np.ndarray, sigma: float) -> MixtureQuality:
-  """Judges generated points [N,D] by the equally weighted modes [K,D] of the real mixture, of deviation sigma.
+  """Scores generated points [N,D] by the equally weighted modes [K,D] of the real mixture, of standard deviation sigma.
 
-  A point is of high quality within 3 sigma of its nearest mode, and a mode is found that has such a point. Lin et al.
-  2018, "PacGAN", section 4, arXiv:1712.04086, who take N = 2,500, after Srivastava et al. 2017, "VEEGAN". Of points
-  of the real mixture in 2-D, 1 - exp(-9/2) = 98.9 % are of high quality.
+  A point is of high quality within 3 sigma of its nearest mode, and a mode is found if it has such a point. Lin et al.
+  2018, "PacGAN", section 4, arXiv:1712.04086, who take N = 2,500, after Srivastava et al. 2017, "VEEGAN". In 2-D,
+  1 - exp(-9/2) = 98.9 % of the points of the real mixture are of high quality.
 
-  The reverse KL is that of the generated to the real distribution over modes, the former counting every point at its
-  nearest mode, of high quality or not; the latter, of real samples in the paper, is uniform here, which it estimates.
-  So it tells how even the modes are, not how good the points. (The code the authors released writes no KL, but an
-  entropy over points of high quality only: log K less that entropy agrees where all points are.)
+  The reverse KL is that of the generated to the real distribution over modes. The former counts every point at its
+  nearest mode, of high quality or not; the latter is uniform here, which the paper estimates from real samples. So it
+  tells how even the modes are, not how good the points. (The authors' code prints no KL but an entropy over points of
+  high quality only; log K minus that entropy is the KL if all points are of high quality.)
 
-  Raises UserError where points or modes are not finite or differ in width, or sigma is not above 0.
+  Raises UserError if points or modes are not finite or differ in width, or sigma is not above 0.
   """
   points, modes = check_features(points=points, modes=modes)
   if not 0 < sigma < np.inf:
     raise UserError(f'sigma={sigma}: expected a number above 0')
   distances, nearest = KDTree(modes).query(points)
   is_good = distances <= NUM_SIGMAS * sigma
+  found = np.unique(nearest[is_good])
   _, reverse_kl = modes_and_kl(nearest, len(modes))
-  return MixtureQuality(len(np.unique(nearest[is_good])), float(is_good.mean()), reverse_kl)
+  return MixtureQuality(len(found), float(is_good.mean()), reverse_kl)

@@ -1,6 +1,6 @@
-"""The scores as data: what they are called, which value is best, for which data they are, and how they are computed.
+"""The scores as data: their names, the direction in which they get better, to which data they apply, their functions.
 
-SciPy and scikit-learn are imported at the first evaluation, as they take a second of a run's start.
+SciPy and scikit-learn are imported at the first evaluation, as their import would delay the start of a run by a second.
 """
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -13,19 +13,19 @@ from gans.data.sources import digits, points
 class Scores(NamedTuple):
   """Scores that are computed together."""
   best: dict[str, str]  # {score: 'min' or 'max', the direction in which it gets better}
-  apply_to: Callable  # config -> bool: whether a settled config gives them
+  apply_to: Callable  # settled config -> bool: whether an evaluation has them
   compute: Callable  # (config, real, fake) -> (name, value) of each; real and fake as evaluator.extract returns them
 
 
 def compare_points(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
-  """The sliced Wasserstein distance of 2-D samples."""
+  """Yields the sliced Wasserstein distance of 2-D samples."""
   from gans.evaluation.sliced import sliced_wasserstein
   del config
   yield 'sliced_wasserstein', sliced_wasserstein(real['features'], fake['features'])
 
 
 def find_mixture_modes(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
-  """PacGAN's three scores of samples of a mixture."""
+  """Yields PacGAN's three scores of samples of a mixture."""
   from gans.evaluation.mixtures import mixture_quality
   del real
   modes, sigma = points.MIXTURES[config.dataset.name]
@@ -33,57 +33,66 @@ def find_mixture_modes(config, real: dict, fake: dict) -> Iterator[tuple[str, fl
 
 
 def compare_images(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
-  """Distances and neighbourhoods of the features [N,D] of images."""
+  """Yields the scores that compare features [N,D] of images: distances and neighbourhoods."""
   from gans.evaluation.frechet import frechet_distance
   from gans.evaluation.kernel import kernel_distance
   from gans.evaluation.manifold import density_coverage, precision_recall
   real_features, fake_features = real['features'], fake['features']
   yield 'frechet_distance', frechet_distance(real_features, fake_features)
-  # The estimate is unbiased whatever the subsets' size; but they have to differ.
+  # The estimate is unbiased for any size of the subsets; but they have to differ.
   size = min(1000, len(real_features) // 2, len(fake_features) // 2)
-  kernel = kernel_distance(real_features, fake_features, config.eval.seed, subset_size=size)
-  yield from zip(('kernel_distance', 'kernel_distance_std'), kernel)
-  yield from zip(('precision', 'recall'), precision_recall(real_features, fake_features))
-  yield from zip(('density', 'coverage'), density_coverage(real_features, fake_features))
+  mean, std = kernel_distance(real_features, fake_features, config.eval.seed, subset_size=size)
+  yield 'kernel_distance', mean
+  yield 'kernel_distance_std', std
+  precision, recall = precision_recall(real_features, fake_features)
+  yield 'precision', precision
+  yield 'recall', recall
+  density, coverage = density_coverage(real_features, fake_features)
+  yield 'density', density
+  yield 'coverage', coverage
 
 
 def judge_classes(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
-  """The Inception score of class probabilities [N,K]."""
+  """Yields the Inception score of class probabilities [N,K]."""
   from gans.evaluation.classes import inception_score
   del config, real
-  yield from zip(('classifier_score', 'classifier_score_std'), inception_score(fake['probabilities']))
+  mean, std = inception_score(fake['probabilities'])
+  yield 'classifier_score', mean
+  yield 'classifier_score_std', std
 
 
 def find_stacked_modes(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
-  """The modes of stacked digits, of probabilities [N,3,10]: the mode of a sample is its three digits."""
+  """Yields the modes of stacked digits from probabilities [N,3,10]: the mode of a sample is its three digits."""
   from gans.evaluation.classes import modes_and_kl
   del config, real
-  modes = fake['probabilities'].argmax(-1) @ np.array([100, 10, 1])
-  yield from zip(('modes', 'mode_kl'), modes_and_kl(modes, 1000))
+  recognised = fake['probabilities'].argmax(-1)
+  num_found, kl = modes_and_kl(recognised @ np.array([100, 10, 1]), 1000)
+  yield 'modes', num_found
+  yield 'mode_kl', kl
 
 
 def has_points(config) -> bool:
-  """Whether samples are points."""
+  """Tells whether samples are points."""
   return config.eval.features == 'points'
 
 
 def has_images(config) -> bool:
-  """Whether samples are images."""
+  """Tells whether samples are images."""
   return config.eval.features != 'points'
 
 
 def has_mixture(config) -> bool:
-  """Whether the data are points of a mixture of Gaussians."""
+  """Tells whether the data are points of a mixture of Gaussians."""
   return has_points(config) and config.dataset.name in points.MIXTURES
 
 
 def has_stacked_digits(config) -> bool:
-  """Whether a classifier of digits sees each channel of stacked ones."""
+  """Tells whether a classifier of digits sees each channel of stacked ones."""
   return config.eval.features == 'classifier' and digits.is_stacked(config.dataset.name)
 
 
 def has_one_class_each(config) -> bool:
-  """Whether a sample has one class."""
+  """Tells whether a sample has one class."""
   return has_images(config) and not has_stacked_digits(config)
 
 
@@ -99,7 +108,7 @@ DIRECTIONS = {name: direction for scores in ALL for name, direction in scores.be
 
 
 def directions(config) -> dict[str, str]:
-  """Returns {score: 'min' or 'max'} of the scores that a settled config gives."""
+  """Returns {score: 'min' or 'max'} of the scores of a settled config."""
   found = {}
   for scores in ALL:
     if scores.apply_to(config):
@@ -108,7 +117,7 @@ def directions(config) -> dict[str, str]:
 
 
 def compute_scores(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
-  """Yields (name, value) of every score that a settled config gives."""
+  """Yields (name, value) of every score of a settled config."""
   for scores in ALL:
     if scores.apply_to(config):
       yield from scores.compute(config, real, fake)

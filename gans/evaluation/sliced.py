@@ -1,4 +1,4 @@
-"""The sliced Wasserstein distance between two sets of features, which needs no covariance and no kernel."""
+"""The sliced Wasserstein distance between two sets of features, which needs neither a covariance nor a kernel."""
 import numpy as np
 from scipy.stats import wasserstein_distance
 
@@ -8,8 +8,8 @@ from gans.evaluation.checks import check_features, check_number
 def sliced_wasserstein(x: np.ndarray, y: np.ndarray, seed: int = 0, num_projections: int = 200) -> float:
   """Returns the mean over random directions of the 1-Wasserstein distance of x [N,D] and y [M,D] along them.
 
-  The order is p = 1, in the unit of the features; N and M may differ. Directions are uniform on the sphere and the
-  same for a seed; their number leaves a relative error of about 0.75 / num_projections^(1/2). Rabin et al. 2011,
+  The order is p = 1, in the unit of the features; N and M may differ. Directions are uniform on the sphere and depend
+  on the seed alone; the relative error is about 0.75 / num_projections^(1/2). Rabin et al. 2011,
   "Wasserstein barycenter and its application to texture mixing"; Bonneel et al. 2015, "Sliced and Radon Wasserstein
   barycenters of measures" (both with p = 2).
   """
@@ -17,4 +17,5 @@ def sliced_wasserstein(x: np.ndarray, y: np.ndarray, seed: int = 0, num_projecti
   check_number('num_projections', num_projections, at_least=1)
   directions = np.random.default_rng(seed).standard_normal((num_projections, x.shape[1]))
   directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-  return float(np.mean([wasserstein_distance(x @ direction, y @ direction) for direction in directions]))
+  distances = [wasserstein_distance(x @ direction, y @ direction) for direction in directions]
+  return float(np.mean(distances))

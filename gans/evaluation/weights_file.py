@@ -1,4 +1,4 @@
-"""Named arrays from a file of weights, an .npz or what torch.save wrote; no torch, and no code that a pickle names."""
+"""Reads named arrays from an .npz or from what torch.save wrote, without torch and without running a pickle's code."""
 from collections import OrderedDict
 import io
 import pickle
@@ -12,19 +12,19 @@ from gans.errors import UserError
 
 STORAGES = {'FloatStorage': '<f4', 'DoubleStorage': '<f8', 'HalfStorage': '<f2', 'LongStorage': '<i8',
             'IntStorage': '<i4', 'ShortStorage': '<i2', 'CharStorage': 'i1', 'ByteStorage': 'u1', 'BoolStorage': '?'}
-LEGACY_MAGIC = 0x1950a86a20f9469cfc6c  # first pickle of a file by torch before 1.6
+LEGACY_MAGIC = 0x1950a86a20f9469cfc6c  # the first pickle in a file of torch before 1.6
 
 
 class Tensor(NamedTuple):
-  """Where a tensor lies: in the storage (key, dtype), from the offset on; offset and strides in elements."""
+  """Where a tensor is: in the storage (key, dtype), from the offset on; offset and strides count elements."""
   storage: tuple[str, str]
   offset: int
   shape: tuple[int, ...]
   strides: tuple[int, ...]
 
 
-def read(path: str) -> dict[str, np.ndarray]:
-  """Reads the arrays of an .npz, or of a state dict that torch.save wrote, in either of its two formats, by name.
+def read_weights(path: str) -> dict[str, np.ndarray]:
+  """Reads the named arrays of an .npz, or of a state dict that torch.save wrote in either of its two formats.
 
   Raises:
     UserError: no such file, neither of the two, or a pickle that asks for anything but tensors.
@@ -42,13 +42,13 @@ def read(path: str) -> dict[str, np.ndarray]:
 
 
 class _Unpickler(pickle.Unpickler):
-  """Builds numbers, strings, containers and `Tensor`s; a pickle could otherwise have any function called."""
+  """Builds numbers, strings, containers and `Tensor`s only, as a pickle could otherwise call any function."""
 
   def find_class(self, module, name):
     if (module, name) == ('collections', 'OrderedDict'):
       return OrderedDict
     if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
-      return lambda storage, offset, shape, strides, *_: Tensor(storage, offset, shape, strides)
+      return _rebuild_tensor
     if module == 'torch' and name in STORAGES:
       return STORAGES[name]
     raise pickle.UnpicklingError(f'its pickle asks for {module}.{name}, which is refused')
@@ -58,42 +58,56 @@ class _Unpickler(pickle.Unpickler):
     return key, dtype
 
 
+def _rebuild_tensor(storage, offset, shape, strides, *_) -> Tensor:
+  return Tensor(storage, offset, shape, strides)
+
+
 def _read_npz(file) -> dict[str, np.ndarray]:
   file.seek(0)
   return dict(np.load(file, allow_pickle=False))
 
 
 def _read_archive(archive: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
-  """Reads torch's zip: the pickle of that name, and a member data/KEY beside it for each storage."""
-  tensors = _checked(_Unpickler(io.BytesIO(archive.read(name))).load())
+  """Reads torch's zip: the pickle of this name, and a member data/KEY beside it for each storage."""
+  pickled = io.BytesIO(archive.read(name))
+  tensors = _check_state_dict(_Unpickler(pickled).load())
   folder = name.removesuffix('data.pkl')
-  return {name: _array(tensor, archive.read(f'{folder}data/{tensor.storage[0]}')) for name, tensor in tensors.items()}
+  arrays = {}
+  for tensor_name, tensor in tensors.items():
+    key, _ = tensor.storage
+    arrays[tensor_name] = _view(tensor, archive.read(f'{folder}data/{key}'))
+  return arrays
 
 
 def _read_legacy(file) -> dict[str, np.ndarray]:
-  """Reads pickles of magic, version, system, tensors and storage keys; then the storages, each after its length."""
+  """Reads pickles of magic, version, system, tensors and storage keys, then the storages, each after its length."""
   file.seek(0)
-  load = lambda: _Unpickler(file).load()
-  if load() != LEGACY_MAGIC:
+  magic = _Unpickler(file).load()
+  if magic != LEGACY_MAGIC:
     raise pickle.UnpicklingError('it does not begin as a file of torch.save does')
-  _, _, tensors, keys = load(), load(), _checked(load()), load()
+  _Unpickler(file).load()  # version
+  _Unpickler(file).load()  # system
+  tensors = _check_state_dict(_Unpickler(file).load())
+  keys = _Unpickler(file).load()
   dtypes = dict(tensor.storage for tensor in tensors.values())
   storages = {}
   for key in keys:
-    (length,) = struct.unpack('<q', file.read(8))
+    length, = struct.unpack('<q', file.read(8))
     storages[key] = file.read(length * np.dtype(dtypes[key]).itemsize)
-  return {name: _array(tensor, storages[tensor.storage[0]]) for name, tensor in tensors.items()}
+  return {name: _view(tensor, storages[tensor.storage[0]]) for name, tensor in tensors.items()}
 
 
-def _checked(tensors) -> dict[str, Tensor]:
-  """Returns what was unpickled where it is a state dict."""
-  if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+def _check_state_dict(unpickled) -> dict[str, Tensor]:
+  """Returns what was unpickled, or raises UnpicklingError if it is not a state dict."""
+  if not isinstance(unpickled, dict) or not all(isinstance(value, Tensor) for value in unpickled.values()):
     raise pickle.UnpicklingError('it holds no state dict, which is tensors by name')
-  return tensors
+  return unpickled
 
 
-def _array(tensor: Tensor, storage: bytes) -> np.ndarray:
-  """Views the tensor in its storage; numpy checks that it lies within."""
-  dtype = np.dtype(tensor.storage[1])
+def _view(tensor: Tensor, storage: bytes) -> np.ndarray:
+  """Views the tensor in its storage; numpy checks that it is within."""
+  _, dtype_name = tensor.storage
+  dtype = np.dtype(dtype_name)
+  offset = tensor.offset * dtype.itemsize
   strides = [stride * dtype.itemsize for stride in tensor.strides]
-  return np.ndarray(tensor.shape, dtype, storage, tensor.offset * dtype.itemsize, strides)
+  return np.ndarray(tensor.shape, dtype, storage, offset, strides)
