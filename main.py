@@ -1,10 +1,11 @@
-"""Trains a GAN, and shows what it learnt.
+"""Trains a GAN, and shows what it has learnt.
 
     python main.py --config=configs/wgan_gp.py --workdir=/tmp/run
     python main.py --mode=sample --workdir=/tmp/run
 """
 import pathlib
 import sys
+import traceback
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -18,14 +19,14 @@ _CONFIG = config_flags.DEFINE_config_file(
     '--config.batch_size=32 or --config.critic.optimizer.learning_rate=4e-4.')
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'The folder of the run: checkpoints, samples and logs. The same command resumes what is there. '
-    'The modes that show a generator also take the name of a built-in model (README.md); report takes several, with '
-    'commas.',
+    'The modes that show a generator also take the name of a built-in model (README.md); report takes several, '
+    'separated by commas.',
     required=True)
 
-# Flags of --mode=evaluate; nearest has the first one too. The default is what the run's config says.
+# Flags of --mode=evaluate; nearest has the first one too. The defaults are those of the run's config.
 _EVAL = [
-    flags.DEFINE_string('eval.features', None, "What samples are compared by: 'classifier', 'inception' or 'points'. "
-                        'For nearest the default is the pixels.'),
+    flags.DEFINE_string('eval.features', None, "The features by which samples are compared: 'classifier', 'inception' "
+                        "or 'points'. For nearest the default is the pixels."),
     flags.DEFINE_string('eval.weights', None, "The file of weights for --eval.features=inception."),
     flags.DEFINE_integer('eval.num_samples', None, 'How many samples to measure.', lower_bound=2),
     flags.DEFINE_integer('eval.seed', None, 'The seed of the noise of the samples to measure.', lower_bound=0),
@@ -40,14 +41,15 @@ _PROCESSES = [
     flags.DEFINE_integer('process_id', None, 'The number of this process, from 0, where JAX does not know.',
                          lower_bound=0),
 ]
-# Which generator of a run.
+# Flags that choose a generator of a run.
 _CHOICE = [
     flags.DEFINE_string('checkpoint', None, "The checkpoint to draw from: 'best' (the default), 'latest', or a step."),
     flags.DEFINE_enum('weights', None, ['ema', 'raw'], "The weights to draw from: 'ema', averaged over the steps (the "
                       "default), or 'raw', as the last step left them."),
-    flags.DEFINE_integer('training_seed', None, 'Which of the seeds that trained side by side; the default is the '
-                         'first.', lower_bound=0),
+    flags.DEFINE_integer('training_seed', None, 'One of the seeds that trained side by side; the default is the first.',
+                         lower_bound=0),
 ]
+# Flags of what is drawn, and where it is written.
 _OUT = [flags.DEFINE_string(
     'out', None, 'A new file or folder to write. sample: NAME.png, a grid; NAME.npz, arrays; or a folder of single '
     'PNGs. nearest: NAME.png. report: NAME.html. interpolate, export and pack: a folder. The default is in the '
@@ -57,8 +59,8 @@ _DRAW = [
                          'for interpolate and nearest.', lower_bound=1),
     flags.DEFINE_integer('seed', None, 'The seed of the noise of the samples to draw; the default is 0.', lower_bound=0,
                          upper_bound=2**31 - 1),
-    flags.DEFINE_list('labels', None, 'Labels of the samples to draw, over and over: 3,3,7. The default is as many of '
-                      'each class.'),
+    flags.DEFINE_list('labels', None, 'Labels of the samples to draw, repeated as needed: 3,3,7. By default each class '
+                      'has as many samples.'),
     flags.DEFINE_float('truncation', None, 'Noise beyond +-truncation is drawn again: fewer broken samples, less '
                        'variety. The default is off.', lower_bound=0),
 ]
@@ -83,8 +85,8 @@ def _sample():
 
 
 def _pack():
-  from gans.modes.pack import pack
-  pack(_WORKDIR.value, **_arguments())
+  from gans.modes.pack import pack_generator
+  pack_generator(_WORKDIR.value, **_arguments())
 
 
 def _interpolate():
@@ -107,7 +109,7 @@ def _report():
   write_report(_WORKDIR.value.split(','), **_arguments())
 
 
-# What there is to do, and the flags that are its own.
+# {mode: (function, flags that belong to it)}.
 MODES = {
     'train': (_train, _PROCESSES),
     'evaluate': (_evaluate, _EVAL + _PROCESSES),
@@ -130,13 +132,14 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments {argv[1:]}')
   if not flags.FLAGS['verbosity'].present:
-    # Orbax and CLU log much, and print tracebacks of errors that are raised as well; --verbosity=0 lets them.
+    # Orbax and CLU log much, and print tracebacks of errors that are also raised; --verbosity=0 shows their logs.
     logging.set_verbosity(logging.FATAL)
   from gans.system import cache, processes
   cache.keep_compilations()
   try:
     known = _given(_PROCESSES)
-    if known.pop('distributed', False) or known:
+    is_distributed = known.pop('distributed', False)
+    if is_distributed or known:
       processes.connect(**known)
     run_mode, _ = MODES[_MODE.value]
     run_mode()
@@ -148,56 +151,84 @@ def main(argv):
 
 
 def parse_flags(argv):
-  """Parses as absl does, but answers what is wrong with the config in a line, not with a traceback."""
+  """Parses flags as absl does, but says what is wrong with the config in one line, without a traceback."""
   try:
     positional = flags.FLAGS(argv)
     _check_mode()
     if _MODE.value == 'train':
-      _CONFIG.value.lock()  # fails where the file was not found
+      if not _CONFIG.value:  # the file is read here, at the latest
+        raise flags.IllegalFlagValueError(f'flag --config={_config_path()}: get_config() returns {_CONFIG.value}')
+      _CONFIG.value.lock()
     return positional
   except UserError as error:
     sys.exit(f'error: {error}')
   except flags.Error as error:
-    sys.exit(f'error: {str(error).splitlines()[0]} {_last_line(error)}\nrun with --help for all flags')
-  except AttributeError as error:
-    sys.exit(f'error: the config has no field {error}; its file and configs/base.py have them all'.replace('\\n', ' '))
+    first_line, *_ = str(error).splitlines()
+    sys.exit(f'error: {first_line} {_last_line(error)}\nrun with --help for all flags')
+  except (AttributeError, KeyError) as error:
+    if not _is_of_ml_collections(error):
+      raise  # a mistake in the code of the config, whose line the traceback names
+    sys.exit(f'error: {_describe_missing(error)}')
   except OSError:
-    there = ', '.join(sorted(f'configs/{path.name}' for path in ROOT.glob('configs/*.py')))
-    sys.exit(f'error: no config at the path given as --config; there are {there}')
+    names = sorted(path.name for path in ROOT.glob('configs/*.py') if path.name != 'base.py')
+    configs = ', '.join(f'configs/{name}' for name in names)
+    sys.exit(f'error: --config={_config_path()}: there is no such file; those of {ROOT} are {configs}')
+
+
+def _config_path() -> str:
+  return flags.FLAGS['config'].config_filename
+
+
+def _is_of_ml_collections(error: Exception) -> bool:
+  """Tells whether an error was raised by the parser of --config flags, not by the code of a config."""
+  *_, innermost = traceback.extract_tb(error.__traceback__)
+  return 'ml_collections' in innermost.filename
+
+
+def _describe_missing(error: Exception) -> str:
+  """Says which field a --config flag names in vain, or that the file is no config."""
+  missing = error.args[0].args[0] if isinstance(error.args[0], Exception) else error.args[0]
+  if 'get_config' in missing:
+    return 'the file of --config is no config: it has no function get_config'
+  return f'the config has no field {missing}; its file and configs/base.py have them all'.replace('\n', '; ')
 
 
 def _check_mode():
-  """Raises absl's error for a flag that is not of the mode, or one that the mode needs."""
-  training, config = _MODE.value == 'train', flags.FLAGS['config'].present
-  for name in _given([flag for _, own in MODES.values() for flag in own]):
-    modes = [mode for mode, (_, own) in MODES.items() if name in [flag.name for flag in own]]
+  """Raises absl's error for a flag that belongs to other modes, or for a missing one that the mode needs."""
+  is_training = _MODE.value == 'train'
+  has_config = flags.FLAGS['config'].present
+  modes_of = {}  # {flag: the modes that it belongs to}
+  for mode, (_, own) in MODES.items():
+    for name in _given(own):
+      modes_of.setdefault(name, []).append(mode)
+  for name, modes in modes_of.items():
     if _MODE.value not in modes:
-      to_train = f'; give --config.{name} to train' if training and _is_of_the_config(name) else ''
-      raise flags.IllegalFlagValueError(f'flag --{name}: is of --mode={" or ".join(modes)}{to_train}')
-  if config and not training:
+      to_train = f'; give --config.{name} to train' if is_training and _is_field(name) else ''
+      raise flags.IllegalFlagValueError(f'flag --{name}: belongs to --mode={" or ".join(modes)}{to_train}')
+  if has_config and not is_training:
     raise flags.IllegalFlagValueError(f'flag --config: --mode={_MODE.value} takes the config of the workdir')
-  if training and not config:
+  if is_training and not has_config:
     raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')
 
 
-def _is_of_the_config(name: str) -> bool:
-  """Tells whether a flag has the name of a field of every config as well."""
+def _is_field(name: str) -> bool:
+  """Tells whether a flag has the name of a field that every config has."""
   return name.startswith('eval.') or name == 'seed'
 
 
 def _given(among: list) -> dict:
-  """Returns {name: value} of those flags that were given."""
+  """Returns {name: value} of the flags that were given."""
   return {flag.name: flag.value for flag in among if flag.value is not None}
 
 
 def _arguments() -> dict:
-  """Returns the flags of the mode that were given as keyword arguments, {'features': ...} for --eval.features."""
+  """Returns the given flags of the mode as keyword arguments, {'features': ...} for --eval.features."""
   _, own = MODES[_MODE.value]
   return {name.removeprefix('eval.'): value for name, value in _given(own).items()}
 
 
 def _last_line(error: Exception) -> str:
-  """The line that says what happened, where a message quotes a traceback; nothing where it is one line anyway."""
+  """Returns the last line of a message that quotes a traceback, which says what happened; '' for any other message."""
   lines = str(error).strip().splitlines()
   return lines[-1].strip() if len(lines) > 1 else ''
 

@@ -1,4 +1,4 @@
-"""Refusing a config that cannot work, before any work is done."""
+"""Checks of a config, which refuse one that cannot work before any work is done."""
 from collections.abc import Collection
 import functools
 import operator
@@ -16,6 +16,11 @@ MESH = ('data',)
 # The fields of every config, whatever its algorithm; configs/base.py explains them.
 SHARED = ('algorithm', 'seed', 'num_seeds', 'num_steps', 'batch_size', 'microbatches', 'ema_decay', 'dtype',
           'steps_per_call', 'log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'profile', *GROUPS)
+LEAST = {  # the least value of each whole number
+    'num_steps': 1, 'num_seeds': 1, 'batch_size': 1, 'microbatches': 1, 'steps_per_call': 1, 'log_every': 1,
+    'sample_every': 1, 'checkpoint_every': 1, 'eval_every': 0, 'eval.num_samples': 2, 'eval.classifier_steps': 1,
+    'dataset.device_bytes': 0, 'dataset.workers': 0,
+}
 
 
 def check_config(config):
@@ -25,16 +30,10 @@ def check_config(config):
       raise UserError(f'{field} is missing from the config: start from base.get_config of configs/base.py')
   for group in GROUPS:
     _check_group(config, group)
-  for field in ('num_steps', 'num_seeds', 'batch_size', 'microbatches', 'steps_per_call', 'log_every', 'sample_every',
-                'checkpoint_every'):
-    _expect(config, field, config[field] >= 1, 'a whole number of at least 1')
-  _expect(config, 'seed', 0 <= config.seed < 2**31, 'a whole number from 0 to below 2^31')
-  _expect(config, 'eval.seed', config.eval.seed < 2**31, 'a whole number from 0 to below 2^31')
-  _expect(config, 'eval_every', config.eval_every >= 0, 'a whole number of at least 0')
-  for field, least in (('num_samples', 2), ('classifier_steps', 1), ('seed', 0)):
-    _expect(config, f'eval.{field}', config.eval[field] >= least, f'a whole number of at least {least}')
-  for field in ('device_bytes', 'workers'):
-    _expect(config, f'dataset.{field}', config.dataset[field] >= 0, 'a whole number of at least 0')
+  for field, least in LEAST.items():
+    _expect(config, field, _find(config, field) >= least, f'a whole number of at least {least}')
+  for field in ('seed', 'eval.seed'):
+    _expect(config, field, 0 <= _find(config, field) < 2**31, 'a whole number from 0 to below 2^31')
   _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
   _expect(config, 'dtype', config.dtype in ('float32', 'bfloat16'), "'float32' or 'bfloat16'")
   check_fields_read(config.dataset, find_source(config.dataset.name))
@@ -46,6 +45,20 @@ def check_config(config):
 def _check_algorithm(config):
   """Raises UserError for a field that the algorithm does not read, and for values that it cannot take."""
   fields = default_fields(config.algorithm)
+  _check_algorithm_fields(config, fields)
+  players = build_algorithm(config).networks
+  for player in players:
+    _check_player(config, player, players)
+  for field in config:
+    if field not in (*SHARED, *fields, *players):
+      is_group = isinstance(config[field], ml_collections.ConfigDict)
+      given = field if is_group else f'{field}={config[field]!r}'
+      raise UserError(f'{given}: the algorithm {config.algorithm!r} does not read it; its fields are '
+                      f'{sorted(fields)} and its players {list(players)}')
+
+
+def _check_algorithm_fields(config, fields: dict):
+  """Checks the fields that the algorithm declares, {field: default}."""
   for field, default in fields.items():
     if field not in config:
       raise UserError(f'{field} is missing from the config: the algorithm {config.algorithm!r} reads it; its fields '
@@ -64,22 +77,18 @@ def _check_algorithm(config):
   for field in ('n_critic', 'z_dim'):
     if field in fields:
       _expect(config, field, config[field] >= 1, 'a whole number of at least 1')
-  players = build_algorithm(config).networks
-  for player in players:
-    if player not in config:
-      raise UserError(f'{player} is missing from the config: the algorithm {config.algorithm!r} has the players '
-                      f'{list(players)}, and each needs a group of fields')
-    _check_group(config, player)
-    for field in ('network', 'optimizer'):
-      if field not in config[player]:
-        raise UserError(f'{player}.{field} is missing from the config: see configs/base.py')
-    _check_group(config, f'{player}.optimizer')
-  for field in config:
-    if field not in (*SHARED, *fields, *players):
-      is_group = isinstance(config[field], ml_collections.ConfigDict)
-      given = field if is_group else f'{field}={config[field]!r}'
-      raise UserError(f'{given}: the algorithm {config.algorithm!r} does not read it; its fields are '
-                      f'{sorted(fields)} and its players {list(players)}')
+
+
+def _check_player(config, player: str, players: tuple[str, ...]):
+  """Checks that a player of the algorithm has a group of fields, with a network and an optimizer."""
+  if player not in config:
+    raise UserError(f'{player} is missing from the config: the algorithm {config.algorithm!r} has the players '
+                    f'{list(players)}, and each needs a group of fields')
+  _check_group(config, player)
+  for field in ('network', 'optimizer'):
+    if field not in config[player]:
+      raise UserError(f'{player}.{field} is missing from the config: see configs/base.py')
+  _check_group(config, f'{player}.optimizer')
 
 
 def _check_group(config, field: str):
@@ -94,7 +103,7 @@ def _refuse_unknown(config, group: str, fields: Collection[str]):
 
 
 def check_kept(config, workdir):
-  """As check_config, for one that was read from a workdir, where somebody may have changed it."""
+  """Checks a config that was read from a workdir, where somebody may have changed it."""
   try:
     check_config(config)
   except UserError as error:
@@ -104,7 +113,7 @@ def check_kept(config, workdir):
 
 
 def check_data(config, dataset):
-  """Raises UserError where the data set does not suit the config."""
+  """Raises UserError if the data set does not suit the config."""
   size = len(dataset.images)
   _expect(config, 'batch_size', config.batch_size <= size, f'at most {size}, the size of {config.dataset.name}')
   kind = dataset.spec.kind

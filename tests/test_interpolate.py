@@ -48,7 +48,7 @@ def test_slerp_of_nearly_parallel_vectors_is_nearly_straight():
 
 def test_a_loop_meets_itself():
   points = np.random.default_rng(0).standard_normal((3, 4))
-  legs = interpolate.loop(points, interpolate.slerp, 5)
+  legs = interpolate.loop_through(points, interpolate.slerp, 5)
   assert legs.shape == (3, 5, 4)
   np.testing.assert_allclose(legs[:, 0], points)
   np.testing.assert_allclose(legs[:, -1], points[[1, 2, 0]])

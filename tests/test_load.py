@@ -21,7 +21,7 @@ from gans.data.dataset import Spec
 from gans.data.kinds import pixels_to_unit
 from gans.data.sources import load_dataset
 from gans.errors import UserError
-from gans.modes.pack import pack
+from gans.modes.pack import pack_generator
 from gans.runs import opening, packed, workdirs
 from gans.training.loop import train
 from tests.conftest import ROOT, save_untrained
@@ -229,7 +229,7 @@ def test_a_workdir_of_an_earlier_version_is_asked_for_its_data(capsys):
 
 
 def test_a_packed_generator_is_the_same_within_rounding(labelled, generate, tmp_path, capsys):
-  target = pack(labelled[0], out=tmp_path / 'small', checkpoint=4)
+  target = pack_generator(labelled[0], out=tmp_path / 'small', checkpoint=4)
   assert sorted(file.name for file in target.iterdir()) == ['config.json', 'generator.npz']
   small = gans.load(target)
   assert (small.step, small.spec, small.z_dim, small.training_seed) == (4, generate.spec, 8, 0)
@@ -241,7 +241,7 @@ def test_a_packed_generator_is_the_same_within_rounding(labelled, generate, tmp_
     with pytest.raises(UserError, match=message):
       gans.load(target, **choice)
   with pytest.raises(UserError, match='small exists; give another name'):
-    pack(labelled[0], out=target)
+    pack_generator(labelled[0], out=target)
   (target / packed.NAME).write_bytes((target / packed.NAME).read_bytes()[:-100])
   with pytest.raises(UserError, match='small is no packed generator, or is damaged'):
     gans.load(target)

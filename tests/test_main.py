@@ -53,16 +53,16 @@ def run(*arguments, timeout=120):
     (['--config=configs/wgan_gp.py', '--eval.seed=1'], '--config.eval.seed'),
     (['--mode=evaluate', '--config=configs/wgan_gp.py'], 'config of the workdir'),
     (['--mode=sample'], 'neither the folder of a run'),
-    (['--mode=sample', '--eval.seed=1'], '--eval.seed: is of --mode=evaluate'),
-    (['--config=configs/wgan_gp.py', '--num=3'], '--num: is of --mode=sample'),
-    (['--config=configs/wgan_gp.py', '--seed=3'], '--seed: is of --mode=sample or interpolate or nearest; give '
+    (['--mode=sample', '--eval.seed=1'], '--eval.seed: belongs to --mode=evaluate'),
+    (['--config=configs/wgan_gp.py', '--num=3'], '--num: belongs to --mode=sample'),
+    (['--config=configs/wgan_gp.py', '--seed=3'], '--seed: belongs to --mode=sample or interpolate or nearest; give '
      '--config.seed to train'),
     (['--mode=sample', '--num=0'], '--num=0'),
     (['--mode=sample', '--seed=-1'], '--seed=-1'),
     (['--mode=sample', '--sample.num=3'], 'sample.num'),
     (['--config=configs/wgan_gp.py', '--coordinator_address=foo'], 'coordinator_address=foo: expected HOST:PORT'),
     (['--mode=report'], 'not the folder of a run'),
-    (['--mode=export', '--num=3'], 'is of --mode=sample or interpolate or nearest'),
+    (['--mode=export', '--num=3'], 'belongs to --mode=sample or interpolate or nearest'),
 ])
 def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   result = run(*arguments, f'--workdir={tmp_path / "run"}', timeout=20)

@@ -9,7 +9,7 @@ from gans.modes.nearest import show_nearest
 from gans.system import pictures
 from tests.conftest import ROOT
 
-PIXELS = nearest.Look(lambda images: images, 1.0, 'Euclidean')
+PIXELS = nearest.Space(lambda images: images, 1.0, 'Euclidean')
 
 
 def test_the_search_is_that_of_all_pairs_whatever_the_chunks(monkeypatch):
@@ -17,7 +17,7 @@ def test_the_search_is_that_of_all_pairs_whatever_the_chunks(monkeypatch):
   pairs = np.linalg.norm((queries[:, None] - examples[None].astype(float)).reshape(10, 50, -1), axis=-1)
   for chunk in (7, 50, 100):
     monkeypatch.setattr(nearest, 'CHUNK', chunk * 9)
-    distances, indices = nearest.nearest(queries, examples, 4)
+    distances, indices = nearest.find_nearest(queries, examples, 4)
     np.testing.assert_array_equal(indices, np.argsort(pairs, axis=1)[:, :4])
     np.testing.assert_allclose(distances, np.sort(pairs, axis=1)[:, :4], rtol=1e-5)
 
@@ -25,9 +25,9 @@ def test_the_search_is_that_of_all_pairs_whatever_the_chunks(monkeypatch):
 def test_an_example_is_not_its_own_neighbour_nor_is_its_mirror_image():
   examples = np.array([[0.0], [1], [10], [10]])
   own = np.arange(4)
-  np.testing.assert_allclose(nearest.nearest_others(examples, own, examples, 4), [1, 1, 0, 0])
+  np.testing.assert_allclose(nearest.distances_to_others(examples, own, examples, 4), [1, 1, 0, 0])
   mirrored = np.concatenate([examples, examples + 0.1])
-  np.testing.assert_allclose(nearest.nearest_others(examples, own, mirrored, 4), [1, 0.9, 0, 0], atol=1e-5)
+  np.testing.assert_allclose(nearest.distances_to_others(examples, own, mirrored, 4), [1, 0.9, 0, 0], atol=1e-5)
 
 
 @pytest.mark.parametrize('streamed', [False, True])
@@ -37,17 +37,18 @@ def test_copies_are_at_no_distance_and_found_mirrored_too(streamed):
   if streamed:
     in_memory, real = real, OnDisk(real.shape, '', lambda positions: list(in_memory[positions]))
     np.testing.assert_array_equal(nearest.with_mirrored(real)[[[43, 5]]], [[copies[0], in_memory[5]]])
-  indices, found = nearest.measure(copies, nearest.with_mirrored(real), 40, PIXELS)
+  indices, found = nearest.measure_distances(copies, nearest.with_mirrored(real), 40, PIXELS)
   assert indices[:, 0].tolist() == [43, 45]
   np.testing.assert_allclose(found.samples, 0, atol=1e-3)
   assert found.real.min() > 50 and len(found.real) == 40
-  assert 'samples are 0.00 times as far' in nearest.describe(found, 40, PIXELS)
+  assert 'samples are 0.00 times as far' in nearest.describe_distances(found, 40, PIXELS)
 
 
 def test_neighbours_stand_beside_their_sample():
   samples = np.array([1, 2], np.uint8).reshape(2, 1, 1, 1)
   neighbours = np.array([[3, 4], [5, 6]], np.uint8).reshape(2, 2, 1, 1, 1)
-  np.testing.assert_array_equal(nearest.beside(samples, neighbours)[..., 0], [[1, 255, 255, 3, 4], [2, 255, 255, 5, 6]])
+  picture = nearest.lay_out_beside(samples, neighbours)
+  np.testing.assert_array_equal(picture[..., 0], [[1, 255, 255, 3, 4], [2, 255, 255, 5, 6]])
 
 
 def test_a_run_is_shown_beside_its_data(digits_run, tmp_path, capsys):
@@ -68,7 +69,7 @@ def test_points_are_refused():
 @pytest.mark.parametrize('arguments, message', [
     ({'labels': ['-1']}, 'labels: there is -1 among them'),
     ({'features': 'points'}, "eval.features='points': mnist_5k has images"),
-    ({'features': 'inception'}, "eval.features='inception' takes eval.weights"),
+    ({'features': 'inception'}, "eval.features='inception' needs eval.weights"),
     ({'out': 'near.jpg'}, '--out=near.jpg: expected NAME.png'),
     ({'out': ROOT / 'docs/images/nearest.png'}, '--out=.*docs/images/nearest.png exists'),
 ])

@@ -9,7 +9,7 @@ import pytest
 
 from configs import wgan_gp_toy
 import gans
-from gans.modes.pack import pack
+from gans.modes.pack import pack_generator
 from gans.runs import checksums
 from gans.runs.layouts import VERSION
 from gans.runs.workdirs import read_config
@@ -96,7 +96,7 @@ def test_there_are_packed_models_of_earlier_layouts():
 
 @pytest.mark.parametrize('name', PACKED)
 def test_a_packed_model_draws_the_same_when_it_is_packed_again(tmp_path, name):
-  packed = pack(PACKED[name], out=tmp_path / 'packed')
+  packed = pack_generator(PACKED[name], out=tmp_path / 'packed')
   assert version_of(packed) == VERSION and read_config(packed) == read_config(PACKED[name])
   before, after = gans.load(PACKED[name]), gans.load(packed)
   key = jax.random.key(0)

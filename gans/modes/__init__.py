@@ -1,1 +1,1 @@
-"""One file for each --mode of main.py but train."""
+"""One file for each --mode of main.py except train."""

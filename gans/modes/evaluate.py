@@ -12,9 +12,10 @@ from gans.training.scores import write_scores
 
 
 def evaluate(path, changes: dict) -> dict[int, Evaluation]:
-  """Evaluates the run in a workdir, its config.eval changed as {'eval.seed': 1} says; returns {step: Evaluation}.
+  """Evaluates every checkpoint of the run in a workdir; returns {step: Evaluation}.
 
-  The scores are shown and written to the workdir's eval.jsonl; the run's own ones, without changes, to TensorBoard too.
+  `changes` replace fields of its config, such as {'eval.seed': 1}. The scores are shown and written to the workdir's
+  eval.jsonl and, if nothing is changed, to TensorBoard.
 
   Raises:
     UserError: it is no workdir, has no checkpoint, is at work, or config.eval cannot work on its data set.
@@ -25,7 +26,8 @@ def evaluate(path, changes: dict) -> dict[int, Evaluation]:
     algorithm = run.experiment.algorithm
     sample = make_sampler(algorithm, run.experiment.modules, run.spec.kind.encode)
     measure = evaluator.make_evaluate(run.config, dataset, algorithm.inputs, sample)
-    writer, found = None, {}
+    writer = None
+    found = {}
     if not changes and not jax.process_index():
       writer = events.open_writer(run.workdir / 'events')
     for step in run.manager.all_steps():

@@ -1,4 +1,4 @@
-"""--mode=export: the generator as one file that needs JAX, but not this code."""
+"""--mode=export: writes the generator as one file that needs JAX, but not this code."""
 import datetime
 import io
 
@@ -7,11 +7,14 @@ import jax
 from jax import export
 import numpy as np
 
+import gans
 from gans.modes import outputs
-from gans.runs.trained import TrainedGenerator, choose_labels, inputs_for_labels, load
+from gans.runs.trained import TrainedGenerator, choose_labels, inputs_for_labels
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
-FILE, SCRIPT, INPUTS = 'generator.jaxexport', 'run.py', 'inputs.npz'
+FILE = 'generator.jaxexport'
+SCRIPT = 'run.py'
+INPUTS = 'inputs.npz'
 NUM = 16  # samples that the program draws
 
 PROGRAM = '''\
@@ -43,10 +46,10 @@ inputs = np.load(here / '{inputs}')  # those of --mode=sample --seed=0; any numb
 
 
 def export_generator(path, *, out=None, **choice) -> epath.Path:
-  """Writes a trained generator as one file, and beside it a program that draws from it.
+  """Writes a trained generator as one file, and a program beside it that draws from it.
 
-  The program draws the samples of --mode=sample --seed=0 --num=16. Where these are not made of noise and a label alone,
-  what they are made of lies beside it as inputs.npz.
+  The program draws the samples of --mode=sample --seed=0 --num=16. If they are not made from noise and a label alone,
+  their inputs are written beside it, as inputs.npz.
 
   Args:
     path: whatever gans.load takes; `choice` is its checkpoint, weights and training_seed.
@@ -58,7 +61,7 @@ def export_generator(path, *, out=None, **choice) -> epath.Path:
   Raises:
     UserError: as gans.load, or `out` exists or cannot be written.
   """
-  generate = load(path, **choice)
+  generate = gans.load(path, **choice)
   folder = outputs.choose(path, out, 'export')
   contents = serialize(generate)
   with outputs.explain_errors(folder):
@@ -68,13 +71,13 @@ def export_generator(path, *, out=None, **choice) -> epath.Path:
     if not is_noise_and_label(generate):
       (folder / INPUTS).write_bytes(pack_inputs(generate))
   print(f'{folder / FILE}: {len(contents) / 2**20:.1f} MiB, of step {generate.step}, for {", ".join(PLATFORMS)}')
-  print(f'{folder / SCRIPT}: draws from it with jax and flatbuffers alone; JAX promises to read it for six months of '
-        'its own later versions')
+  print(f'{folder / SCRIPT}: draws from it with jax and flatbuffers alone; JAX promises that its versions of the next '
+        'six months can read it')
   return folder
 
 
 def is_noise_and_label(generate: TrainedGenerator) -> bool:
-  """Tells whether samples are made of noise and a label, and of nothing else."""
+  """Tells whether samples are made from noise and a label, and nothing else."""
   return set(generate.input_shapes) == {'z', 'label'}
 
 
@@ -92,19 +95,20 @@ def write_program(generate: TrainedGenerator) -> str:
 
 
 def pack_inputs(generate: TrainedGenerator) -> bytes:
-  """Returns what the program's samples are made of, {name: [NUM,...]}, as the contents of an .npz."""
+  """Returns the inputs of the program's samples, {name: [NUM,...]}, as the contents of an .npz file."""
   label = choose_labels(generate, NUM, None)
-  inputs = inputs_for_labels(generate, 0, label, None)
+  inputs = inputs_for_labels(generate, seed=0, label=label, truncation=None)
+  arrays = {name: np.asarray(values) for name, values in inputs.items()}
   buffer = io.BytesIO()
-  np.savez(buffer, **{name: np.asarray(values) for name, values in inputs.items()})
+  np.savez(buffer, **arrays)
   return buffer.getvalue()
 
 
 def serialize(generate: TrainedGenerator) -> bytes:
-  """Returns the function of the algorithm's inputs, in their order, as the bytes of a file.
+  """Returns a function of the algorithm's inputs, in their order, as the contents of a file.
 
   For most games it is (z [B,z_dim] float32, label [B] int32) -> [B, *image_shape] float32. B is free, the weights are
-  constants inside, and the program is there for each of PLATFORMS, as StableHLO. `jax.export.deserialize` reads it.
+  constants of the function, and it has a StableHLO program for each of PLATFORMS. `jax.export.deserialize` reads it.
   """
   batch, = export.symbolic_shape('batch')
   names = list(generate.input_shapes)
@@ -114,6 +118,9 @@ def serialize(generate: TrainedGenerator) -> bytes:
     shapes.append(jax.ShapeDtypeStruct((batch, *one.shape[1:]), one.dtype))
 
   def draw(*values):
-    return generate.from_inputs(dict(zip(names, values)))
+    inputs = dict(zip(names, values))
+    return generate.from_inputs(inputs)
 
-  return bytes(export.export(jax.jit(draw), platforms=PLATFORMS)(*shapes).serialize())
+  export_draw = export.export(jax.jit(draw), platforms=PLATFORMS)
+  exported = export_draw(*shapes)
+  return bytes(exported.serialize())

@@ -1,4 +1,4 @@
-"""--mode=interpolate: what lies between samples, along the noise and, of labelled models, between the classes."""
+"""--mode=interpolate: draws what lies between samples, and between the classes of a labelled model."""
 from collections.abc import Sequence
 import dataclasses
 
@@ -7,38 +7,40 @@ from flax import traverse_util
 import jax
 import numpy as np
 
+import gans
 from gans.data.kinds import IMAGES
 from gans.errors import UserError
 from gans.modes import outputs
-from gans.runs.trained import TrainedGenerator, choose_labels, load
+from gans.runs.trained import TrainedGenerator, choose_labels
 from gans.system import pictures
 
 NUM = 8  # latents
 STEPS = 17  # images from one to the next, both included; every second one is in the PNG
-SIDE, MILLISECONDS = 140, 70  # of a frame of the GIF: least pixels, time
+SIDE = 140  # least pixels of a side of the GIF's frames
+MILLISECONDS = 70  # for which a frame is shown
 
 
 def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None = None,
                 truncation: float | None = None, out=None, **choice) -> epath.Path:
-  """Goes round through samples, and of a labelled model round through its classes, and writes the images on the way.
+  """Writes the images on a closed way through samples and, for a labelled model, on one through its classes.
 
   Args:
     path: whatever gans.load takes; `choice` is its checkpoint, weights and training_seed.
-    num: how many latents; None: 8.
-    seed: of the noise, as of --mode=sample.
-    labels: the classes to go through, with the first latent; the latents are of the first of them. None: all, of many
-      those in a run's sample grids.
-    truncation: as gans.load's.
+    num: the number of latents; None: 8.
+    seed: the seed of the noise, as in --mode=sample.
+    labels: the classes to go through, with the first latent; the latents have the first of them. None: all classes, or
+      those in a run's sample grids if there are many.
+    truncation: as in gans.load.
     out: a new folder; None: `interpolation` in the workdir.
 
   Returns:
-    The folder: latents.png, a row from each latent to the next, and latents.gif, all of the way; of a labelled model
-    with several classes also classes.png and classes.gif.
+    The folder, with latents.png, a row from each latent to the next, and latents.gif, the whole way; for a labelled
+    model with several classes also classes.png and classes.gif.
 
   Raises:
-    UserError: as gans.load, it makes points, or an argument is not what it should be.
+    UserError: as gans.load, or the model makes points, or an argument is not what it should be.
   """
-  generate = load(path, **choice)
+  generate = gans.load(path, **choice)
   outputs.refuse_other_than_images('interpolate', path, generate.spec.kind)
   generate.refuse_other_inputs()
   num = NUM if num is None else num
@@ -60,89 +62,117 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
 
 
 def choose_classes(generate: TrainedGenerator, labels: Sequence | None) -> np.ndarray:
-  """Returns the classes to go through [K] int32; of a model without labels [0]. Raises UserError for wrong labels."""
+  """Returns the classes to go through [K] int32, [0] for a model without labels; raises UserError for wrong labels."""
   if labels:
     return choose_labels(generate, None, labels)
-  return np.arange(min(max(generate.num_classes, 1), IMAGES.max_classes_shown), dtype=np.int32)
+  num_classes = max(generate.num_classes, 1)
+  return np.arange(min(num_classes, IMAGES.max_classes_shown), dtype=np.int32)
 
 
 def through_latents(generate: TrainedGenerator, z, label: int) -> np.ndarray:
-  """Goes round through latents z [K,Z], all of the class `label`: uint8 images [K,STEPS,H,W,C], a row per leg."""
-  points = loop(np.asarray(z), slerp, STEPS)
-  return _draw(generate, points, np.full(points.shape[:2], label, np.int32))
+  """Draws uint8 images [K,STEPS,H,W,C] on a closed way through latents z [K,Z], all of one class, a row per leg."""
+  points = loop_through(np.asarray(z), slerp, STEPS)
+  labels = np.full(points.shape[:2], label, np.int32)
+  return _draw(generate, points, labels)
 
 
 def through_classes(generate: TrainedGenerator, z, classes: np.ndarray) -> np.ndarray:
-  """Goes round through classes [K] with one latent z [Z]: uint8 images [K,STEPS,H,W,C], a row per leg."""
-  weights = loop(np.eye(generate.num_classes)[classes], lerp, STEPS)
-  legs = weights.shape[:2]
-  label = np.arange(legs[0] * legs[1], dtype=np.int32).reshape(legs)
-  return _draw(blend_classes(generate, weights.reshape(label.size, -1)), np.broadcast_to(z, (*legs, len(z))), label)
+  """Draws uint8 images [K,STEPS,H,W,C] on a closed way through classes [K] with one latent z [Z], a row per leg."""
+  one_hot = np.eye(generate.num_classes)[classes]
+  weights = loop_through(one_hot, lerp, STEPS)
+  num_legs, num_steps, _ = weights.shape
+  num_images = num_legs * num_steps
+  blended = blend_classes(generate, weights.reshape(num_images, -1))
+  labels = np.arange(num_images, dtype=np.int32).reshape(num_legs, num_steps)  # each image is of a class of its own
+  latents = np.broadcast_to(z, (num_legs, num_steps, len(z)))
+  return _draw(blended, latents, labels)
 
 
 def blend_classes(generate: TrainedGenerator, weights: np.ndarray) -> TrainedGenerator:
-  """Makes a generator whose class m is the blend weights[m] [num_classes] of the classes of `generate`; weights [M,K].
+  """Makes a generator with M classes, each a blend of those of `generate`; weights [M, num_classes].
 
   A label enters a network as a row of a table, its embedding, so a blend of classes is that blend of their rows. In
-  training the generator saw whole classes only; what it makes between them is its own.
-  Raises UserError where the network has no such table.
+  training the generator saw whole classes only, so what lies between them is its own invention.
+
+  Raises:
+    UserError: the network has no such table.
   """
+  num_blends = len(weights)
   flat = traverse_util.flatten_dict(generate.variables)
-  if not (tables := [name for name in flat if name[-1] == 'embedding']):
+  tables = {name: np.asarray(table) for name, table in flat.items() if name[-1] == 'embedding'}
+  if not tables:
     raise UserError('this generator has no embedding of its labels (gans/networks/layers.py), so there is nothing '
                     'between its classes: give one class, such as --labels=0')
-  blended = {name: np.asarray(weights @ np.asarray(flat[name]), np.float32) for name in tables}
+  blended = {name: np.asarray(weights @ table, np.float32) for name, table in tables.items()}
+  variables = traverse_util.unflatten_dict(flat | blended)
   modules = {}
   for player, module in generate.modules.items():
-    modules[player] = module.clone(num_classes=len(weights)) if hasattr(module, 'num_classes') else module
-  return dataclasses.replace(generate, modules=modules, variables=traverse_util.unflatten_dict(flat | blended),
-                             spec=generate.spec._replace(num_classes=len(weights)))
+    takes_labels = hasattr(module, 'num_classes')
+    modules[player] = module.clone(num_classes=num_blends) if takes_labels else module
+  spec = generate.spec._replace(num_classes=num_blends)
+  return dataclasses.replace(generate, modules=modules, variables=variables, spec=spec)
 
 
 def slerp(a, b, t):
-  """Returns the points at the shares t of the arcs from a to b: [...,Z] of a, b [...,Z] and t [...], broadcast.
+  """Spherical interpolation: returns points [...,Z] on the arcs from a [...,Z] to b [...,Z]; t [...] runs from 0 to 1.
 
   White 2016, "Sampling generative networks", section 2.1, arXiv:1609.04468: Gaussian noise lies near a sphere, which a
-  straight line leaves. Norms go from a's to b's, and stay where these are equal. Where the shortest arc is no arc or
-  any (a and b parallel or opposite), the way is straight.
+  straight line leaves. Norms change from a's to b's, and stay where these are equal. Where a and b are parallel or
+  opposite, so that there is no shortest arc or more than one, the way is straight.
   """
-  a, b, t = (np.asarray(x, np.float64) for x in (a, b, t))
-  norm = lambda x: np.linalg.norm(x, axis=-1)
-  unit = lambda x: x / np.maximum(norm(x), np.finfo(float).tiny)[..., None]
-  angle = 2 * np.arctan2(norm(unit(a) - unit(b)), norm(unit(a) + unit(b)))  # arccos of the product loses small ones
+  a = np.asarray(a, np.float64)
+  b = np.asarray(b, np.float64)
+  t = np.asarray(t, np.float64)
+  difference = np.linalg.norm(_normalise(a) - _normalise(b), axis=-1)
+  total = np.linalg.norm(_normalise(a) + _normalise(b), axis=-1)
+  angle = 2 * np.arctan2(difference, total)  # the arccos of the product is inexact for small angles
   straight = np.sin(angle) < 1e-6
-  share = lambda t: np.where(straight, t, np.sin(t * angle) / np.where(straight, 1, np.sin(angle)))[..., None]
-  return share(1 - t) * a + share(t) * b
+  divisor = np.where(straight, 1, np.sin(angle))
+  share_of_a = np.where(straight, 1 - t, np.sin((1 - t) * angle) / divisor)
+  share_of_b = np.where(straight, t, np.sin(t * angle) / divisor)
+  return share_of_a[..., None] * a + share_of_b[..., None] * b
+
+
+def _normalise(x: np.ndarray) -> np.ndarray:
+  norm = np.linalg.norm(x, axis=-1, keepdims=True)
+  return x / np.maximum(norm, np.finfo(float).tiny)
 
 
 def lerp(a, b, t):
-  """Returns the points at the shares t of the straight lines from a to b; shapes as in `slerp`."""
-  a, b, t = np.asarray(a), np.asarray(b), np.asarray(t)[..., None]
+  """Linear interpolation: returns points on the straight lines from a to b; shapes as in `slerp`."""
+  a = np.asarray(a)
+  b = np.asarray(b)
+  t = np.asarray(t)[..., None]
   return (1 - t) * a + t * b
 
 
-def loop(points: np.ndarray, between, steps: int) -> np.ndarray:
+def loop_through(points: np.ndarray, between, steps: int) -> np.ndarray:
   """Goes from each of points [K,Z] to the next and from the last to the first, by `slerp` or `lerp`: [K,steps,Z].
 
   A leg starts on its point and ends on the next one, where the leg after it starts.
   """
-  return between(points[:, None], np.roll(points, -1, axis=0)[:, None], np.linspace(0, 1, steps)[None])
+  starts = points[:, None]
+  ends = np.roll(points, -1, axis=0)[:, None]
+  t = np.linspace(0, 1, steps)[None]
+  return between(starts, ends, t)
 
 
 def rows(images: np.ndarray) -> np.ndarray:
-  """Lays legs [K,STEPS,H,W,C] out as a picture, a row per leg."""
-  images = images[:, ::2]
-  return pictures.grid(images.reshape(-1, *images.shape[2:]), columns=images.shape[1])
+  """Lays legs [K,STEPS,H,W,C] out as a picture, a row per leg of every second image."""
+  shown = images[:, ::2]
+  _, columns, *shape = shown.shape
+  return pictures.grid(shown.reshape(-1, *shape), columns)
 
 
 def frames(images: np.ndarray) -> np.ndarray:
-  """Strings legs [K,STEPS,H,W,C] together to frames [T,H',W',C], enlarged; where legs meet there is one frame."""
-  images = images[:, :-1]
-  return pictures.enlarge(images.reshape(-1, *images.shape[2:]), SIDE)
+  """Joins legs [K,STEPS,H,W,C] to frames [T,H',W',C], enlarged; where two legs meet there is one frame."""
+  without_ends = images[:, :-1]
+  in_a_row = without_ends.reshape(-1, *images.shape[2:])
+  return pictures.enlarge(in_a_row, SIDE)
 
 
 def _draw(generate: TrainedGenerator, z: np.ndarray, label: np.ndarray) -> np.ndarray:
-  """Makes uint8 images [K,T,H,W,C] of z [K,T,Z], label [K,T]."""
-  inputs = {'z': z.reshape(label.size, -1).astype(np.float32), 'label': label.ravel()}
-  images = generate.draw(inputs)
+  """Draws uint8 images [K,T,H,W,C] from z [K,T,Z] and label [K,T]."""
+  flat_z = z.reshape(label.size, -1).astype(np.float32)
+  images = generate.draw({'z': flat_z, 'label': label.ravel()})
   return images.reshape(*label.shape, *images.shape[1:])

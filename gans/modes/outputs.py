@@ -1,4 +1,4 @@
-"""Where the modes that show a trained generator write, and what they refuse alike."""
+"""The outputs of the modes that show a trained generator: where they are written, and what is refused."""
 from collections.abc import Iterator
 import contextlib
 
@@ -10,22 +10,24 @@ from gans.system import disk
 
 
 def choose(path, out, own: str) -> epath.Path:
-  """Returns the place that --out names, or else a mode's `own` one in the workdir.
+  """Returns the path that --out names, or by default `own` in the workdir.
 
   Raises:
-    UserError: there is something already, or the name has not the suffix of `own`.
+    UserError: it exists already, or the name does not have the suffix of `own`.
   """
   if out is None:
     return disk.absolute(path) / own
-  target, suffix = epath.Path(out).expanduser(), epath.Path(own).suffix
+  target = epath.Path(out).expanduser()
+  suffix = epath.Path(own).suffix
   if target.suffix != suffix:
-    raise UserError(f'--out={out}: expected {f"NAME{suffix}" if suffix else "a new folder, without a suffix"}')
+    expected = f'NAME{suffix}' if suffix else 'a new folder, without a suffix'
+    raise UserError(f'--out={out}: expected {expected}')
   refuse_existing(target)
   return target
 
 
 def refuse_existing(target: epath.Path):
-  """Raises UserError where there is anything already."""
+  """Raises UserError if the target exists already."""
   if target.exists():
     raise UserError(f'--out={target} exists; give another name, or remove it')
 
@@ -40,6 +42,6 @@ def explain_errors(target: epath.Path) -> Iterator[None]:
 
 
 def refuse_other_than_images(mode: str, path, kind: Kind):
-  """Raises UserError for a model whose samples are no pictures one by one, which --mode=`mode` cannot show."""
+  """Raises UserError for a model whose single samples are no pictures, which --mode=`mode` cannot show."""
   if not kind.separate:
     raise UserError(f'--mode={mode}: {path} makes {kind.name}; expected a model that makes images')

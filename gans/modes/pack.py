@@ -1,4 +1,4 @@
-"""--mode=pack: keeps a run's generator without its checkpoints, in a small folder that gans.load takes as well."""
+"""--mode=pack: writes a run's generator, without its checkpoints, to a small folder that gans.load takes as well."""
 from etils import epath
 import jax
 
@@ -6,20 +6,20 @@ import gans
 from gans.modes import outputs
 from gans.runs import packed, workdirs
 from gans.runs.layouts import VERSION
-from gans.runs.trained import find_model, load
+from gans.runs.trained import find_model
 
 
-def pack(path, *, out=None, weights: str = 'ema', **choice) -> epath.Path:
-  """Writes the generator of a workdir to a new folder `out`, default: `packed` in the workdir; returns it.
+def pack_generator(path, *, out=None, weights: str = 'ema', **choice) -> epath.Path:
+  """Writes the generator of a workdir to a new folder `out`, by default `packed` in the workdir; returns the folder.
 
-  `weights` and `choice` are gans.load's. Matrices are rounded, see packed.shrink.
+  `weights` and `choice` are as in gans.load. Matrices are rounded, see packed.shrink.
 
   Raises:
     UserError: as gans.load, or `out` exists or cannot be written.
   """
   folder = find_model(path)
-  generate = load(path, weights=weights, **choice)
-  target = outputs.choose(path, out, 'packed')  # not in gans/zoo, where `folder` of a built-in model is
+  generate = gans.load(path, weights=weights, **choice)
+  target = outputs.choose(path, out, 'packed')  # in `path`: the `folder` of a built-in model is in gans/zoo
   outputs.refuse_existing(target)
   config = workdirs.read_config(folder).to_dict()
   record = {'version': VERSION, 'data': generate.spec._asdict(), 'config': config}
@@ -27,5 +27,6 @@ def pack(path, *, out=None, weights: str = 'ema', **choice) -> epath.Path:
           'gans': gans.__version__, 'jax': jax.__version__}
   with outputs.explain_errors(target):
     packed.write_generator(target, record, made, generate.variables)
-  print(f'{target}: the generator of step {generate.step}, {(target / packed.NAME).stat().length} bytes')
+  size = (target / packed.NAME).stat().length
+  print(f'{target}: the generator of step {generate.step}, {size} bytes')
   return target
