@@ -83,7 +83,7 @@ def through_classes(generate: TrainedGenerator, z, classes: np.ndarray) -> np.nd
   num_legs, num_steps, _ = weights.shape
   num_images = num_legs * num_steps
   blended = blend_classes(generate, weights.reshape(num_images, -1))
-  labels = np.arange(num_images, dtype=np.int32).reshape(num_legs, num_steps)  # each image is of a class of its own
+  labels = np.arange(num_images, dtype=np.int32).reshape(num_legs, num_steps)  # each image has its own class
   latents = np.broadcast_to(z, (num_legs, num_steps, len(z)))
   return _draw(blended, latents, labels)
 

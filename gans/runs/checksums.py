@@ -118,7 +118,8 @@ def check_fit(checkpoint: epath.Path, saved, wanted):
   Raises:
     UserError: they differ, so another version of this package has written it.
   """
-  saved, wanted = shapes_of(saved), shapes_of(wanted)
+  saved = shapes_of(saved)
+  wanted = shapes_of(wanted)
   all_names = sorted(saved.keys() | wanted.keys())
   differing = [name for name in all_names if saved.get(name) != wanted.get(name)]
   if not differing:
