@@ -48,6 +48,19 @@ def returning(value):
   return (Update(('critic', 'generator'), wrong_loss),)
 
 
+def only_the_generator(play, batch, rng):
+  return jnp.mean(play.generator(noise(rng, 8, 3), batch['label'])), {}
+
+
+def by_name(play, batch, rng):
+  return jnp.mean(play.critic(batch['image'], label=batch['label'])), {}
+
+
+def in_two_sizes(play, batch, rng):
+  wider = jnp.pad(batch['image'], ((0, 0), (0, 1)))
+  return jnp.mean(play.critic(batch['image'], batch['label']) + play.critic(wider, batch['label'])), {}
+
+
 @pytest.mark.parametrize('changes, message', [
     ({'updates': returning(None)}, r'the loss of critic and generator returns NoneType: expected \(scalar, {metric'),
     ({'updates': returning((jnp.zeros(()), None))}, 'returns tuple: expected'),
@@ -56,6 +69,11 @@ def returning(value):
     ({'updates': returning((jnp.zeros(()), {'x': jnp.zeros(2)}))}, r"the metric 'x' has the shape \(2,\)"),
     ({'updates': (Update(('critic', 'generator'), loss, project=lambda params: None),)},
      'project of the update of critic and generator does not return the parameters'),
+    ({'updates': (Update(('critic', 'generator'), loss), Update(('critic',), only_the_generator))},
+     "the loss of critic does not call the player 'critic', which would learn nothing"),
+    ({'updates': (Update(('critic', 'generator'), by_name),)}, r'play.critic is called with label=...: expected'),
+    ({'updates': (Update(('critic', 'generator'), in_two_sizes),)},
+     r"the player 'critic' is first called with inputs of the shapes \[\(8, 2\), \(8,\)\], and then with \[\(8, 3\)"),
     ({'inputs': lambda rng, batch: noise(rng, 8, 3)}, r'inputs of the algorithm returns .*: expected a dict of arrays'),
     ({'inputs': lambda rng, batch: {'z': noise(rng, 5, 3)}}, r'expected a dict of arrays \[8,...\]'),
     ({'draw': lambda play, inputs: play.generator(inputs['z'], inputs['label'])[:, :1]},
@@ -115,3 +133,12 @@ def test_a_module_that_is_no_algorithm_is_named(monkeypatch, attributes, message
   monkeypatch.setitem(sys.modules, 'mine', module)
   with pytest.raises(UserError, match=f"algorithm='mine': .*mine.py {message}"):
     algorithms.find_algorithm('mine')
+
+
+def test_an_error_in_a_users_own_module_is_not_called_a_missing_one(tmp_path, monkeypatch):
+  (tmp_path / 'broken.py').write_text("int('a')")
+  monkeypatch.syspath_prepend(str(tmp_path))
+  with pytest.raises(ValueError, match='invalid literal'):
+    algorithms.find_algorithm('broken')
+  with pytest.raises(UserError, match=r"algorithm='brokn': expected one of .*'wgan_gp'\], or a module of your own"):
+    algorithms.find_algorithm('brokn')

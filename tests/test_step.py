@@ -451,8 +451,11 @@ def test_a_player_may_be_first_called_with_what_another_made(game):
 
 
 def test_every_metric_has_the_interval_of_its_update():
-  critic = Update(('critic',), lambda play, batch, rng: (jnp.mean(play.critic(X, LABEL)), {'loss': 0.0}))
-  lazy = Update(('critic',), lambda play, batch, rng: (jnp.zeros(()), {'r1': 0.0, 'r2': 0.0}), every=16)
+  def reporting(**metrics):
+    return lambda play, batch, rng: (jnp.mean(play.critic(X, LABEL)), metrics)
+
+  critic = Update(('critic',), reporting(loss=0.0))
+  lazy = Update(('critic',), reporting(r1=0.0, r2=0.0), every=16)
   traced = trace_losses(make_algorithm(critic, lazy), {'critic': mlp.Critic((8,))}, BATCH_SHAPES)
   assert traced.intervals == {'loss': 1, 'r1': 16, 'r2': 16}
 

@@ -109,7 +109,12 @@ class Play:
       raise UserError(f'no player {name!r} here: expected one of {list(self._modules)}')
     return functools.partial(self._call, name)
 
-  def _call(self, name: str, *inputs):
+  def _call(self, name: str, *inputs, **named):
+    if named:
+      raise UserError(f'play.{name} is called with {min(named)}=...: expected its inputs by position')
+    return self._run(name, inputs)
+
+  def _run(self, name: str, inputs: tuple):
     variables = {'params': self._params[name], **self.model_states[name]}
     output, model_state = self._apply(name, variables, inputs)
     in_another_transformation = get_opaque_trace_state() != self._trace

@@ -8,6 +8,7 @@ import inspect
 from typing import NamedTuple
 
 from flax import linen as nn
+from flax.errors import ScopeParamShapeError
 import jax
 import jax.numpy as jnp
 
@@ -26,23 +27,30 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
   """Follows every loss on the shapes of a batch; no array is made and nothing is compiled.
 
   Raises:
-    UserError: a loss that is no (scalar, {metric: scalar}), a metric that two updates report, a player that no loss
-      calls or that is called with what it does not take, or a projection that returns something else than parameters.
+    UserError: a loss that is no (scalar, {metric: scalar}) or does not call the players that learn from it, a metric
+      that two updates report, a player that no loss calls or that is called with what it does not take, or a projection
+      that returns something else than parameters.
   """
   traced = Traced({}, {}, {})
   rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
   for update in algorithm.updates:
-    def follow(batch, rng, update=update):
-      returned = update.loss(_FirstCalls(modules, traced, rng), batch, rng)
+    called: set[str] = set()
+
+    def follow(batch, rng, update=update, called=called):
+      returned = update.loss(_FirstCalls(modules, traced, called, rng), batch, rng)
       _check_loss(update, returned)
       return returned
 
     _, metrics = jax.eval_shape(follow, batch, rng)
+    for name in update.players:
+      if name not in called:
+        raise UserError(f'the loss of {" and ".join(update.players)} does not call the player {name!r}, which would '
+                        'learn nothing from it')
     if twice := traced.intervals.keys() & metrics.keys():
       raise UserError(f'two updates report the metric {min(twice)!r}: give each a name of its own')
     traced.intervals.update(dict.fromkeys(metrics, update.every))
   if idle := modules.keys() - traced.first_inputs.keys():
-    raise UserError(f'no loss calls the player {min(idle)!r}: its parameters would have nothing to learn from')
+    raise UserError(f'no loss calls the player {min(idle)!r}')
   for update in algorithm.updates:
     _check_projection(update, traced)
   return traced
@@ -99,20 +107,28 @@ class _FirstCalls(Play):
   Shapes alone are kept, so that a first call may lie inside a nested jit, scan or cond, from which no array may leak.
   """
 
-  def __init__(self, modules: Mapping[str, nn.Module], traced: Traced, rng):
+  def __init__(self, modules: Mapping[str, nn.Module], traced: Traced, called: set[str], rng):
     super().__init__(modules, {}, {}, rng)
     self._traced = traced
+    self._called = called
 
-  def _call(self, name: str, *inputs):
+  def _run(self, name: str, inputs: tuple):
     module = self._modules[name]
     _check_call(name, module, inputs)
+    self._called.add(name)
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), inputs)
     if name not in self._traced.variables:
-      shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), inputs)
       initialise = functools.partial(init_variables, module)
       self._traced.first_inputs[name] = shapes
       self._traced.variables[name] = jax.eval_shape(initialise, jax.random.PRNGKey(0), shapes)
     variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self._traced.variables[name])
-    output, _ = self._apply(name, variables, inputs)
+    try:
+      output, _ = self._apply(name, variables, inputs)
+    except ScopeParamShapeError as error:
+      first = [leaf.shape for leaf in jax.tree.leaves(self._traced.first_inputs[name])]
+      now = [leaf.shape for leaf in jax.tree.leaves(shapes)]
+      raise UserError(f'the player {name!r} is first called with inputs of the shapes {first}, and then with {now}, '
+                      'which need other parameters') from error
     return output
 
 

@@ -12,7 +12,7 @@ import tqdm
 
 from gans import validate
 from gans.build import build
-from gans.core.game import Algorithm, Variables, bind_trained, each_seed, variables_of
+from gans.core.game import Algorithm, Play, Variables, bind_trained, each_seed, variables_of
 from gans.core.sampling import make_sampler, truncated_noise
 from gans.data.dataset import Spec
 from gans.data.schedule import training_seeds
@@ -57,6 +57,11 @@ class TrainedGenerator:
     if 'z' not in self.input_shapes:
       return 0
     return self.input_shapes['z'].shape[1]
+
+  @functools.cached_property
+  def play(self) -> Play:
+    """The averaged players as functions of their inputs: generate.play.encoder(images, labels)."""
+    return bind_trained(self.modules, self.variables)
 
   @functools.cached_property
   def input_shapes(self) -> dict:
@@ -108,6 +113,9 @@ class TrainedGenerator:
       raise UserError(f'truncation={truncation!r}: samples of this model are not made from noise; expected None')
     label = self.check_labels(labels, n)
     inputs = self.algorithm.inputs(rng, {'label': label})
+    for name, values in inputs.items():
+      if len(values) != n:
+        raise UserError(f'inputs of the algorithm returns {len(values)} rows of {name!r} for {n} labels; expected {n}')
     if truncation:
       inputs['z'] = truncated_noise(rng, inputs['z'].shape, truncation)
     return inputs

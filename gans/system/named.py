@@ -14,14 +14,16 @@ def import_named(package: str, field: str, name: str) -> ModuleType:
   """
   own = list_modules(package)
   full_name = f'{package}.{name}' if name in own else name
+  message = (f'{field}={name!r}: expected one of {own}, or a module of your own that Python can import: its folder '
+             'must be in PYTHONPATH')
+  if not name or name.startswith('.'):
+    raise UserError(message)
   try:
     return importlib.import_module(full_name)
-  except (ModuleNotFoundError, ValueError, TypeError) as error:
-    missing = getattr(error, 'name', None)
-    if missing and name != missing and not name.startswith(f'{missing}.'):
+  except ModuleNotFoundError as error:
+    if name != error.name and not name.startswith(f'{error.name}.'):
       raise  # the module exists, and imports one that does not
-    raise UserError(f'{field}={name!r}: expected one of {own}, or a module of your own that Python can import: its '
-                    'folder must be in PYTHONPATH') from error
+    raise UserError(message) from error
 
 
 def list_modules(package: str) -> list[str]:
