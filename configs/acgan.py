@@ -3,8 +3,8 @@
     python main.py --config=configs/acgan.py --workdir=/tmp/acgan
 
 Hardware: two CPU cores (AMD EPYC, AVX2). Time: 9 minutes, beside another run. Expect: a row per class, and a
-classifier of MNIST agrees with the row for 96 of 100 samples. Without the penalty a class has little variety, and a
-class or two are drawn wrong.
+classifier of MNIST agrees with the row for 96 of 100 samples. Without the penalty a class has little variety, and
+one or two classes are wrong.
 """
 from configs import base
 

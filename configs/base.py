@@ -108,33 +108,33 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 
 
 def dcgan_generator(**fields) -> dict:
-  """Convolutional after layers of widths `dense`; `kernels`, `strides` and `padding` are one value or one a layer."""
+  """A convolutional generator, `dense` layers first; `kernels`, `strides`, `padding` are one value or one per layer."""
   return {'network': 'dcgan.Generator', 'dense': (), 'start': 7, 'hidden': (64, 32), 'kernels': 4, 'strides': 2,
           'padding': 'SAME', 'upsample': 'transposed', 'norm': 'batch', 'label_dim': 0, 'init_stddev': 0.02,
           'remat': False, 'optimizer': adam(), **fields}
 
 
 def dcgan_critic(**fields) -> dict:
-  """Convolutional; 'layer' norm, as a gradient penalty allows no batch norm, after all layers but the first."""
+  """A convolutional critic, with layer norm after all layers but the first: a gradient penalty allows no batch norm."""
   return {'network': 'dcgan.Critic', 'hidden': (16, 32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
           'norm': 'layer', 'norm_first': False, 'head': 'dense', 'dense': (), 'dropout': 0.0, 'label_dim': 0,
           'classify': False, 'outputs': 0, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def mlp_generator(**fields) -> dict:
-  """Fully connected; `output` is 'tanh' for images, 'linear' for points."""
+  """A fully connected generator; `output` is 'tanh' for images, 'linear' for points."""
   return {'network': 'mlp.Generator', 'hidden': (256,), 'norm': 'none', 'output': 'tanh', 'label_dim': 0,
           'init_stddev': 0.0, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def mlp_critic(**fields) -> dict:
-  """Fully connected; `leak` is leaky ReLU's slope below zero."""
+  """A fully connected critic; `leak` is leaky ReLU's slope below zero."""
   return {'network': 'mlp.Critic', 'hidden': (128,), 'norm': 'none', 'leak': 0.2, 'dropout': 0.0, 'label_dim': 0,
           'classify': False, 'outputs': 0, 'init_stddev': 0.0, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def variant_of(config: ml_collections.ConfigDict, variant: str, **variants) -> ml_collections.ConfigDict:
-  """Applies the function named `variant` of `variants` to the config; '' leaves it as it is."""
+  """Applies the function `variants[variant]` to the config; for '' the config is returned unchanged."""
   if variant and variant not in variants:
     expected = f'expected one of {sorted(variants)}' if variants else 'this config has none'
     raise ValueError(f'no variant {variant!r}; {expected}')

@@ -2,8 +2,8 @@
 
     python main.py --config=configs/gan.py --workdir=/tmp/gan
 
-Hardware: two CPU cores (AMD EPYC, AVX2). Time: a minute and a half, and as much for the first evaluation on a machine.
-Expect: speckled digits, as this network makes them; all classes, but unevenly, 3 to 22 % each.
+Hardware: two CPU cores (AMD EPYC, AVX2). Time: a minute and a half, and as long for the first evaluation on a machine.
+Expect: speckled digits, as is typical of this network; all classes, but unevenly, 3 to 22 % each.
 """
 from configs import base
 

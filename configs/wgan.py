@@ -2,7 +2,7 @@
 
     python main.py --config=configs/wgan.py --workdir=/tmp/wgan
 
-Hardware: two CPU cores (AMD EPYC, AVX2). Time: 22 minutes, beside another run. Expect: rough digits, speckled around;
+Hardware: two CPU cores (AMD EPYC, AVX2). Time: 22 minutes, beside another run. Expect: rough digits amid speckles;
 at this learning rate WGAN is slow, and longer runs still get better.
 """
 from configs import base

@@ -1,11 +1,12 @@
 """WGAN-GP (Gulrajani et al. 2017) on handwritten digits, 28x28.
 
     python main.py --config=configs/wgan_gp.py --workdir=/tmp/run
-    python main.py --config=configs/wgan_gp.py:source --workdir=/tmp/source  # the source's wider networks and settings
+    python main.py --config=configs/wgan_gp.py:source --workdir=/tmp/source
+
+The second has the wider networks and the settings of the PyTorch code that this project started from.
 
 Hardware: two CPU cores (AMD EPYC, AVX2). Time: 11 minutes, compile and evaluation included. Expect: the first grid
-after 30 s, digits that one can read after 2 minutes, and at the end a classifier of MNIST sure of more than four in
-five.
+after 30 s, legible digits after 2 minutes; at the end, a classifier of MNIST is sure of more than four in five.
 """
 from configs import base
 

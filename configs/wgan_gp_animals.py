@@ -4,7 +4,7 @@
 
 Hardware: a GPU or TPU. Time: not measured there yet; on two CPU cores (AMD EPYC, AVX2) 600 steps on CIFAR-10
 (--config.dataset.name=cifar10 --config.dataset.crop=) take 13 minutes beside another run. Expect: colours and shapes
-of scenes by then; on the pets' faces no run was made.
+of scenes by then; no run was made on the pets' faces.
 """
 from configs import base
 

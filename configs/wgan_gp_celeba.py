@@ -5,7 +5,7 @@ r"""WGAN-GP on CelebA faces, 64x64.
         --config.dataset.name=folder --config.dataset.path=DIR  # your own faces
 
 Hardware: a GPU or TPU. Time: not measured there yet; on two CPU cores (AMD EPYC, AVX2) 600 steps of batch 32 take 17
-minutes beside another run. Expect: faces that one recognises from step 300 on, blurred and grained that early.
+minutes beside another run. Expect: recognisable faces from step 300 on, still blurred and grainy.
 """
 from configs import base
 

@@ -3,7 +3,7 @@
     python main.py --config=configs/wgan_gp_pokemon.py --workdir=/tmp/pokemon --config.dataset.path=DIR
 
 Hardware: a GPU or TPU; on two CPU cores (AMD EPYC, AVX2) a step of batch 16 takes a second. Time: there, 1,200 such
-steps took 56 minutes beside much other work. Expect: bodies on white by then, of few kinds; a full run was not made.
+steps took 56 minutes beside much other work. Expect: bodies on white by then, of few kinds; no full run was made.
 """
 from configs import base
 

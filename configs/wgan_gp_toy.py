@@ -5,8 +5,8 @@
     python main.py --config=configs/wgan_gp_toy.py:paper --workdir=/tmp/toy_paper  # its 100,000 steps
 
 Hardware: two CPU cores (AMD EPYC, AVX2). Time: 7 minutes, beside other work. Expect: all modes of ring8 and of grid25,
-with some points on the way between them. The paper's 100,000 steps at a tenth of the learning rate take hours. With
-narrower networks tests/test_learning.py shows the same in seconds.
+with some points between them. The paper's 100,000 steps at a tenth of the learning rate take hours. With narrower
+networks, tests/test_learning.py shows the same in seconds.
 """
 from configs import base
 
@@ -28,7 +28,7 @@ def get_config(variant: str = ''):
 
 
 def narrow(config):
-  """Networks a quarter as wide, a step of which takes a tenth of the time, and more steps for it."""
+  """Networks a quarter as wide, whose steps take a tenth of the time, and more steps."""
   config.num_steps = 8000
   config.sample_every = config.eval_every = 1000
   config.generator.hidden = config.critic.hidden = (128, 128, 128)

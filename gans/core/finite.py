@@ -1,4 +1,4 @@
-"""Whether numbers are finite."""
+"""A check that numbers are finite."""
 import jax
 import jax.numpy as jnp
 

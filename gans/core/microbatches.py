@@ -1,4 +1,4 @@
-"""The gradient of a large batch in the memory of a part of it: slice by slice, and the mean of the slices'."""
+"""The gradient of a large batch in the memory of a part of it: the mean of its slices' gradients, one at a time."""
 from collections.abc import Callable
 import functools
 
@@ -14,8 +14,8 @@ def mean_gradient(loss: Callable, num_slices: int) -> Callable:
   Gradients, model states and metrics are the means of those of `num_slices` slices of the batch, taken one after the
   other from the same state. Slice i has the examples i, i + num_slices, ... so that a batch which is cut along devices
   stays where it is, and each example has the noise that it has in the whole batch. So a loss that is a mean over
-  examples has the same gradient, but for rounding. Batch norm makes examples depend on each other: each slice has its
-  own statistics then, as each GPU has where they are not exchanged.
+  examples has the same gradient, up to rounding. Batch norm makes examples depend on each other: each slice then has
+  its own statistics, as each GPU has if they are not synchronised.
   """
   gradient = jax.grad(loss, has_aux=True)
   if num_slices == 1:
@@ -33,16 +33,16 @@ def mean_gradient(loss: Callable, num_slices: int) -> Callable:
 
 
 def slice_key(rng, i, num_slices: int):
-  """A key that draws for slice i what `rng` [2] uint32 draws for the whole batch there: every draw's first axis is it.
+  """Returns a key that draws slice i of what `rng` [2] uint32 draws; the batch is the first axis of every draw.
 
-  As a key of a type of its own it needs no help of what draws: a game's noise, a penalty's eps, a network's dropout.
+  As this is a type of key, nothing that draws needs to know: a game's noise, a penalty's eps, a network's dropout.
   """
   return jax.random.wrap_key_data(jnp.append(rng, jnp.uint32(i)), impl=_slice_keys(num_slices))
 
 
 @functools.cache
 def _slice_keys(num_slices: int):
-  """Keys [key, i]: JAX's own, and the slice that they draw for."""
+  """Makes the type of keys [key, i]: JAX's own, and the slice that it draws for."""
   def derive(key, keys):
     return jnp.concatenate([keys, jnp.broadcast_to(key[2:], (*keys.shape[:-1], 1))], axis=-1)
 

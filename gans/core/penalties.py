@@ -1,6 +1,6 @@
 """Penalties on the critic's gradient, by name: (score, real, fake, rng) -> scalar.
 
-They take a score function, images [B,...] -> [B], so they know no model.
+They take a score function, images [B,...] -> [B], so they depend on no model.
 """
 import dataclasses
 
@@ -11,7 +11,7 @@ import optax
 
 @dataclasses.dataclass(frozen=True)
 class Penalty:
-  """What a config says of a penalty, `config.penalty`."""
+  """The settings of a penalty, `config.penalty`."""
   name: str = 'none'  # a name in BY_NAME, or 'none'
   weight: float = 10.0  # beside the loss of the scores
   every: int = 1  # steps from one to the next; above 1 an update of its own, with `every` times the weight

@@ -35,29 +35,29 @@ def make_mesh(batch_size: int, devices=None, data: int = -1, microbatches: int =
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-  """The whole array on every device."""
+  """Returns the sharding of arrays that are whole on every device."""
   return NamedSharding(mesh, PartitionSpec())
 
 
 def over_batch(mesh: Mesh, axis: int) -> NamedSharding:
-  """The array cut along `axis`, its batch axis."""
+  """Returns the sharding of arrays that are cut along `axis`, their batch axis."""
   return NamedSharding(mesh, PartitionSpec(*[None] * axis, 'data'))
 
 
 def share(mesh: Mesh, batch_size: int, devices: Iterable) -> np.ndarray:
-  """The positions in a batch that `devices` hold, such as those of one process (mesh.local_devices), in their order."""
+  """Returns, in order, the positions in a batch that `devices` hold, such as a process's own (mesh.local_devices)."""
   spans = over_batch(mesh, 0).devices_indices_map((batch_size,))
   held = {spans[device][0].indices(batch_size) for device in devices}
   return np.concatenate([np.arange(*span) for span in sorted(held)])
 
 
 def place(tree, sharding: NamedSharding):
-  """Puts arrays that every process has whole where `sharding` says: each process, what its own devices hold."""
+  """Places arrays that every process has whole as `sharding` says; each process places what its own devices hold."""
   return jax.tree.map(lambda x: jax.make_array_from_callback(x.shape, sharding, lambda index: x[index]), tree)
 
 
 def local(tree):
-  """Returns this process's own copy of arrays that are on every device: to be looked at without the other processes."""
+  """Returns this process's own copy of arrays that are on every device, to read without the other processes."""
   return jax.tree.map(lambda x: x.addressable_data(0), tree)
 
 
@@ -73,8 +73,8 @@ def on_mesh(mesh: Mesh, step: Callable) -> Callable:
 def along_batch(x):
   """Cuts x [B,...], made inside a step, along its batch axis; its values, and anything on one device, stay as they are.
 
-  Noise wants it: nothing else tells the compiler that a generator that sees no labels need not make the whole batch on
-  every device.
+  Noise needs it: nothing else tells the compiler that a generator without labels need not make the whole batch on every
+  device.
   """
   if jax.sharding.get_abstract_mesh().size <= 1:
     return x
