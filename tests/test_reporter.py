@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gans.data.schedule import calls
+from gans.data.schedule import split_into_calls
 from gans.system.events import read_scalars
 from gans.training.reporter import Reporter
 
@@ -72,7 +72,7 @@ def test_the_bar_shows_means_without_the_steps_that_skip_an_update(tmp_path, con
 def test_logging_has_no_say_in_where_calls_end(config):
   config.num_steps, config.steps_per_call, config.sample_every, config.checkpoint_every = 23, 10, 6, 15
   config.log_every = 1
-  usual = list(calls(0, config))
+  usual = list(split_into_calls(0, config))
   for log_every in (4, 10, 1000):
     config.log_every = log_every
-    assert list(calls(0, config)) == usual
+    assert list(split_into_calls(0, config)) == usual

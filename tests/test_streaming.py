@@ -18,7 +18,7 @@ from gans.algorithms import build_algorithm
 from gans.core import sharding
 from gans.data import feed
 from gans.data.dataset import Dataset, OnDisk
-from gans.data.schedule import calls, step_indices
+from gans.data.schedule import split_into_calls, step_indices
 from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.evaluation import classifier
@@ -87,7 +87,7 @@ def test_every_call_is_fed_what_it_would_pick_in_memory(small, num_seeds):
   np.testing.assert_array_equal(disk.labels, memory.labels)
   pick = picker(small, disk)
   with feed.open_feed(small, disk, sharding.make_mesh(4), 2, pick) as take:  # in the middle of a block
-    for step, stop in calls(2, small):
+    for step, stop in split_into_calls(2, small):
       (images, labels), indices = take(step)
       assert indices.shape == pick(step).shape[:-2]
       wanted = pick(step)[:stop - step]

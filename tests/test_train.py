@@ -8,7 +8,7 @@ import pytest
 from configs import gan, wgan_gp
 from gans.build import build, build_state
 from gans.core import sharding
-from gans.data.schedule import calls
+from gans.data.schedule import split_into_calls
 from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.system.events import read_scalars
@@ -97,9 +97,9 @@ def test_a_profile_is_written_where_asked_for(tmp_path, config):
 def test_calls_end_where_something_is_due(config):
   config.num_steps, config.steps_per_call, config.sample_every, config.checkpoint_every = 23, 10, 6, 15
   config.log_every = 1  # no call ends for it
-  assert [stop for _, stop in calls(0, config)] == [6, 10, 12, 15, 18, 20, 23]
-  assert list(calls(20, config)) == [(20, 23)]
-  assert list(calls(23, config)) == []
+  assert [stop for _, stop in split_into_calls(0, config)] == [6, 10, 12, 15, 18, 20, 23]
+  assert list(split_into_calls(20, config)) == [(20, 23)]
+  assert list(split_into_calls(23, config)) == []
 
 
 def set_field(config, field: str, value):

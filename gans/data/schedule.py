@@ -6,8 +6,8 @@ import numpy as np
 from gans.data.order import batch_indices
 
 
-def calls(step: int, config) -> Iterator[tuple[int, int]]:
-  """Yields (first step, stop) of each call of train_steps, from `step` to the end of the run.
+def split_into_calls(step: int, config) -> Iterator[tuple[int, int]]:
+  """Splits the steps from `step` to the end into calls of train_steps: yields (first step, stop) of each.
 
   A call ends at a multiple of steps_per_call, or before it if a sample grid, a checkpoint or an evaluation is due.
   """

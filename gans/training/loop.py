@@ -17,7 +17,7 @@ from gans.data import kinds
 from gans.data.dataset import Dataset
 from gans.data.feed import open_feed, shorten_calls
 from gans.data.order import batch_indices
-from gans.data.schedule import calls, is_due, step_indices, training_seeds
+from gans.data.schedule import is_due, split_into_calls, step_indices, training_seeds
 from gans.data.sources import load_dataset
 from gans.evaluation import evaluator
 from gans.runs import checkpoints, checksums, workdirs
@@ -104,7 +104,7 @@ def run_steps(training: Training, take: Callable, state: GANState, manager, repo
   sample = make_sampler(experiment.algorithm, experiment.modules, training.dataset.spec.kind.encode)
   show = make_show(training, sample, reporter)
   measure = make_measure(training, sample, reporter)
-  for call, (step, stop) in enumerate(calls(int(state.step), config)):
+  for call, (step, stop) in enumerate(split_into_calls(int(state.step), config)):
     count = stop - step
     with reporter.trace(config.profile and call == 1):  # the first call compiles
       state, metrics = train_steps(state, *take(step), count)  # no name keeps this call's data past it
