@@ -21,7 +21,7 @@ BLOCK = 128 * 2**20  # the most bytes that a block has, unless a single step tak
 
 
 def is_streamed(config, dataset: Dataset) -> bool:
-  """Tells whether the data set is too large for the device, be it on disk or in memory."""
+  """Tells whether the data set is streamed: it is on disk, or it is in memory and too large for the device."""
   images = dataset.images
   return isinstance(images, OnDisk) or is_too_large(config.dataset, images.shape, images.dtype.itemsize)
 
