@@ -5,7 +5,9 @@
 Takes one step, which compiles, and says how long that took; then for every number of steps that it reads it says how
 long those took; at the end of its input, how much memory it had. All as JSON lines.
 """
+from concurrent.futures import ProcessPoolExecutor
 import json
+import multiprocessing
 import pathlib
 import re
 import resource
@@ -13,13 +15,18 @@ import sys
 import time
 
 from absl import app, flags
-import numpy as np
 
 from benchmarks import cases
 
 CASE = flags.DEFINE_string('case', None, 'A name in benchmarks/cases.py.', required=True)
 CONTESTANT = flags.DEFINE_string('contestant', 'gans', "'gans', or 'torch NAME' of benchmarks/torch_gans.py.")
 FIELDS = flags.DEFINE_string('fields', '{}', 'Further config fields, as JSON.')
+
+
+def make_config():
+  """Returns the config, made in another process: configs import JAX, whose memory is none of PyTorch's."""
+  with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool:
+    return pool.submit(cases.make_config, CASE.value, json.loads(FIELDS.value)).result()
 
 
 def make_gans(config, images):
@@ -39,8 +46,9 @@ def make_torch(config, images, name: str):
   device = 'cuda' if torch.cuda.is_available() else 'cpu'
   contestants = {**torch_gans.CPU, **torch_gans.CPU_BFLOAT16} if device == 'cpu' else {
       **torch_gans.CUDA, **torch_gans.CUDA_BFLOAT16}
-  game = torch_gans.Game(config, images.shape[1:], device, contestants[name])
-  step = game.make_step(torch.tensor(images if images.ndim == 2 else np.moveaxis(images, -1, 1).copy(), device=device))
+  game = torch_gans.Game(config, images.shape[1:], cases.NUM_CLASSES, device, contestants[name])
+  step = game.make_step(torch_gans.channels_first(images).to(device),
+                        torch.tensor(cases.make_labels(len(images)), device=device))
 
   def run(n: int):
     for _ in range(n):
@@ -53,7 +61,7 @@ def make_torch(config, images, name: str):
 
 def main(argv):
   del argv
-  config = cases.make_config(CASE.value, json.loads(FIELDS.value))
+  config = make_config()
   images = cases.make_images(config)
   start = time.perf_counter()
   kind, _, name = CONTESTANT.value.partition(' ')

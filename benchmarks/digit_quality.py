@@ -8,12 +8,12 @@ checkpoint: the same share, how they fall into the classes, their Frechet distan
 features, and where the run is of a labelled GAN how often the classifier agrees with the label.
 """
 from absl import app, flags, logging
+import jax
 import numpy as np
 
 from benchmarks import judge
 from benchmarks.judge import SURE
 import gans
-from gans.core import sampling
 from gans.evaluation import classifier
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=True)
@@ -22,9 +22,9 @@ WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=T
 def sample_last(path: str, num: int) -> tuple[int, np.ndarray, np.ndarray | None]:
   """Returns (step, num samples, their labels if any) of a workdir's last checkpoint, through the averaged generator."""
   generate = gans.load(path, 'latest')
-  label = np.arange(num, dtype=np.int32) % max(generate.num_classes, 1)
-  images = generate.draw(sampling.fixed_noise(1, num, generate.z_dim), label)
-  return generate.step, images, label if generate.num_classes else None
+  label = np.arange(num, dtype=np.int32) % generate.num_classes if generate.num_classes else None
+  images = generate.draw(generate.inputs(jax.random.key(1), num, label))
+  return generate.step, images, label
 
 
 def main(argv):

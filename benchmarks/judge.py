@@ -5,7 +5,8 @@ from absl import flags
 import numpy as np
 
 from configs import base
-from gans import data
+from gans.data.dataset import Dataset
+from gans.data.sources import load_dataset
 from gans.evaluation import classifier
 from gans.evaluation.frechet import frechet_distance
 
@@ -26,14 +27,14 @@ class Judge(NamedTuple):
     return frechet_distance(classifier.classify(self.variables, images)[0], self.features)
 
 
-def load_mnist(split: str) -> data.Dataset:
+def load_mnist(split: str) -> Dataset:
   """Loads a split of the full MNIST from TFDS."""
-  config = base.get_config().dataset
+  config = base.get_config('adversarial').dataset
   config.update({'name': 'mnist', 'data_dir': DATA_DIR.value, 'split': split})
-  return data.load(config)
+  return load_dataset(config)
 
 
-def make_judge(train_set: data.Dataset) -> Judge:
+def make_judge(train_set: Dataset) -> Judge:
   """Trains the classifier, some minutes on two cores."""
   steps = EPOCHS.value * len(train_set.images) // classifier.BATCH
   variables, test_set = classifier.fit(train_set, steps), load_mnist('test')

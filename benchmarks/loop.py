@@ -1,9 +1,10 @@
 """What a real run adds to its steps: the start, and the logging, pictures and checkpoints on the way.
 
-    pip install torch && python -m benchmarks.loop --write=docs       # --config=configs/wgan_gp.py --case=wgan_gp_28
+    python -m benchmarks.loop --write=docs       # --config=configs/wgan_gp.py --case=wgan_gp_28
 
-Starts main.py with an empty compilation cache, lets it run, and starts it anew with what it left there. Between the two
-and around them it times the bare train_steps. The run's speed counts from its first log line to the end of the process.
+Starts main.py with an empty compilation cache, lets it run, and starts it again with what it left there. Between the
+two and around them it times the bare train_steps. The run's speed counts from its first log line to the end of the
+process.
 """
 import os
 import pathlib
@@ -16,12 +17,14 @@ from typing import NamedTuple
 
 from absl import app, flags
 
-from benchmarks import page, throughput
+from benchmarks import page
+from benchmarks.race import Contestant
 
 CONFIG = flags.DEFINE_string('config', 'configs/wgan_gp.py', 'The config to run.')
 CASE = flags.DEFINE_string('case', 'wgan_gp_28', 'The same GAN in benchmarks/cases.py.')
 STEPS = flags.DEFINE_integer('steps', 1000, 'Steps of the run.')
 BARE = flags.DEFINE_integer('bare', 150, 'Bare steps a turn.')
+WRITE = flags.DEFINE_string('write', '', 'Folder of performance.md, such as docs; empty: print only.')
 
 
 class Run(NamedTuple):
@@ -54,7 +57,7 @@ def first_log(events: pathlib.Path) -> tuple[int, float]:
 
 def main(argv):
   del argv
-  bare, speeds, runs = throughput.Contestant(CASE.value, 'gans', {}), [], []
+  bare, speeds, runs = Contestant(CASE.value, 'gans', {}), [], []
   bare.run(50)
   with tempfile.TemporaryDirectory() as folder:
     for name in ('first', 'second'):
@@ -64,8 +67,8 @@ def main(argv):
   bare.close()
   text = report(runs, speeds)
   print(text)
-  if throughput.WRITE.value:
-    page.write_section(pathlib.Path(throughput.WRITE.value) / 'performance.md', 'Start and loop', text)
+  if WRITE.value:
+    page.write_section(pathlib.Path(WRITE.value) / 'performance.md', 'Start and loop', text)
 
 
 def report(runs: list[Run], speeds: list[float]) -> str:

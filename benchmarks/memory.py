@@ -24,8 +24,8 @@ WAYS = {  # config fields that differ
     'whole': {},
     'critic.remat': {'critic.remat': True},
     'both remat': REMAT,
-    'microbatches=8': {'optimizer.microbatches': 8},
-    'microbatches=8, both remat': {'optimizer.microbatches': 8, **REMAT},
+    'microbatches=8': {'microbatches': 8},
+    'microbatches=8, both remat': {'microbatches': 8, **REMAT},
     'bfloat16': {'dtype': 'bfloat16'},
 }
 

@@ -1,21 +1,24 @@
-"""This project's side of a benchmark: an experiment at its first step, and one that goes on from there."""
+"""This project's side of a benchmark: an experiment at its first step, and one that takes steps from there."""
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import cases
-from gans import data
+from gans.build import build, build_state, build_train_steps
 from gans.core import sharding
-from gans.data.dataset import to_unit
-from gans.training import loop
+from gans.core.game import Update, bind
+from gans.data.dataset import Dataset
+from gans.data.schedule import step_indices
 
 
 def start(config, images: np.ndarray):
-  """Returns (data set of images without labels, mesh, experiment, state of step 0)."""
-  dataset = data.Dataset(images, np.zeros(len(images), np.int32), 0)
-  mesh = sharding.make_mesh(config.batch_size)
-  experiment = loop.build(config, dataset.spec)
-  return dataset, mesh, experiment, loop.create_state(config, experiment, dataset.spec, mesh)
+  """Returns (data set of the images with random labels, mesh, experiment, state of step 0)."""
+  dataset = Dataset(images, cases.make_labels(len(images)), cases.NUM_CLASSES)
+  mesh = sharding.make_mesh(config.batch_size, microbatches=config.microbatches)
+  experiment = build(config, dataset.spec)
+  return dataset, mesh, experiment, build_state(config, experiment, mesh)
 
 
 class Run:
@@ -24,13 +27,14 @@ class Run:
   def __init__(self, config, images: np.ndarray):
     self.config = config
     dataset, self.mesh, self.experiment, self.state = start(config, images)
-    self.train_steps = loop.build_train_steps(config, self.experiment, self.mesh)
+    self.spec = dataset.spec
+    self.train_steps = build_train_steps(config, self.experiment, self.spec, self.mesh)
     self.arrays = jax.device_put((dataset.images, dataset.labels), sharding.replicated(self.mesh))
 
   def advance(self, n: int):
     """Takes n steps and waits for them."""
     while n > 0:
-      count = min(n, self.config.log_every)
+      count = min(n, self.config.steps_per_call)
       self.state, metrics = self.train_steps(self.state, self.arrays, self._indices(), count)
       jax.block_until_ready(metrics)
       n -= count
@@ -41,7 +45,8 @@ class Run:
     return self.train_steps
 
   def _indices(self):
-    indices = loop.step_indices(self.config, int(self.state.step), len(self.arrays[0]))
+    batches_per_step = self.experiment.algorithm.batches_per_step
+    indices = step_indices(self.config, batches_per_step, int(self.state.step), len(self.arrays[0]))
     return jax.device_put(indices, sharding.over_batch(self.mesh, 2))
 
 
@@ -49,15 +54,31 @@ def count_flops(config) -> float:
   """Floating-point operations of a step's losses and gradients, counted in this project's unoptimized program."""
   dataset, _, experiment, state = start(config, cases.make_images(config, config.batch_size))
   batch, rng = whole_batch(dataset), jax.random.key(0)
+  flops = 0.0
+  for update in experiment.algorithm.updates:
+    gradient = jax.jit(jax.grad(loss_of(update, experiment.modules), has_aux=True))
+    analysis = gradient.lower(learning_params(update, state), state, batch, rng).cost_analysis()
+    flops += analysis['flops'] * update.repeats / update.every
+  return flops
 
-  def count(loss, params):
-    return jax.jit(jax.grad(loss, has_aux=True)).lower(params, state, batch, rng).cost_analysis()['flops']
 
-  algorithm = experiment.algorithm
-  return (config.n_critic * count(algorithm.critic_loss, state.critic.params)
-          + count(algorithm.generator_loss, state.generator.params))
+def loss_of(update: Update, modules) -> Callable:
+  """Returns loss(params, state, batch, rng) -> (value, metrics) of an update; params are {player: its parameters}."""
+  def loss(params, state, batch, rng):
+    frozen = {name: player.params for name, player in state.players.items()}
+    model_states = {name: player.model_state for name, player in state.players.items()}
+    play = bind(modules, frozen | params, model_states, rng)
+    return update.loss(play, batch, rng)
+
+  return loss
 
 
-def whole_batch(dataset: data.Dataset) -> dict:
+def learning_params(update: Update, state) -> dict:
+  """Returns the parameters that an update changes, {player: parameters}."""
+  return {name: state.players[name].params for name in update.players}
+
+
+def whole_batch(dataset: Dataset) -> dict:
   """All of a data set as the batch that an algorithm's losses take."""
-  return {'image': to_unit(jnp.asarray(dataset.images)), 'label': jnp.asarray(dataset.labels)}
+  image = dataset.spec.kind.decode(jnp.asarray(dataset.images))
+  return {'image': image, 'label': jnp.asarray(dataset.labels)}

@@ -4,19 +4,21 @@
     python -m benchmarks.reproduce stacked_mnist_5k        # stacked_mnist --data_dir=DIR: of all of MNIST
     python -m benchmarks.reproduce mnist_5k --steps=1000   # six GANs, equal steps and equal time; mnist --data_dir=DIR
 
-Runs are kept in --workdir and go on from there when the command is given again.
+Runs are kept in --workdir; the same command resumes them.
 """
 import importlib
 import json
 import pathlib
 
 from absl import app, flags, logging
+from etils import epath
 import numpy as np
 
 from benchmarks import page
 from gans.evaluation import evaluator
 from gans.system import cache
-from gans.training import loop, reporter
+from gans.system.events import read_scalars
+from gans.training.loop import train
 
 WORKDIR = flags.DEFINE_string('workdir', '/tmp/reproduce', 'Folder of the runs.')
 DATA_DIR = flags.DEFINE_string('data_dir', '', "Where TFDS has its data sets; '': its own place.")
@@ -38,11 +40,11 @@ PUBLISHED = {  # Lin et al. 2018, PacGAN, table 1 (means and standard errors of 
 
 
 def run(config, name: str) -> dict:
-  """Trains `config`, or goes on with it, and returns the last evaluation: the record in eval.jsonl."""
+  """Trains `config`, or resumes it, and returns the last evaluation: the record in eval.jsonl."""
   workdir = pathlib.Path(WORKDIR.value) / name
   config.dataset.data_dir = DATA_DIR.value
   config.eval_every = config.num_steps
-  loop.train(config, workdir)
+  train(config, workdir)
   records = [json.loads(line) for line in (workdir / 'eval.jsonl').read_text().splitlines()]
   return next(r for r in records if (r['step'], r['num_samples'], r['seed']) == (
       config.num_steps, config.eval.num_samples, config.eval.seed))
@@ -54,13 +56,14 @@ def make_config(name: str, dataset: str, seeds: int):
   config.dataset.name, config.num_seeds = dataset, SEEDS.value or seeds
   config.num_steps = STEPS.value or config.num_steps
   config.sample_every = config.checkpoint_every = config.num_steps
-  config.log_every = min(config.log_every, 20)  # Ctrl-C is heeded between calls, and ten seeds take ten times as long
+  # Ctrl-C is heeded between calls, and ten seeds take ten times as long.
+  config.steps_per_call = config.log_every = min(config.steps_per_call, 20)
   return config
 
 
 def values(record: dict, score: str) -> np.ndarray:
   """A score's values [S], one a seed."""
-  return np.array(evaluator.values(record['scores'], score))
+  return np.array(evaluator.score_values(record['scores'], score))
 
 
 def mean_and_error(each: np.ndarray, digits: int = 2) -> str:
@@ -113,7 +116,8 @@ def systems(dataset: str) -> str:
 
 def speed(workdir: pathlib.Path) -> float:
   """Median steps per second of a run."""
-  found = reporter.read_scalars(workdir / 'events', ['steps_per_second'], 10 ** 9, group='')['steps_per_second']
+  tag = 'steps_per_second'
+  found = read_scalars(epath.Path(workdir / 'events'), lambda name: name == tag)[tag]
   return float(np.median(list(found.values())))
 
 

@@ -97,10 +97,17 @@ def work(case: str, batch_size: int, steps: int) -> dict:
     start = time.process_time()
     run.advance(steps)
     times.append((time.process_time() - start) / steps)
-  parameters = [sum(leaf.size for leaf in jax.tree.leaves(player.params)) for player in (run.state.critic,
-                                                                                        run.state.generator)]
   return {'seconds': min(times[1:], default=0.0), 'sizes': sent.sizes, 'counts': sent.counts,
-          'gradients': 4 * (config.n_critic * parameters[0] + parameters[1])}
+          'gradients': count_gradient_bytes(run)}
+
+
+def count_gradient_bytes(run: ours.Run) -> float:
+  """Bytes of a step's gradients."""
+  total = 0
+  for update in run.experiment.algorithm.updates:
+    params = jax.tree.leaves(ours.learning_params(update, run.state))
+    total += sum(leaf.nbytes for leaf in params) * update.repeats / update.every
+  return total
 
 
 def start(case: str, devices: int, batch_size: int, steps: int) -> dict:

@@ -22,10 +22,12 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import page
-from gans import data
+from gans.algorithms import build_algorithm
+from gans.build import build, build_state, build_train_steps
 from gans.core import sharding
-from gans.data import feed
-from gans.training import loop
+from gans.data.feed import open_feed, shorten_calls
+from gans.data.schedule import step_indices
+from gans.data.sources import load_dataset
 
 SIZES = flags.DEFINE_list('sizes', ['0.1', '1', '10'], 'GB of the data sets, as uint8.')
 FOLDER = flags.DEFINE_string('folder', '/tmp/streaming', 'Where the data sets are made, and kept for the next time.')
@@ -79,32 +81,35 @@ def make_config(name: str, model: str, device_bytes: int):
   """Returns a config of a model at 64x64 pixels on one of these data sets."""
   config = importlib.import_module(f'configs.{model}').get_config()
   config.dataset.update({'name': name, 'data_dir': FOLDER.value, 'image_size': SIDE, 'device_bytes': device_bytes})
-  config.num_steps, config.log_every = 10 ** 6, 10 if model != 'gan' else 50
+  config.num_steps = 10 ** 6
+  config.steps_per_call = 10 if model != 'gan' else 50
   return config
 
 
 def measure(name: str, model: str, device_bytes: int) -> dict:
   """Reads, or with a model trains, for --seconds: {'images/s', 'ms' of a core an image, 'MiB' at the peak}."""
   config = make_config(name, model or 'gan', device_bytes)
-  dataset = data.load(config.dataset)
-  config, mesh = feed.shorten_calls(config, dataset), sharding.make_mesh(config.batch_size)
-  pick = lambda step: loop.step_indices(config, step, len(dataset.images))
+  dataset = load_dataset(config.dataset)
+  batches_per_step = build_algorithm(config).batches_per_step
+  config = shorten_calls(config, batches_per_step, dataset)
+  mesh = sharding.make_mesh(config.batch_size)
+  pick = lambda step: step_indices(config, batches_per_step, step, len(dataset.images))
   if model:
-    experiment = loop.build(config, dataset.spec)
-    state = loop.create_state(config, experiment, dataset.spec, mesh)
-    train_steps = loop.build_train_steps(config, experiment, mesh)
+    experiment = build(config, dataset.spec)
+    state = build_state(config, experiment, mesh)
+    train_steps = build_train_steps(config, experiment, dataset.spec, mesh)
   calls, start = 0, (time.perf_counter(), time.process_time())
-  with feed.open_feed(config, dataset, mesh, 0, pick) as take:
+  with open_feed(config, dataset, mesh, 0, pick) as take:
     while calls <= WARMING or time.perf_counter() < start[0] + SECONDS.value:
-      fed = take(calls * config.log_every)
+      fed = take(calls * config.steps_per_call)
       if model:
-        state, fed = train_steps(state, *fed, config.log_every)
+        state, fed = train_steps(state, *fed, config.steps_per_call)
       jax.block_until_ready(fed)
       calls += 1
       if calls == WARMING:
         start = time.perf_counter(), time.process_time()
     seconds, busy = time.perf_counter() - start[0], time.process_time() - start[1]
-  images = (calls - WARMING) * config.log_every * config.n_critic * config.batch_size
+  images = (calls - WARMING) * config.steps_per_call * batches_per_step * config.batch_size
   return {'images/s': images / seconds, 'ms': 1000 * busy / images,
           'MiB': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 10}
 

@@ -6,12 +6,8 @@ For every case both sides are first shown equal on the same weights (benchmarks/
 process of its own (benchmarks/contestants.py), takes steps in turn with the others, round after round: a neighbour who
 slows the machine slows all. Writes docs/performance.md and its plot, with --write.
 """
-import json
-import os
 import pathlib
 import statistics
-import subprocess
-import sys
 import time
 from typing import NamedTuple
 
@@ -22,6 +18,8 @@ import numpy as np
 import torch
 
 from benchmarks import cases, equality, ours, page, torch_gans
+from benchmarks.race import Contestant, spread, take_turns, three_digits
+from gans.algorithms import build_algorithm
 
 CASES = flags.DEFINE_list('cases', list(cases.CASES), 'Names in benchmarks/cases.py.')
 ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns of each contestant.')
@@ -30,9 +28,6 @@ DTYPE = flags.DEFINE_enum('dtype', 'float32', ['float32', 'bfloat16'], 'What net
 SCALING = flags.DEFINE_bool('scaling', True, 'Also vary batch, width and resolution of wgan_gp_28.')
 WRITE = flags.DEFINE_string('write', '', 'Folder for performance.md and its plot, such as docs; empty: print only.')
 
-# PyTorch's threads wait for work without spinning, or the compiled code is many times slower (DESIGN: 40).
-TORCH_ENVIRONMENT = {'OMP_WAIT_POLICY': 'PASSIVE', 'TORCHINDUCTOR_COMPILE_THREADS': '1',
-                     'TORCHINDUCTOR_FORCE_DISABLE_CACHES': '1'}  # its compilation is timed, from nothing
 LARGEST_DIFFERENCE = 0.01  # float32's rounding through 128x128 with two derivatives is 0.001
 
 
@@ -40,8 +35,7 @@ class Result(NamedTuple):
   """One contestant in one case."""
   case: str
   contestant: str
-  batch: int  # real images in a critic update
-  n_critic: int
+  images: int  # real ones in a step
   first_step: float  # seconds, compilation included
   times: list[float]  # seconds a step, one a round
   memory: float  # bytes at the peak
@@ -54,49 +48,18 @@ class Result(NamedTuple):
   @property
   def spread(self) -> float:
     """Half the distance between the quartiles, over the median."""
-    return float(np.subtract(*np.percentile(self.times, [75, 25])) / 2 / self.step)
-
-
-class Contestant:
-  """The process of a contestant."""
-
-  def __init__(self, case: str, name: str, fields: dict):
-    environment = os.environ | (TORCH_ENVIRONMENT if name != 'gans' else {})
-    fields = json.dumps({**fields, 'dtype': DTYPE.value})
-    self.process = subprocess.Popen(
-        [sys.executable, '-m', 'benchmarks.contestants', f'--case={case}', f'--contestant={name}',
-         f'--fields={fields}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-    self.first_step = self._read('first_step')
-
-  def run(self, steps: int) -> float:
-    """Takes steps; returns seconds a step."""
-    print(steps, file=self.process.stdin, flush=True)
-    return self._read('seconds') / steps
-
-  def close(self) -> float:
-    """Ends the process; returns its peak memory in bytes."""
-    self.process.stdin.close()
-    return self._read('memory')
-
-  def _read(self, key: str) -> float:
-    line = self.process.stdout.readline()
-    if not line:
-      raise RuntimeError(f'{self.process.args} ended')
-    return json.loads(line)[key]
+    return spread(self.times)
 
 
 def race(case: str, names: list[str], fields: dict) -> list[Result]:
   """Times contestants in turn."""
   config = cases.make_config(case, fields)
-  contestants = {name: Contestant(case, name, fields) for name in names}
-  steps = {name: max(1, round(SECONDS.value / c.run(max(1, round(0.3 / c.run(1)))))) for name, c in contestants.items()}
-  times = {name: [] for name in names}
-  for _ in range(ROUNDS.value):
-    for name, contestant in contestants.items():
-      times[name].append(contestant.run(steps[name]))
+  contestants = {name: Contestant(case, name, {**fields, 'dtype': DTYPE.value}) for name in names}
+  times = take_turns(contestants, ROUNDS.value, SECONDS.value)
+  images = config.batch_size * build_algorithm(config).batches_per_step
   flops = ours.count_flops(config)
-  return [Result(label(case, fields), name, config.batch_size, config.n_critic, c.first_step, times[name], c.close(),
-                 flops) for name, c in contestants.items()]
+  return [Result(label(case, fields), name, images, contestant.first_step, times[name], contestant.close(), flops)
+          for name, contestant in contestants.items()]
 
 
 def label(case: str, fields: dict) -> str:
@@ -126,7 +89,7 @@ def opponents(case: str) -> dict[str, torch_gans.Mode]:
   """The ways to run PyTorch that suit a case: an order of channels is nothing to dense layers."""
   single, half = ((torch_gans.CUDA, torch_gans.CUDA_BFLOAT16) if torch.cuda.is_available()
                   else (torch_gans.CPU, torch_gans.CPU_BFLOAT16))
-  convolutional = cases.make_config(case, {}).generator.family == 'dcgan'
+  convolutional = cases.make_config(case, {}).generator.network.startswith('dcgan.')
   return {name: mode for name, mode in (single if DTYPE.value == 'float32' else half).items()
           if convolutional or not mode.channels_last}
 
@@ -149,14 +112,9 @@ def table(results: list[Result], peak: float) -> str:
     ratio = f'**{min(others) / r.step:.2f}**' if r.contestant == 'gans' and others else ''
     rate = r.flops / r.step
     rows.append(f'| {r.case} | {r.contestant} | {three_digits(r.step * 1e3)} | {r.spread:.0%} | {1 / r.step:.3g} | '
-                f'{r.batch * r.n_critic / r.step:.0f} | {ratio} | {rate / 1e9:.0f} | {rate / peak:.0%} | '
+                f'{r.images / r.step:.0f} | {ratio} | {rate / 1e9:.0f} | {rate / peak:.0%} | '
                 f'{r.first_step:.1f} s | {r.memory / 2**20:.0f} MiB |')
   return '\n'.join(rows)
-
-
-def three_digits(value: float) -> str:
-  """The value to three digits, and never as 1e+03."""
-  return f'{value:.3g}' if value < 1000 else f'{value:.0f}'
 
 
 def plot(results: list[Result], path: pathlib.Path):

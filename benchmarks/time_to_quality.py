@@ -1,4 +1,6 @@
-"""How soon digits are good: this project's default WGAN-GP against the source's, as its author wrote it in PyTorch.
+"""How soon digits are good: this project's default WGAN-GP against the source's.
+
+The source is the PyTorch code that this project started from, as its author wrote it.
 
     pip install torch && python -m benchmarks.time_to_quality --data_dir=~/tensorflow_datasets --write=docs
 
@@ -13,14 +15,15 @@ import time
 from typing import NamedTuple
 
 from absl import app, flags, logging
+import jax
 import numpy as np
 import torch
 from torch import nn
 
 from benchmarks import judge, ours, page, torch_gans
 from configs import wgan_gp
-from gans.core import sampling
-from gans.data.dataset import to_uint8
+from gans.core.sampling import make_sampler, noise
+from gans.data.kinds import unit_to_pixels
 
 MINUTES = flags.DEFINE_float('minutes', 10, 'Training time of each side.')
 WRITE = flags.DEFINE_string('write', '', 'Folder for its part of performance.md and the plot, such as docs.')
@@ -42,14 +45,20 @@ def start_gans(images: np.ndarray):
   """
   config = wgan_gp.get_config()
   run = ours.Run(config, images)
-  draw, z = sampling.make_sampler(run.experiment.generator), sampling.fixed_noise(1, SAMPLES, config.z_dim)
+  draw = make_sampler(run.experiment.algorithm, run.experiment.modules, run.spec.kind.encode)
+  z = noise(jax.random.key(1), SAMPLES, config.z_dim)
 
   def advance() -> int:
     run.advance(CALL)
     return CALL
 
   def sample() -> np.ndarray:
-    return sampling.sample_many(draw, run.state.ema, z, np.zeros(SAMPLES, np.int32))
+    label = np.zeros(CHUNK, np.int32)
+    chunks = []
+    for start in range(0, SAMPLES, CHUNK):
+      inputs = {'z': z[start:start + CHUNK], 'label': label}
+      chunks.append(np.asarray(draw(run.state.ema, inputs)))
+    return np.concatenate(chunks)
 
   return advance, sample
 
@@ -62,9 +71,8 @@ def start_source(images: np.ndarray):
   config = wgan_gp.get_config('source')
   generator = torch_gans.make_generator(config.generator, config.z_dim, (28, 28, 1)).apply(small_weights)
   critic = torch_gans.make_critic(config.critic, (28, 28, 1)).apply(small_weights)
-  settings = config.optimizer.critic_learning_rate, (config.optimizer.b1, config.optimizer.b2)
-  generator_optimizer = torch.optim.Adam(generator.parameters(), *settings)
-  critic_optimizer = torch.optim.Adam(critic.parameters(), *settings)
+  generator_optimizer = make_adam(generator, config.generator.optimizer)
+  critic_optimizer = make_adam(critic, config.critic.optimizer)
   loader = torch.utils.data.DataLoader(torch.tensor(images).permute(0, 3, 1, 2) / 127.5 - 1, config.batch_size, True)
   batches = itertools.chain.from_iterable(itertools.repeat(loader))
 
@@ -88,9 +96,14 @@ def start_source(images: np.ndarray):
   @torch.no_grad()
   def sample() -> np.ndarray:
     chunks = [generator(torch.randn(CHUNK, config.z_dim)) for _ in range(SAMPLES // CHUNK)]
-    return np.asarray(to_uint8(torch.cat(chunks).permute(0, 2, 3, 1).numpy()))
+    return np.asarray(unit_to_pixels(torch.cat(chunks).permute(0, 2, 3, 1).numpy()))
 
   return advance, sample
+
+
+def make_adam(player: nn.Module, settings) -> torch.optim.Optimizer:
+  """Makes PyTorch's Adam of a player's config."""
+  return torch.optim.Adam(player.parameters(), settings.learning_rate, (settings.b1, settings.b2))
 
 
 def small_weights(layer: nn.Module):

@@ -1,9 +1,10 @@
 """The opponent: the same GANs from the same configs, as a good PyTorch user writes them.
 
-`Game(config, image_shape, device, mode)` holds networks, fused Adam and an average of the generator;
+`Game(config, image_shape, num_classes, device, mode)` holds networks, optimizers and an average of the generator;
 `make_step` gives one training step. `load` copies this project's weights, so that both sides can be shown equal before
 they are timed. Images are [B,C,H,W] here. Batch norm keeps no running averages, which spares PyTorch that work.
 """
+from collections.abc import Callable
 import contextlib
 import math
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 LINEN = {nn.Linear: 'Dense', nn.Conv2d: 'Conv', nn.ConvTranspose2d: 'ConvTranspose', nn.BatchNorm1d: 'BatchNorm',
-         nn.BatchNorm2d: 'BatchNorm', nn.GroupNorm: 'LayerNorm'}
+         nn.BatchNorm2d: 'BatchNorm', nn.GroupNorm: 'LayerNorm', nn.Embedding: 'Embed'}
 
 
 class Mode(NamedTuple):
@@ -37,37 +38,81 @@ CUDA_BFLOAT16 = {'channels_last autocast': Mode(channels_last=True, autocast=Tru
                  'cuda graph autocast': Mode(autocast=True, graph=True)}
 
 
-def make_generator(config, z_dim: int, image_shape) -> nn.Sequential:
-  """Mirrors gans/networks' Generator of the config's family; image_shape is this project's, channels last."""
-  return (_mlp_generator if config.family == 'mlp' else _dcgan_generator)(config, z_dim, tuple(image_shape))
+class Player(nn.Module):
+  """Layers that, with an embedding, see the label too: joined to noise or image as more features or channels."""
+
+  def __init__(self, layers: nn.Sequential, embedding: nn.Embedding | None):
+    super().__init__()
+    self.layers = layers
+    self.embedding = embedding
+
+  def forward(self, x, label=None):
+    if self.embedding is not None:
+      embedding = self.embedding(label).view(len(x), -1, *x.shape[2:])
+      x = torch.cat([x, embedding], 1)
+    return self.layers(x)
 
 
-def make_critic(config, image_shape) -> nn.Sequential:
+class SplitClasses(nn.Module):
+  """The last layer's [B,1+K] as (scores [B], class logits [B,K])."""
+
+  def forward(self, x):
+    return x[:, 0], x[:, 1:]
+
+
+def make_generator(config, z_dim: int, image_shape, num_classes: int = 0) -> Player:
+  """Mirrors gans/networks' Generator of the config's file; image_shape is this project's, channels last."""
+  make_layers = {'mlp.Generator': _mlp_generator, 'dcgan.Generator': _dcgan_generator}[config.network]
+  layers = make_layers(config, z_dim + config.label_dim, tuple(image_shape))
+  return Player(layers, _embedding(num_classes, config.label_dim, ()))
+
+
+def make_critic(config, image_shape, num_classes: int = 0) -> Player:
   """Mirrors gans/networks' Critic."""
-  return (_mlp_critic if config.family == 'mlp' else _dcgan_critic)(config, tuple(image_shape))
+  make_layers = {'mlp.Critic': _mlp_critic, 'dcgan.Critic': _dcgan_critic}[config.network]
+  *places, channels = image_shape
+  layers = make_layers(config, (*places, channels + config.label_dim), 1 + num_classes * config.classify)
+  return Player(layers, _embedding(num_classes, config.label_dim, tuple(places)))
 
 
-def _mlp_generator(config, z_dim, image_shape):
-  layers, width = [], z_dim
+def _embedding(num_classes: int, label_dim: int, places: tuple[int, ...]) -> nn.Embedding | None:
+  """An embedding of the label for every place of an image."""
+  if not label_dim:
+    return None
+  embedding = nn.Embedding(num_classes, math.prod(places) * label_dim)
+  embedding.map_out = (*places, label_dim)
+  return embedding
+
+
+def _head(outputs: int) -> nn.Module:
+  return nn.Flatten(0) if outputs == 1 else SplitClasses()
+
+
+def _mlp_generator(config, width, image_shape):
+  layers = []
   for features in config.hidden:
     layers += [nn.Linear(width, features), *_norm(config.norm, features, nn.BatchNorm1d), nn.ReLU()]
     width = features
-  shape = image_shape if len(image_shape) == 1 else (image_shape[-1], *image_shape[:-1])
-  layers += [nn.Linear(width, math.prod(image_shape)), *[nn.Tanh()] * (config.output == 'tanh'), nn.Unflatten(1, shape)]
+  last = nn.Linear(width, math.prod(image_shape))
+  last.map_out = image_shape
+  layers += [last, nn.Unflatten(1, (image_shape[-1], *image_shape[:-1]))]
+  if config.output == 'tanh':
+    layers += [nn.Tanh()]
   return nn.Sequential(*layers)
 
 
-def _mlp_critic(config, image_shape):
+def _mlp_critic(config, image_shape, outputs):
   layers, width = [nn.Flatten()], math.prod(image_shape)
   for features in config.hidden:
     layers += [nn.Linear(width, features), *_norm(config.norm, features, nn.BatchNorm1d), nn.LeakyReLU(config.leak),
                *_dropout(config.dropout)]
     width = features
-  return nn.Sequential(*layers, nn.Linear(width, 1), nn.Flatten(0))
+  layers[1].map_in = image_shape
+  return nn.Sequential(*layers, nn.Linear(width, outputs), _head(outputs))
 
 
-def _dcgan_generator(config, z_dim, image_shape):
-  layers, width, features = [], z_dim, (*config.hidden, image_shape[-1])
+def _dcgan_generator(config, width, image_shape):
+  layers, features = [], (*config.hidden, image_shape[-1])
   for dense in config.dense:
     layers += [nn.Linear(width, dense), *_norm(config.norm, dense, nn.BatchNorm1d), nn.ReLU()]
     width = dense
@@ -87,7 +132,7 @@ def _dcgan_generator(config, z_dim, image_shape):
   return nn.Sequential(*layers, nn.Tanh())
 
 
-def _dcgan_critic(config, image_shape):
+def _dcgan_critic(config, image_shape, outputs):
   layers, (size, _, width) = [], image_shape
   features = (*config.hidden, 1) if config.head == 'conv' else config.hidden
   for i, (out, kernel, stride, padding) in enumerate(_settings(config, features)):
@@ -102,13 +147,17 @@ def _dcgan_critic(config, image_shape):
   if config.head == 'conv':
     return nn.Sequential(*layers, nn.Flatten(0))
   layers, map_in, width = [*layers, nn.Flatten(), *_dropout(config.dropout)], (size, size, width), size * size * width
-  for dense in (*config.dense, 1):
-    layers += [nn.Linear(width, dense)]
-    layers[-1].map_in = map_in
+  for dense in config.dense:
+    layers += [_after_map(map_in, width, dense), nn.LeakyReLU(0.2), *_dropout(config.dropout)]
     map_in, width = None, dense
-    if dense > 1:
-      layers += [nn.LeakyReLU(0.2), *_dropout(config.dropout)]
-  return nn.Sequential(*layers, nn.Flatten(0))
+  return nn.Sequential(*layers, _after_map(map_in, width, outputs), _head(outputs))
+
+
+def _after_map(map_in: tuple[int, ...] | None, width: int, features: int) -> nn.Linear:
+  """A dense layer that, with `map_in`, takes a flattened map of that shape."""
+  layer = nn.Linear(width, features)
+  layer.map_in = map_in
+  return layer
 
 
 def _settings(config, features):
@@ -126,29 +175,46 @@ def _dropout(rate: float) -> list:
   return [nn.Dropout(rate)] if rate else []
 
 
-def load(network: nn.Sequential, params):
+def channels_first(images: np.ndarray) -> torch.Tensor:
+  """Images [N,H,W,C] as [N,C,H,W]; points [N,D] as they are."""
+  return torch.tensor(np.moveaxis(images, -1, 1).copy() if images.ndim == 4 else images)
+
+
+def load(network: nn.Module, params):
   """Copies linen's parameters: the layers of a kind are numbered in order there, and maps are channels last."""
   count = dict.fromkeys(LINEN.values(), 0)
-  for module in network:
+  for module in network.modules():
     if (kind := LINEN.get(type(module))) is None:
       continue
     values = {name: np.asarray(v) for name, v in params[f'{kind}_{count[kind]}'].items()}
     count[kind] += 1
-    weight, bias = values.get('kernel', values.get('scale')), values['bias']
-    if kind == 'Dense':
-      if getattr(module, 'map_out', None):
-        weight = np.moveaxis(weight.reshape(-1, *module.map_out), -1, 1).reshape(len(weight), -1)
-        bias = np.moveaxis(bias.reshape(module.map_out), -1, 0).ravel()
-      if getattr(module, 'map_in', None):
-        weight = np.moveaxis(weight.reshape(*module.map_in, -1), 2, 0).reshape(weight.shape)
-      weight = weight.T
-    elif kind == 'Conv':
-      weight = weight.transpose(3, 2, 0, 1)
-    elif kind == 'ConvTranspose':
-      weight = weight[::-1, ::-1].transpose(2, 3, 0, 1)
-    with torch.no_grad():
-      module.weight.copy_(torch.tensor(weight.copy()))
-      module.bias.copy_(torch.tensor(bias.copy()))
+    for name, value in _as_torch(kind, module, values).items():
+      with torch.no_grad():
+        getattr(module, name).copy_(torch.tensor(value.copy()))
+
+
+def _as_torch(kind: str, module: nn.Module, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Returns the weight, and the bias if any, of one of linen's layers in the layout of PyTorch's."""
+  if kind in ('BatchNorm', 'LayerNorm'):
+    return {'weight': values['scale'], 'bias': values['bias']}
+  if kind == 'Conv':
+    return {'weight': values['kernel'].transpose(3, 2, 0, 1), 'bias': values['bias']}
+  if kind == 'ConvTranspose':
+    return {'weight': values['kernel'][::-1, ::-1].transpose(2, 3, 0, 1), 'bias': values['bias']}
+  map_in, map_out = getattr(module, 'map_in', None), getattr(module, 'map_out', None)
+  if kind == 'Embed':
+    return {'weight': _channels_first_columns(values['embedding'], map_out)}
+  weight = _channels_first_columns(values['kernel'], map_out)
+  if map_in:
+    weight = _channels_first_columns(weight.T, map_in).T
+  return {'weight': weight.T, 'bias': _channels_first_columns(values['bias'][None], map_out)[0]}
+
+
+def _channels_first_columns(rows: np.ndarray, map_shape: tuple[int, ...] | None) -> np.ndarray:
+  """Reorders each row [N,H*W*C] that is a flattened map [H,W,C]; without a shape rows are as they should be."""
+  if not map_shape:
+    return rows
+  return np.moveaxis(rows.reshape(-1, *map_shape), -1, 1).reshape(rows.shape)
 
 
 def autograd_gradient(score, x):
@@ -162,71 +228,169 @@ def functional_gradient(score, x):
   return torch.func.grad(lambda x: score(x).sum())(x)
 
 
-def critic_loss(score, generate, gp_weight: float, gradient_of, real, z, eps):
-  """The critic's loss: cross-entropy without a penalty weight, WGAN-GP's with one."""
-  with torch.no_grad():
-    fake = generate(z)
-  real_score, fake_score = score(real), score(fake)
-  if not gp_weight:
-    return (F.binary_cross_entropy_with_logits(real_score, torch.ones_like(real_score))
-            + F.binary_cross_entropy_with_logits(fake_score, torch.zeros_like(fake_score)))
+def gradient_penalty(score, gradient_of, real, fake, eps):
+  """E[(||grad D(x_hat)|| - 1)^2]; gradient_of is one of the two above."""
   gradient = gradient_of(score, eps * real + (1 - eps) * fake)
-  penalty = ((gradient.flatten(1).float().norm(dim=1) - 1) ** 2).mean()
-  return fake_score.mean() - real_score.mean() + gp_weight * penalty
+  return ((gradient.flatten(1).float().norm(dim=1) - 1) ** 2).mean()
 
 
-def generator_loss(score, generate, gp_weight: float, gradient_of, z):
-  """The generator's: -log D without a penalty weight, -D with one."""
-  del gradient_of
-  fake_score = score(generate(z))
-  if not gp_weight:
-    return F.binary_cross_entropy_with_logits(fake_score, torch.ones_like(fake_score))
-  return -fake_score.mean()
+class Play(NamedTuple):
+  """The players as functions of (noise or images, labels)."""
+  generator: Callable
+  critic: Callable
+
+
+def detached(play: Play, z, label):
+  """The generator's images, of which no gradient is asked."""
+  with torch.no_grad():
+    return play.generator(z, label)
+
+
+def binary_cross_entropy(scores, target: float):
+  """-E[log D] for target 1, -E[log(1 - D)] for target 0."""
+  return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, target))
+
+
+# Losses by algorithm: each function takes the config and `gradient_of`, as gradient_penalty does, and returns the loss
+# of the critic's update and that of the generator's.
+
+
+def adversarial(config, gradient_of):
+  """Cross-entropy, with -log D for the generator."""
+  del config, gradient_of
+
+  def critic_loss(play, real, label, z, eps):
+    del eps
+    fake = detached(play, z, label)
+    real_loss = binary_cross_entropy(play.critic(real, label), 1.0)
+    fake_loss = binary_cross_entropy(play.critic(fake, label), 0.0)
+    return real_loss + fake_loss
+
+  def generator_loss(play, label, z):
+    fake = play.generator(z, label)
+    return binary_cross_entropy(play.critic(fake, label), 1.0)
+
+  return critic_loss, generator_loss
+
+
+def wgan(config, gradient_of):
+  """WGAN's; the clipping is the step's."""
+  del config, gradient_of
+
+  def critic_loss(play, real, label, z, eps):
+    del eps
+    fake = detached(play, z, label)
+    return play.critic(fake, label).mean() - play.critic(real, label).mean()
+
+  return critic_loss, minus_score
+
+
+def wgan_gp(config, gradient_of):
+  """WGAN-GP's."""
+  gp_weight = config.gp_weight
+
+  def critic_loss(play, real, label, z, eps):
+    fake = detached(play, z, label)
+    minus_estimate = play.critic(fake, label).mean() - play.critic(real, label).mean()
+    penalty = gradient_penalty(lambda x: play.critic(x, label), gradient_of, real, fake, eps)
+    return minus_estimate + gp_weight * penalty
+
+  return critic_loss, minus_score
+
+
+def minus_score(play, label, z):
+  """The generator's loss in the Wasserstein game."""
+  fake = play.generator(z, label)
+  return -play.critic(fake, label).mean()
+
+
+def acgan(config, gradient_of):
+  """AC-GAN's: cross-entropy and the loss of the classes, with a gradient penalty."""
+  gp_weight = config.penalty.weight
+  critic_weight, generator_weight = config.class_weight.critic, config.class_weight.generator
+
+  def critic_loss(play, real, label, z, eps):
+    fake = detached(play, z, label)
+    real_score, real_logits = play.critic(real, label)
+    fake_score, fake_logits = play.critic(fake, label)
+    score_loss = binary_cross_entropy(real_score, 1.0) + binary_cross_entropy(fake_score, 0.0)
+    class_loss = F.cross_entropy(real_logits, label) + F.cross_entropy(fake_logits, label)
+    penalty = gradient_penalty(lambda x: play.critic(x, label)[0], gradient_of, real, fake, eps)
+    return score_loss + critic_weight * class_loss + gp_weight * penalty
+
+  def generator_loss(play, label, z):
+    score, logits = play.critic(play.generator(z, label), label)
+    return binary_cross_entropy(score, 1.0) + generator_weight * F.cross_entropy(logits, label)
+
+  return critic_loss, generator_loss
+
+
+LOSSES = {'adversarial': adversarial, 'wgan': wgan, 'wgan_gp': wgan_gp, 'acgan': acgan}
+
+
+def make_optimizer(settings, parameters, graph: bool) -> torch.optim.Optimizer:
+  """Makes the optimizer of a player's config."""
+  if settings.name == 'rmsprop':
+    return torch.optim.RMSprop(parameters, settings.learning_rate, settings.decay, capturable=graph)
+  return torch.optim.Adam(parameters, settings.learning_rate, (settings.b1, settings.b2), fused=True, capturable=graph)
 
 
 class Game:
   """Both players in training."""
 
-  def __init__(self, config, image_shape, device: str, mode: Mode):
-    self.config, self.device, self.mode = config, device, mode
-    self.generator = make_generator(config.generator, config.z_dim, image_shape).to(device)
-    self.critic = make_critic(config.critic, image_shape).to(device)
+  def __init__(self, config, image_shape, num_classes: int, device: str, mode: Mode):
+    self.config = config
+    self.device = device
+    self.mode = mode
+    self.generator = make_generator(config.generator, config.z_dim, image_shape, num_classes).to(device)
+    self.critic = make_critic(config.critic, image_shape, num_classes).to(device)
+    self.players = {'generator': self.generator, 'critic': self.critic}
     if mode.channels_last:
-      self.generator, self.critic = (p.to(memory_format=torch.channels_last) for p in (self.generator, self.critic))
+      for player in self.players.values():
+        player.to(memory_format=torch.channels_last)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = mode.tf32
     torch.backends.cudnn.benchmark = True
-    o = config.optimizer
-    self.optimizers = {
-        name: torch.optim.Adam(player.parameters(), o[f'{name}_learning_rate'], (o.b1, o.b2), fused=True,
-                               capturable=mode.graph)
-        for name, player in (('generator', self.generator), ('critic', self.critic))}
+    self.optimizers = {name: make_optimizer(config[name].optimizer, player.parameters(), mode.graph)
+                       for name, player in self.players.items()}
     self.average = [p.detach().clone() for p in self.generator.parameters()]
-    # (real, z, eps) or (z) -> loss; each leaves the gradients in its player's parameters.
-    self.critic_gradient, self.generator_gradient = self._make_gradient('critic'), self._make_gradient('generator')
+    gradient_of = functional_gradient if mode.compile else autograd_gradient
+    critic_loss, generator_loss = LOSSES[config.algorithm](config, gradient_of)
+    # (real, label, z, eps) and (label, z) -> loss; each leaves the gradients in its player's parameters.
+    self.gradients = {'critic': self._make_gradient('critic', critic_loss),
+                      'generator': self._make_gradient('generator', generator_loss)}
 
-  def load(self, generator_params, critic_params):
-    """Takes over this project's weights."""
-    load(self.generator, generator_params)
-    load(self.critic, critic_params)
-
-  def make_step(self, images):
-    """Returns step() on uint8 images [N,C,H,W], or float points [N,2], that lie on the device."""
+  def make_step(self, images, labels):
+    """Returns step() on uint8 images [N,C,H,W], or float points [N,2], and labels [N] that lie on the device."""
     batch, z_dim, shape = self.config.batch_size, self.config.z_dim, (-1, *(1,) * (images.ndim - 1))
+    labels = labels.long()
 
     def step():
       for _ in range(self.config.n_critic):
-        real = images[torch.randint(len(images), (batch,), device=self.device)]
-        real = real.float() / 127.5 - 1 if real.dtype == torch.uint8 else real
-        real = real.contiguous(memory_format=torch.channels_last) if self.mode.channels_last else real
-        self.critic_gradient(real, torch.randn(batch, z_dim, device=self.device),
-                             torch.rand(batch, device=self.device).view(shape))
+        index = torch.randint(len(images), (batch,), device=self.device)
+        real, label = self._prepare(images[index]), labels[index]
+        z = torch.randn(batch, z_dim, device=self.device)
+        eps = torch.rand(batch, device=self.device).view(shape)
+        self.gradients['critic'](real, label, z, eps)
         self.optimizers['critic'].step()
-      self.generator_gradient(torch.randn(batch, z_dim, device=self.device))
+        self._clip()
+      self.gradients['generator'](label, torch.randn(batch, z_dim, device=self.device))
       self.optimizers['generator'].step()
       with torch.no_grad():
         torch._foreach_lerp_(self.average, list(self.generator.parameters()), 1 - self.config.ema_decay)
 
     return self._as_graph(step) if self.mode.graph else step
+
+  def _prepare(self, real):
+    if real.dtype == torch.uint8:
+      real = real.float() / 127.5 - 1
+    return real.contiguous(memory_format=torch.channels_last) if self.mode.channels_last else real
+
+  @torch.no_grad()
+  def _clip(self):
+    """WGAN's weight clipping."""
+    if clip := self.config.get('clip'):
+      for parameter in self.critic.parameters():
+        parameter.clamp_(-clip, clip)
 
   def _as_graph(self, step):
     side = torch.cuda.Stream()
@@ -239,35 +403,45 @@ class Game:
       step()
     return graph.replay
 
-  def _make_gradient(self, name: str):
-    player, other = ((self.critic, self.generator) if name == 'critic' else (self.generator, self.critic))
-    loss_of, gp_weight = (critic_loss if name == 'critic' else generator_loss), self.config.gp_weight
-    pair = lambda mine, theirs: (mine, theirs) if name == 'critic' else (theirs, mine)
+  def _make_gradient(self, name: str, loss: Callable):
+    """Returns gradient(*inputs) -> the loss, which fills the gradients of the player `name`."""
+    make = self._make_compiled_gradient if self.mode.compile else self._make_eager_gradient
+    return make(name, loss)
 
-    def precision():
-      return torch.autocast(self.device, torch.bfloat16) if self.mode.autocast else contextlib.nullcontext()
+  def _make_eager_gradient(self, name: str, loss: Callable):
+    player = self.players[name]
+    play = Play(**self.players)
 
-    def eager(*inputs):
-      other.requires_grad_(False)
-      player.requires_grad_(True)
+    def gradient(*inputs):
+      self.generator.requires_grad_(name == 'generator')
+      self.critic.requires_grad_(name == 'critic')
       player.zero_grad(set_to_none=not self.mode.graph)
-      with precision():
-        loss = loss_of(*pair(player, other), gp_weight, autograd_gradient, *inputs)
-      loss.backward()
-      return loss.detach()
+      with self._precision():
+        value = loss(play, *inputs)
+      value.backward()
+      return value.detach()
+
+    return gradient
+
+  def _make_compiled_gradient(self, name: str, loss: Callable):
+    player = self.players[name].requires_grad_(False)
 
     def loss_of_params(params, *inputs):
-      with precision():
-        call = lambda x: torch.func.functional_call(player, params, (x,))
-        return loss_of(*pair(call, other), gp_weight, functional_gradient, *inputs)
+      call = lambda x, label: torch.func.functional_call(player, params, (x, label))
+      play = Play(**{**self.players, name: call})
+      with self._precision():
+        return loss(play, *inputs)
 
     gradient_and_loss = torch.compile(torch.func.grad_and_value(loss_of_params))
 
-    def compiled(*inputs):
-      params = dict(player.requires_grad_(False).named_parameters())
-      gradients, loss = gradient_and_loss(params, *inputs)
-      for name, parameter in params.items():
-        parameter.grad = gradients[name]
-      return loss
+    def gradient(*inputs):
+      params = dict(player.named_parameters())
+      gradients, value = gradient_and_loss(params, *inputs)
+      for field, parameter in params.items():
+        parameter.grad = gradients[field]
+      return value
 
-    return compiled if self.mode.compile else eager
+    return gradient
+
+  def _precision(self):
+    return torch.autocast(self.device, torch.bfloat16) if self.mode.autocast else contextlib.nullcontext()

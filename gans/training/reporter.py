@@ -33,7 +33,7 @@ class Reporter:
   """
 
   def __init__(self, workdir: epath.Path, config, intervals: dict[str, int], start: int):
-    """`intervals` {metric: steps between its values} are those of game.Traced; `start` is the step to resume at."""
+    """`intervals` {metric: steps between its values} are those of tracing.Traced; `start` is the step to resume at."""
     self.workdir = workdir
     self.config = config
     self.intervals = intervals
