@@ -5,6 +5,7 @@ import torch
 
 from benchmarks import cases, ours, torch_gans
 from gans.core.sampling import noise
+from gans.core.step import bind_loss, learning_params
 
 BATCH = 16
 # A gradient below this share of the largest, on both sides, is none: that of a bias before batch norm.
@@ -27,8 +28,8 @@ def largest_difference(case: str, mode: torch_gans.Mode) -> float:
   differences = []
   for update in experiment.algorithm.updates:
     name, = update.players
-    gradient = jax.jit(jax.value_and_grad(ours.loss_of(update, experiment.modules), has_aux=True))
-    (value, _), gradients = gradient(ours.learning_params(update, state), state, batch, rng)
+    gradient = jax.jit(jax.value_and_grad(bind_loss(update, experiment.modules), has_aux=True))
+    (value, _), gradients = gradient(learning_params(update, state.players), state, batch, rng)
     torch_value = game.gradients[name](*inputs[name])
     pairs = pair_gradients(game.players[name], gradients[name])
     differences.append(difference([*pairs, (np.asarray(value), torch_value.numpy())]))

@@ -1,6 +1,4 @@
 """This project's side of a benchmark: an experiment at its first step, and one that takes steps from there."""
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +6,7 @@ import numpy as np
 from benchmarks import cases
 from gans.build import build, build_state, build_train_steps
 from gans.core import sharding
-from gans.core.game import Update, bind
+from gans.core.step import bind_loss, learning_params
 from gans.data.dataset import Dataset
 from gans.data.schedule import step_indices
 
@@ -56,26 +54,10 @@ def count_flops(config) -> float:
   batch, rng = whole_batch(dataset), jax.random.key(0)
   flops = 0.0
   for update in experiment.algorithm.updates:
-    gradient = jax.jit(jax.grad(loss_of(update, experiment.modules), has_aux=True))
-    analysis = gradient.lower(learning_params(update, state), state, batch, rng).cost_analysis()
+    gradient = jax.jit(jax.grad(bind_loss(update, experiment.modules), has_aux=True))
+    analysis = gradient.lower(learning_params(update, state.players), state, batch, rng).cost_analysis()
     flops += analysis['flops'] * update.repeats / update.every
   return flops
-
-
-def loss_of(update: Update, modules) -> Callable:
-  """Returns loss(params, state, batch, rng) -> (value, metrics) of an update; params are {player: its parameters}."""
-  def loss(params, state, batch, rng):
-    frozen = {name: player.params for name, player in state.players.items()}
-    model_states = {name: player.model_state for name, player in state.players.items()}
-    play = bind(modules, frozen | params, model_states, rng)
-    return update.loss(play, batch, rng)
-
-  return loss
-
-
-def learning_params(update: Update, state) -> dict:
-  """Returns the parameters that an update changes, {player: parameters}."""
-  return {name: state.players[name].params for name in update.players}
 
 
 def whole_batch(dataset: Dataset) -> dict:

@@ -22,6 +22,7 @@ from absl import app, flags
 import jax
 
 from benchmarks import cases, ours, page
+from gans.core.step import learning_params
 
 DEVICES = (1, 2, 4, 8)
 CASES = flags.DEFINE_list('cases', ['wgan_gp_28', 'wgan_gp_64', 'wgan_gp_128'],
@@ -105,7 +106,7 @@ def count_gradient_bytes(run: ours.Run) -> float:
   """Bytes of a step's gradients."""
   total = 0
   for update in run.experiment.algorithm.updates:
-    params = jax.tree.leaves(ours.learning_params(update, run.state))
+    params = jax.tree.leaves(learning_params(update, run.state.players))
     total += sum(leaf.nbytes for leaf in params) * update.repeats / update.every
   return total
 

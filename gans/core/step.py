@@ -44,23 +44,15 @@ def make_train_step(algorithm: Algorithm, modules: Mapping, optimizers: Mapping,
 
 def make_update(update: Update, modules: Mapping, optimizers: Mapping, microbatches: int = 1) -> Callable:
   """Returns take(state, batches [repeats,B,...], rngs [repeats]) -> (state, metrics) of one update."""
-  def bound_loss(params, state: GANState, batch, rng):
-    frozen = {name: player.params for name, player in state.players.items()}
-    model_states = {name: player.model_state for name, player in state.players.items()}
-    play = bind(modules, frozen | params, model_states, rng)
-    loss, metrics = update.loss(play, batch, rng)
-    return loss, (play.model_states, metrics)
-
-  gradient = mean_gradient(bound_loss, microbatches)
+  gradient = mean_gradient(bind_loss(update, modules), microbatches)
 
   def take_once(state: GANState, batch_and_rng):
     batch, rng = batch_and_rng
-    params = {name: state.players[name].params for name in update.players}
-    gradients, (model_states, metrics) = gradient(params, state, batch, rng)
+    gradients, (model_states, metrics) = gradient(learning_params(update, state.players), state, batch, rng)
     players = {name: player._replace(model_state=model_states[name]) for name, player in state.players.items()}
     for name in update.players:
       players[name] = _descend(players[name], optimizers[name], gradients[name])
-    projected = update.project({name: players[name].params for name in update.players})
+    projected = update.project(learning_params(update, players))
     for name in update.players:
       players[name] = players[name]._replace(params=projected[name])
     return state._replace(players=players), metrics
@@ -79,6 +71,26 @@ def make_update(update: Update, modules: Mapping, optimizers: Mapping, microbatc
     return lax.cond(state.step % update.every == 0, take_repeatedly, skip, state, batches, rngs)
 
   return take_repeatedly if update.every == 1 else take_or_skip
+
+
+def bind_loss(update: Update, modules: Mapping) -> Callable:
+  """Returns loss(params, state, batch, rng) -> loss, (model_states, metrics) of an update, to be differentiated.
+
+  `params` {player: params} are those of the players that learn; all others are the state's, and constants.
+  """
+  def loss(params, state: GANState, batch, rng):
+    all_params = {name: player.params for name, player in state.players.items()} | params
+    model_states = {name: player.model_state for name, player in state.players.items()}
+    play = bind(modules, all_params, model_states, rng)
+    value, metrics = update.loss(play, batch, rng)
+    return value, (play.model_states, metrics)
+
+  return loss
+
+
+def learning_params(update: Update, players: Mapping[str, Player]) -> dict:
+  """Returns the parameters that learn in an update, {player: params}."""
+  return {name: players[name].params for name in update.players}
 
 
 def _descend(player: Player, optimizer: optax.GradientTransformation, gradients) -> Player:
