@@ -3,6 +3,7 @@
 An algorithm (gans/algorithms) is an `Algorithm`: a tuple of `Update`s. Each has a loss (play, batch, rng) -> scalar,
 metrics, in which `play.critic(x, label)` is the critic as a function of its inputs alone.
 """
+import collections
 from collections.abc import Callable, Mapping
 import functools
 from typing import Any, NamedTuple
@@ -173,7 +174,9 @@ def create_state(rng, algorithm: Algorithm, modules: Mapping[str, nn.Module], op
     first_inputs: {player: shapes}, of tracing.trace_losses.
   """
   *rngs, run_rng = jax.random.split(rng, len(modules) + 1)
-  players = {}
+  # JAX sorts the names of a dict, and keeps those of an OrderedDict: a compiled step then goes through the players in
+  # the order in which they are declared, which was up to 5 % faster.
+  players: collections.OrderedDict[str, Player] = collections.OrderedDict()
   for name, player_rng in zip(modules, rngs):
     players[name] = create_player(modules[name], optimizers.get(name), player_rng, first_inputs[name])
   ema = {name: variables_of(players[name]) for name in algorithm.averaged}

@@ -49,7 +49,9 @@ def make_update(update: Update, modules: Mapping, optimizers: Mapping, microbatc
   def take_once(state: GANState, batch_and_rng):
     batch, rng = batch_and_rng
     gradients, (model_states, metrics) = gradient(learning_params(update, state.players), state, batch, rng)
-    players = {name: player._replace(model_state=model_states[name]) for name, player in state.players.items()}
+    players = state.players.copy()
+    for name, player in state.players.items():
+      players[name] = player._replace(model_state=model_states[name])
     for name in update.players:
       players[name] = _descend(players[name], optimizers[name], gradients[name])
     projected = update.project(learning_params(update, players))

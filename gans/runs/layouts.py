@@ -3,6 +3,7 @@
 `version` in config.json is the layout. Layout 2 brought evaluation and several seeds; 3 meshes, streaming, microbatches
 and the shape of the data; 4 players by name, each with its network and its optimizer.
 """
+import collections
 from typing import Any, NamedTuple
 
 import jax
@@ -86,7 +87,7 @@ def downgrade_state(state: GANState) -> TwoPlayerState:
 
 def upgrade_state(state: TwoPlayerState) -> GANState:
   """Returns a state of a run up to layout 3 as this version has it: the inverse of `downgrade_state`."""
-  players = {'generator': state.generator, 'critic': state.critic}
+  players = collections.OrderedDict(generator=state.generator, critic=state.critic)
   return GANState(state.step, state.rng, players, {'generator': state.ema})
 
 
