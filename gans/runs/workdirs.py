@@ -131,7 +131,7 @@ def fill_defaults(config: dict) -> dict:
     if isinstance(group, dict) and 'network' in group:
       defaults = default_network_fields(player, group['network'])
       complete[player] = fill_missing(group, defaults)
-  return json.loads(json.dumps(complete))
+  return json.loads(json.dumps(complete))  # as in a config.json, where tuples are lists
 
 
 def _not_writable(path, error: OSError) -> UserError:
@@ -152,10 +152,9 @@ def _refuse_another_config(workdir: epath.Path, config):
     raise UserError(f'--workdir={workdir} holds files of something else: give a new or empty folder')
   if packed.is_packed(workdir):
     raise UserError(f'--workdir={workdir} is a packed generator, which cannot be trained: give a new or empty folder')
-  new = json.loads(json.dumps(config.to_dict()))  # as in the file, where tuples are lists
   old = read_config(workdir).to_dict()
   players = [field for field, value in old.items() if isinstance(value, dict) and 'network' in value]
-  changed = differences(fill_defaults(old), fill_defaults(new))
+  changed = differences(fill_defaults(old), fill_defaults(config.to_dict()))
   changed = {field: values for field, values in changed.items() if not _may_change(field, players)}
   if 'num_steps' in changed and _is_extension(*changed['num_steps'], config, players):
     del changed['num_steps']
