@@ -10,12 +10,14 @@ from gans.data.kinds import Kind, kind_of
 
 class Spec(NamedTuple):
   """What the networks need to know about a data set; config.json keeps it, so that sampling needs no data."""
-  shape: tuple[int, ...]  # of an example: (H, W, C) of images, (D,) of points
+  shape: tuple[int, ...]  # of an example: (H, W, C) of images, (D, H, W, 1) of voxels, (D,) of points
   num_classes: int = 0  # 0: unlabelled
+  attributes: tuple[str, ...] = ()  # the names of what an example has or has not; (): nothing is known
+  paired: bool = False  # whether each example has a partner, the same thing in the other of two classes
 
   @property
   def kind(self) -> Kind:
-    """Returns the kind of its examples: images or points."""
+    """Returns the kind of its examples: images, voxels or points."""
     return kind_of(self.shape)
 
 
@@ -45,14 +47,18 @@ class OnDisk:
 
 class Dataset(NamedTuple):
   """All examples. Small data sets are held whole in memory and on the device, hence as uint8 until a batch is made."""
-  images: np.ndarray | OnDisk  # [N,H,W,C] uint8, or points [N,D] float32
+  images: np.ndarray | OnDisk  # [N,H,W,C] uint8, voxels [N,D,H,W,1] uint8 of 0 and 1, or points [N,D] float32
   labels: np.ndarray  # [N] int32; zeros if there are none
   num_classes: int = 0  # 0: unlabelled
+  attributes: np.ndarray | None = None  # [N,K] uint8 of 0 and 1
+  attribute_names: tuple[str, ...] = ()  # of the K attributes
+  partners: np.ndarray | None = None  # [N] int32: of two classes, where the same thing is in the other one
 
   @property
   def spec(self) -> Spec:
     """Returns what the networks need to know about it."""
-    return Spec(tuple(self.images.shape[1:]), self.num_classes)
+    shape = tuple(self.images.shape[1:])
+    return Spec(shape, self.num_classes, self.attribute_names, self.partners is not None)
 
 
 def is_too_large(config, shape: tuple[int, ...], itemsize: int = 1) -> bool:

@@ -88,7 +88,8 @@ def read_spec(path) -> Spec | None:
     if not data:
       return None
     shape = tuple(int(size) for size in data['shape'])
-    return Spec(shape, int(data['num_classes']))
+    attributes = tuple(str(name) for name in data.get('attributes', ()))
+    return Spec(shape, int(data['num_classes']), attributes, bool(data.get('paired', False)))
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f"--workdir={path}: the field 'data' of its config.json is not as it was written") from error
 
