@@ -18,9 +18,15 @@ from gans.errors import UserError
 
 PyTree = Any
 Variables = dict[str, Any]  # of one player: {'params': ..., 'batch_stats': ...}
-Batch = dict[str, jax.Array]  # {'image': [B,...] float32, 'label': [B] int32}
+Batch = dict[str, jax.Array]  # see DATA
 
 PLAY_STREAM = 2**31  # folded into an update's key for the players' own keys; no loss splits its key into so many
+
+
+# What a batch has, by the name in `Algorithm.data`; images are [B,...] float32. 'a' and 'b' are the two classes of a data
+# set: two of the same thing in 'pairs', and drawn apart from each other in 'domains'. The labels [B] int32 of a data set
+# with attributes are 'attributes' [B,K] float32 instead, 1 for what an example has and 0 for what it has not.
+DATA = {'examples': ('image', 'label'), 'pairs': ('a', 'b'), 'domains': ('a', 'b')}
 
 
 class Player(NamedTuple):
@@ -47,6 +53,12 @@ def identity(params: PyTree) -> PyTree:
   return params
 
 
+def always(metrics: Mapping[str, jax.Array]) -> bool:
+  """Returns True: the gate of an update that is always taken."""
+  del metrics
+  return True
+
+
 class Update(NamedTuple):
   """Gradient steps of one or more players on one loss."""
   players: tuple[str, ...]  # whose parameters learn
@@ -54,6 +66,7 @@ class Update(NamedTuple):
   repeats: int = 1  # times a step, each with a key and a batch of its own: n_critic
   every: int = 1  # steps from one time to the next: lazy regularisation
   project: Callable = identity  # {player: params} -> the same, back to where they may be: WGAN's clip
+  gate: Callable = always  # {metric: scalar} -> bool: whether this time counts; 3D-GAN's critic must not be too good
 
 
 def generate(play, inputs: dict) -> jax.Array:
@@ -66,6 +79,9 @@ class Algorithm(NamedTuple):
   updates: tuple[Update, ...]  # in the order in which a step takes them
   inputs: Callable  # (rng, batch) -> {name: [B,...]}, what `draw` takes; see sampling.noise_and_label
   draw: Callable = generate  # (play, inputs) -> samples [B,...]
+  data: str = 'examples'  # what the losses' batches have, a name in DATA; that of `inputs` has 'image' and 'label'
+  classes: int = 0  # values of a sample's label, where they are not the classes of the data: InfoGAN's code
+  reconstruct: Callable | None = None  # (play, batch of DATA) -> images [B,...], and what they should be: a cycle
   averaged: tuple[str, ...] = ('generator',)  # the players that samples come from: their variables are averaged
   memories: Mapping[str, nn.Module] = {}  # players without parameters, which no config describes
 

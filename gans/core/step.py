@@ -13,7 +13,7 @@ from jax import lax
 import jax.numpy as jnp
 import optax
 
-from gans.core.game import SEED_AXES, Algorithm, GANState, Player, Update, bind, variables_of
+from gans.core.game import SEED_AXES, Algorithm, GANState, Player, PyTree, Update, always, bind, variables_of
 from gans.core.microbatches import mean_gradient
 
 
@@ -52,11 +52,14 @@ def make_update(update: Update, modules: Mapping, optimizers: Mapping, microbatc
     players = state.players.copy()
     for name, player in state.players.items():
       players[name] = player._replace(model_state=model_states[name])
+    moved = {name: _descend(players[name], optimizers[name], gradients[name]) for name in update.players}
+    projected = update.project(learning_params(update, moved))
     for name in update.players:
-      players[name] = _descend(players[name], optimizers[name], gradients[name])
-    projected = update.project(learning_params(update, players))
-    for name in update.players:
-      players[name] = players[name]._replace(params=projected[name])
+      moved[name] = moved[name]._replace(params=projected[name])
+    if update.gate is not always:
+      # The optimizer's state stays too: with a loss of zero, Adam would move on.
+      moved = keep_if(update.gate(metrics), moved, {name: players[name] for name in moved})
+    players.update(moved)
     return state._replace(players=players), metrics
 
   def take_repeatedly(state: GANState, batches, rngs):
@@ -88,6 +91,11 @@ def bind_loss(update: Update, modules: Mapping) -> Callable:
     return value, (play.model_states, metrics)
 
   return loss
+
+
+def keep_if(holds, moved: PyTree, before: PyTree) -> PyTree:
+  """Returns `moved` if `holds`, a scalar bool, and otherwise what was `before`, bit for bit."""
+  return jax.tree.map(lambda new, old: jnp.where(holds, new, old), moved, before)
 
 
 def learning_params(update: Update, players: Mapping[str, Player]) -> dict:

@@ -2,7 +2,7 @@
 
 So a player is initialised by what a loss first calls it with, and a mistake in an algorithm is found at the start.
 """
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import functools
 import inspect
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from flax import linen as nn
 from flax.errors import ScopeParamShapeError
 import jax
+from jax.interpreters.partial_eval import dce_jaxpr
 import jax.numpy as jnp
 
 from gans.core.game import Algorithm, Play, PyTree, Update, Variables, bind_trained, init_variables
@@ -28,8 +29,8 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
 
   Raises:
     UserError: a loss that is no (scalar, {metric: scalar}) or does not call the players that learn from it, a metric
-      that two updates report, a player that no loss calls or that is called with what it does not take, or a projection
-      that returns something else than parameters.
+      that two updates report, a player that no loss calls or that is called with what it does not take, a part of a
+      batch that is not there, a projection that returns something else than parameters, or a gate that is no bool.
   """
   traced = Traced({}, {}, {})
   rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
@@ -37,8 +38,9 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
     called: set[str] = set()
 
     def follow(batch, rng, update=update, called=called):
-      returned = update.loss(_FirstCalls(modules, traced, called, rng), batch, rng)
+      returned = update.loss(_FirstCalls(modules, traced, called, rng), _Batch(batch), rng)
       _check_loss(update, returned)
+      _check_gate(update, returned[1])
       return returned
 
     _, metrics = jax.eval_shape(follow, batch, rng)
@@ -56,15 +58,22 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
   return traced
 
 
-def trace_samples(algorithm: Algorithm, modules: Mapping[str, nn.Module], traced: Traced, batch: PyTree):
-  """Follows the algorithm's `inputs` and `draw` on the shapes of a batch.
+def trace_samples(algorithm: Algorithm, modules: Mapping[str, nn.Module], traced: Traced,
+                  batch: PyTree) -> frozenset[str]:
+  """Follows the algorithm's `inputs` and `draw` on the shapes of a batch that samples are made for.
+
+  Returns the parts of the batch that samples depend on: 'label' of a conditional model, 'image' of a translation.
 
   Raises:
     UserError: `inputs` is no {name: [B,...]}, or samples are not [B,...] of the shape of the data.
   """
   expected = batch['image'].shape
   rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
-  inputs = jax.eval_shape(algorithm.inputs, rng, batch)
+
+  def make_inputs(rng, batch):
+    return algorithm.inputs(rng, _Batch(batch))
+
+  inputs = jax.eval_shape(make_inputs, rng, batch)
   shapes = {name: leaf.shape for name, leaf in inputs.items()} if isinstance(inputs, dict) else inputs
   if not isinstance(inputs, dict) or any(shape[:1] != expected[:1] for shape in shapes.values()):
     raise UserError(f'inputs of the algorithm returns {shapes}: expected a dict of arrays [{expected[0]},...], as many '
@@ -75,6 +84,19 @@ def trace_samples(algorithm: Algorithm, modules: Mapping[str, nn.Module], traced
   if samples.shape != expected:
     raise UserError(f'draw of the algorithm makes samples of the shape {samples.shape[1:]}: expected {expected[1:]}, '
                     'that of the data')
+
+  def sample(batch, rng, variables):
+    return algorithm.draw(bind_trained(modules, variables), make_inputs(rng, batch))
+
+  return _find_used(sample, batch, rng, variables)
+
+
+def _find_used(function: Callable, batch: dict, *others) -> frozenset[str]:
+  """Returns the names of the parts of a batch that function(batch, *others) depends on, not only their shapes."""
+  jaxpr = jax.make_jaxpr(function)(batch, *others).jaxpr
+  _, are_used = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+  names = sorted(batch)  # as JAX orders the arguments of the jaxpr
+  return frozenset(name for name, is_used in zip(names, are_used) if is_used)
 
 
 def _check_loss(update: Update, returned):
@@ -89,6 +111,13 @@ def _check_loss(update: Update, returned):
     raise UserError(f'{who} is of type {jnp.result_type(loss)}: expected a float, which has a gradient')
 
 
+def _check_gate(update: Update, metrics: Mapping):
+  holds = update.gate(metrics)
+  if jnp.shape(holds) or jnp.result_type(holds) != jnp.bool_:
+    raise UserError(f'gate of the update of {" and ".join(update.players)} returns {holds}: expected a bool, such as '
+                    "metrics['critic_accuracy'] <= 0.8")
+
+
 def _check_projection(update: Update, traced: Traced):
   params = {name: traced.variables[name]['params'] for name in update.players}
   projected = jax.eval_shape(update.project, params)
@@ -99,6 +128,15 @@ def _check_projection(update: Update, traced: Traced):
 
 def _paths(tree: PyTree) -> list[str]:
   return [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(tree)]
+
+
+class _Batch(dict):
+  """A batch that says what it has if it is asked for something else."""
+
+  def __missing__(self, name: str):
+    raise UserError(f'the algorithm reads {name!r} of a batch, which has {sorted(self)}: the batches of a data set with '
+                    "dataset.attributes have 'attributes' in place of 'label', those of two domains 'a' and 'b', see "
+                    'Algorithm.data')
 
 
 class _FirstCalls(Play):
