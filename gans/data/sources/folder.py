@@ -35,33 +35,39 @@ def load_folder(config) -> Dataset:
     UserError: no folder, fewer than two images, or more than MAX_UNREADABLE of them cannot be read.
   """
   root = pathlib.Path(config.path).expanduser()
-  if not config.path or not root.is_dir():
-    raise UserError(f'dataset.path={config.path!r} is not a folder: give the folder that holds the images')
-  paths = find_images(root)
-  if len(paths) < 2:
-    raise UserError(f'dataset.path={config.path!r} holds {len(paths)} images ({", ".join(SUFFIXES)}): expected 2')
-  key = _cache_key(root, paths, config.image_size)
+  paths = find_files(config.path, SUFFIXES, 'images')
+  key = cache_key(root, paths, config.image_size)
   if is_too_large(config, (len(paths), config.image_size, config.image_size, 3)):
     return _on_disk(root, paths, config.image_size, key)
   decoded = cache.load_or_make('folders', key, lambda: _decode_all(root, paths, config.image_size))
   return Dataset(decoded['images'], decoded['labels'], int(decoded['num_classes']))
 
 
-def find_images(root: pathlib.Path) -> list[pathlib.Path]:
-  """Returns the image files below `root`, sorted, without links that lead out of it."""
+def find_files(path: str, suffixes: tuple[str, ...], what: str) -> list[pathlib.Path]:
+  """Returns the files of these suffixes below the folder `path`, sorted, without links that lead out of it or nowhere.
+
+  Raises:
+    UserError: there is no such folder, or there are fewer than two files; `what` says for people what they hold.
+  """
+  root = pathlib.Path(path).expanduser()
+  if not path or not root.is_dir():
+    raise UserError(f'dataset.path={path!r} is not a folder: give the folder that holds the {what}')
   home = root.resolve()
   found = []
   for folder, _, names in os.walk(root):
-    paths = [pathlib.Path(folder) / name for name in names]
-    found += [path for path in paths if _is_image_below(home, path)]
+    candidates = [pathlib.Path(folder) / name for name in names]
+    found += [each for each in candidates if each.suffix.lower() in suffixes and _is_file_below(home, each)]
+  if len(found) < 2:
+    raise UserError(f'dataset.path={path!r} holds {len(found)} {what} ({", ".join(suffixes)}): expected 2')
   return sorted(found)
 
 
-def _is_image_below(home: pathlib.Path, path: pathlib.Path) -> bool:
-  return path.suffix.lower() in SUFFIXES and path.resolve().is_relative_to(home) and path.is_file()
+def _is_file_below(home: pathlib.Path, path: pathlib.Path) -> bool:
+  target = pathlib.Path(os.path.realpath(path))  # Path.resolve would raise for links in a circle
+  return target.is_relative_to(home) and target.is_file()
 
 
-def _cache_key(root: pathlib.Path, paths: list[pathlib.Path], size: int) -> tuple:
+def cache_key(root: pathlib.Path, paths: list[pathlib.Path], size: int) -> tuple:
   """Returns the key of these files in the cache; another size or a changed file gives another key."""
   files = []
   for path in paths:
@@ -72,7 +78,7 @@ def _cache_key(root: pathlib.Path, paths: list[pathlib.Path], size: int) -> tupl
 
 def _decode_all(root, paths, size: int) -> dict[str, np.ndarray]:
   """Decodes the files: {'images', 'good', 'labels', 'num_classes'}."""
-  decoded, fields = _read_all(root, paths, lambda path: decode_image(path, size))
+  decoded, fields = read_all(root, paths, lambda path: decode_image(path, size), 'images')
   pixels = np.stack(decoded)
   channels = 1 if is_grey(pixels) else 3
   return {'images': pixels[..., :channels]} | fields
@@ -84,33 +90,34 @@ def _check_all(root, paths, size: int) -> dict[str, np.ndarray]:
     image = decode_image(path, size)
     return image if isinstance(image, str) else is_grey(image)
 
-  greys, fields = _read_all(root, paths, check)
+  greys, fields = read_all(root, paths, check, 'images')
   channels = 1 if all(greys) else 3
   return {'channels': np.array(channels)} | fields
 
 
-def _read_all(root, paths, read: Callable) -> tuple[list, dict[str, np.ndarray]]:
+def read_all(root, paths, read: Callable, what: str) -> tuple[list, dict[str, np.ndarray]]:
   """Calls read(path) -> a result, or an error as str, for all files, and skips those that cannot be read.
 
   Returns the results and the arrays {'good', 'labels', 'num_classes'}; 'good' are the results' positions in `paths`.
+  `what` says for people what the files hold. Raises UserError if too many cannot be read.
   """
-  results = _call_in_parallel(read, paths, f'reading {root.name!r}')
+  results = _call_in_parallel(read, paths, f'reading {root.name!r}', unit=f' {what}')
   good, errors = [], {}
   for i, result in enumerate(results):
     if isinstance(result, str):
       errors[paths[i]] = result
     else:
       good.append(i)
-  _report_unreadable(root, errors, len(paths))
+  _report_unreadable(root, errors, len(paths), what)
   labels, num_classes = folder_labels(root, [paths[i] for i in good])
   fields = {'good': np.array(good), 'labels': labels, 'num_classes': np.array(num_classes)}
   return [results[i] for i in good], fields
 
 
-def _call_in_parallel(read: Callable, paths, description: str) -> list:
+def _call_in_parallel(read: Callable, paths, description: str, unit: str) -> list:
   """Returns read(path) of each path, computed on all cores: Pillow decodes and resizes without the GIL."""
   results = []
-  progress = tqdm.tqdm(total=len(paths), disable=None, desc=description, unit=' images')
+  progress = tqdm.tqdm(total=len(paths), disable=None, desc=description, unit=unit)
   with progress, ThreadPoolExecutor(os.cpu_count()) as pool:
     for start in range(0, len(paths), AHEAD):
       for result in pool.map(read, paths[start:start + AHEAD]):
@@ -126,15 +133,20 @@ def _on_disk(root, paths, size: int, key: tuple) -> Dataset:
   channels = int(checked['channels'])
 
   def read(positions: list[int]) -> list[np.ndarray]:
-    decoded = {i: decode_image(files[i], size) for i in positions}
-    for i, image in decoded.items():
-      if isinstance(image, str):
-        raise UserError(f'dataset.path: {files[i]!r} could be read before and cannot be now: {image!r}; restore it, '
-                        'and the same command resumes')
-    return [decoded[i][..., :channels] for i in positions]
+    return [image[..., :channels] for image in read_again(files, positions, lambda path: decode_image(path, size))]
 
   shape = (len(files), size, size, channels)
   return Dataset(OnDisk(shape, cache.digest(key), read), checked['labels'], int(checked['num_classes']))
+
+
+def read_again(files: list[str], positions: list[int], read: Callable) -> list[np.ndarray]:
+  """Returns read(files[i]) for each position; raises UserError for a file that could be read before."""
+  results = {i: read(files[i]) for i in positions}
+  for i, result in results.items():
+    if isinstance(result, str):
+      raise UserError(f'dataset.path: {files[i]!r} could be read before and cannot be now: {result!r}; restore it, '
+                      'and the same command resumes')
+  return [results[i] for i in positions]
 
 
 def is_grey(pixels: np.ndarray) -> bool:
@@ -165,7 +177,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def folder_labels(root: pathlib.Path, paths: list[pathlib.Path]) -> tuple[np.ndarray, int]:
-  """Labels each image by its first-level subfolder, in the order of their names: ([N] int32, number of classes)."""
+  """Labels each file by its first-level subfolder, in the order of their names: ([N] int32, number of classes)."""
   unlabelled = np.zeros(len(paths), np.int32)
   if any(path.parent == root for path in paths):
     return unlabelled, 0
@@ -177,11 +189,11 @@ def folder_labels(root: pathlib.Path, paths: list[pathlib.Path]) -> tuple[np.nda
   return np.array(labels, np.int32), len(names)
 
 
-def _report_unreadable(root: pathlib.Path, errors: dict, total: int):
+def _report_unreadable(root: pathlib.Path, errors: dict, total: int, what: str):
   """Lists the files that cannot be read, with their names quoted safely; raises UserError if they are too many."""
   if not errors:
     return
-  lines = [f'{len(errors)} of {total} images in {str(root)!r} cannot be read:']
+  lines = [f'{len(errors)} of {total} {what} in {str(root)!r} cannot be read:']
   for path, reason in list(errors.items())[:SHOWN]:
     name = str(path.relative_to(root))
     lines.append(f'  {name!r}: {reason!r}')
