@@ -9,10 +9,10 @@ import optax
 
 from gans.algorithms import build_algorithm
 from gans.core import sharding
-from gans.core.game import SEED_AXES, Algorithm, GANState, create_state
+from gans.core.game import DATA, SEED_AXES, Algorithm, GANState, create_state
 from gans.core.step import make_train_step, make_train_steps
 from gans.core.tracing import Traced, trace_losses, trace_samples
-from gans.data.batches import make_prepare
+from gans.data.batches import batch_shapes, condition, make_prepare
 from gans.data.dataset import Spec
 from gans.data.schedule import training_seeds
 from gans.errors import UserError
@@ -28,11 +28,8 @@ class Experiment(NamedTuple):
   modules: dict[str, nn.Module]  # of each player
   optimizers: dict[str, optax.GradientTransformation]  # of each player that learns
   traced: Traced
-
-  @property
-  def is_conditional(self) -> bool:
-    """Whether samples depend on their labels."""
-    return any(getattr(self.modules[name], 'label_dim', 0) for name in self.algorithm.averaged)
+  num_labels: int  # classes or attributes by which samples can be asked for; 0: they depend on none
+  translates: bool  # whether samples are made of images
 
 
 def build(config, spec: Spec) -> Experiment:
@@ -46,18 +43,13 @@ def build(config, spec: Spec) -> Experiment:
   modules |= algorithm.memories
   optimizers = {name: build_optimizer(config, name, algorithm) for name in algorithm.networks}
   check_microbatches(config, algorithm)
-  batch = batch_shapes(config, spec)
-  traced = trace_losses(algorithm, modules, batch)
-  trace_samples(algorithm, modules, traced, batch)
-  return Experiment(algorithm, modules, optimizers, traced)
-
-
-def batch_shapes(config, spec: Spec) -> dict:
-  """Shapes of the batch that a loss sees at once."""
-  size = config.batch_size // config.microbatches
-  image = jax.ShapeDtypeStruct((size, *spec.shape), jnp.float32)
-  label = jax.ShapeDtypeStruct((size,), jnp.int32)
-  return {'image': image, 'label': label}
+  check_domains(config, algorithm, spec)
+  size = config.batch_size // config.microbatches  # what a loss sees at once
+  traced = trace_losses(algorithm, modules, batch_shapes(spec, size, algorithm.data))
+  depend_on = trace_samples(algorithm, modules, traced, batch_shapes(spec, size))
+  num_labels = algorithm.classes or spec.num_labels
+  is_conditional = condition(spec) in depend_on
+  return Experiment(algorithm, modules, optimizers, traced, num_labels if is_conditional else 0, 'image' in depend_on)
 
 
 def build_network(config, player: str, spec: Spec) -> nn.Module:
@@ -65,7 +57,7 @@ def build_network(config, player: str, spec: Spec) -> nn.Module:
   group = config[player].to_dict()
   settings = {field: value for field, value in group.items() if field not in NOT_OF_THE_NETWORK}
   network = find_network(player, group['network'])
-  known = {'image_shape': spec.shape, 'num_classes': spec.num_classes, 'dtype': jnp.dtype(config.dtype)}
+  known = {'image_shape': spec.shape, 'num_classes': spec.num_labels, 'dtype': jnp.dtype(config.dtype)}
   for field, value in known.items():
     if field in network.__dataclass_fields__:
       settings.setdefault(field, value)
@@ -114,6 +106,19 @@ def check_microbatches(config, algorithm: Algorithm):
                     'of a batch would leave a memory of its own; expected 1')
 
 
+def check_domains(config, algorithm: Algorithm, spec: Spec):
+  """Raises UserError for data that are not the two classes, or the pairs, that the algorithm translates between."""
+  if algorithm.data not in DATA:
+    raise UserError(f'algorithm={config.algorithm!r}: data={algorithm.data!r}; expected one of {sorted(DATA)}')
+  name = config.dataset.name
+  if algorithm.data != 'examples' and spec.num_classes != 2:
+    raise UserError(f'dataset.name={name!r} has {spec.num_classes} classes: the algorithm {config.algorithm!r} '
+                    "translates between two, such as the subfolders A and B of a 'folder'")
+  if algorithm.data == 'pairs' and not spec.paired:
+    raise UserError(f'dataset.name={name!r} has two classes of unpaired images: the algorithm {config.algorithm!r} '
+                    "needs pairs, such as 'mnist_5k_edges' or 'folder_pairs'; configs/cyclegan.py does without")
+
+
 def build_train_step(config, experiment: Experiment):
   """Makes the pure train_step(state, batch) of an experiment."""
   return make_train_step(experiment.algorithm, experiment.modules, experiment.optimizers, config.ema_decay,
@@ -124,7 +129,7 @@ def build_train_steps(config, experiment: Experiment, spec: Spec, mesh):
   """Makes the compiled train_steps(state, (images, labels), indices, num_steps) of an experiment on a mesh."""
   return make_train_steps(
       sharding.on_mesh(mesh, build_train_step(config, experiment)),
-      make_prepare(spec.kind, config.dataset.flip),
+      make_prepare(spec, config.dataset.flip, experiment.algorithm.data),
       out_shardings=sharding.replicated(mesh),
       seeds=config.num_seeds > 1)
 

@@ -4,24 +4,51 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from gans.data.kinds import Kind
+from gans.data.dataset import Spec
 
 
-def make_prepare(kind: Kind, flip: bool) -> Callable:
-  """Returns prepare(data, index, rng) -> batch {'image': float32, 'label': int32}; data are (images, labels).
+def condition(spec: Spec) -> str:
+  """Returns the name by which a batch has what is known about each example: 'label', or 'attributes'."""
+  return 'attributes' if spec.attributes else 'label'
+
+
+def batch_shapes(spec: Spec, size: int, data: str = 'examples') -> dict:
+  """Returns the shapes of a batch of `size` for a loss whose `Algorithm.data` is `data`."""
+  image = jax.ShapeDtypeStruct((size, *spec.shape), jnp.float32)
+  if data != 'examples':
+    return {'a': image, 'b': image}
+  if spec.attributes:
+    return {'image': image, 'attributes': jax.ShapeDtypeStruct((size, len(spec.attributes)), jnp.float32)}
+  return {'image': image, 'label': jax.ShapeDtypeStruct((size,), jnp.int32)}
+
+
+def make_prepare(spec: Spec, flip: bool, data: str = 'examples') -> Callable:
+  """Returns prepare(arrays, index, rng) -> batch of `data` (core.game.DATA), arrays being (images, labels).
 
   A data set in memory is (images [N,...], labels [N]), and the index, of any shape, selects examples. Streamed data are
-  whole batches, ([N,batches,B,...], [N,batches,B]), and the index is a number. With `flip`, each image is mirrored left
-  to right with probability 1/2.
+  whole batches, ([N,batches,B,...], [N,batches,B]), and the index is a number. Attributes [...,K] stand in place of the
+  labels if there are any. With `flip`, each image is mirrored left to right with probability 1/2, and a pair together.
   """
-  def prepare(data: tuple, index, rng) -> dict:
-    images, labels = data
-    image = kind.decode(images[index])
+  def prepare(arrays: tuple, index, rng) -> dict:
+    images, labels = arrays
+    image = spec.kind.decode(images[index])
     label = labels[index]
+    shape = image.shape[:image.ndim - len(spec.shape)]
+    if data == 'examples':
+      batch = {'image': mirror_some(rng, image, shape) if flip else image}
+      return batch | {condition(spec): label.astype(jnp.float32) if spec.attributes else label}
+    pairs = image.reshape(*shape[:-1], -1, 2, *spec.shape)  # examples of the two classes take turns
     if flip:
-      is_flipped = jax.random.bernoulli(rng, shape=label.shape)
-      mirrored = jnp.flip(image, -2)
-      image = jnp.where(is_flipped[..., None, None, None], mirrored, image)
-    return {'image': image, 'label': label}
+      mirrored_together = shape[:-1] + (pairs.shape[len(shape) - 1], 1 if data == 'pairs' else 2)
+      pairs = mirror_some(rng, pairs, mirrored_together)
+    a, b = jnp.moveaxis(pairs, len(shape), 0)
+    return {'a': a, 'b': b}
 
   return prepare
+
+
+def mirror_some(rng, image, shape: tuple[int, ...]):
+  """Mirrors images [*shape,...] left to right, each with probability 1/2; where `shape` has a 1, all or none."""
+  is_mirrored = jax.random.bernoulli(rng, shape=shape)
+  is_mirrored = is_mirrored.reshape(shape + (1,) * (image.ndim - len(shape)))
+  return jnp.where(is_mirrored, jnp.flip(image, -2), image)

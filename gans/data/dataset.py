@@ -16,6 +16,11 @@ class Spec(NamedTuple):
   paired: bool = False  # whether each example has a partner, the same thing in the other of two classes
 
   @property
+  def num_labels(self) -> int:
+    """Returns the number of attributes if there are any, else of classes."""
+    return len(self.attributes) or self.num_classes
+
+  @property
   def kind(self) -> Kind:
     """Returns the kind of its examples: images, voxels or points."""
     return kind_of(self.shape)
@@ -53,6 +58,11 @@ class Dataset(NamedTuple):
   attributes: np.ndarray | None = None  # [N,K] uint8 of 0 and 1
   attribute_names: tuple[str, ...] = ()  # of the K attributes
   partners: np.ndarray | None = None  # [N] int32: of two classes, where the same thing is in the other one
+
+  @property
+  def conditions(self) -> np.ndarray:
+    """Returns what is known about each example: its attributes [N,K] if it has any, else its label [N]."""
+    return self.labels if self.attributes is None else self.attributes
 
   @property
   def spec(self) -> Spec:

@@ -65,7 +65,7 @@ def open_feed(config, dataset: Dataset, mesh, start: int, pick: Callable) -> Ite
 
 def _take_from_device(dataset: Dataset, mesh, start: int, pick: Callable) -> Callable:
   """Returns the `take` of `open_feed` for a data set that is on every device."""
-  data = sharding.place((dataset.images, dataset.labels), sharding.replicated(mesh))
+  data = sharding.place((dataset.images, dataset.conditions), sharding.replicated(mesh))
   batch_axis = pick(start).ndim - 1
   over_batch = sharding.over_batch(mesh, batch_axis)
 
@@ -116,7 +116,7 @@ def open_blocks(dataset: Dataset, mesh, pick: Callable, count: int, workers: int
     block, batch = divmod(i, batches_per_block)
     with lock:
       index = pick_share(block)[batch]
-    return dataset.images[index], dataset.labels[index]
+    return dataset.images[index], dataset.conditions[index]
 
   def place_block(block: tuple):
     images, labels = block

@@ -1,5 +1,5 @@
 """When things are due in a run, and which examples its steps take: pure functions of the config and the step."""
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -29,16 +29,17 @@ def training_seeds(config) -> range:
   return range(config.seed, config.seed + config.num_seeds)
 
 
-def step_indices(config, batches_per_step: int, step: int, num_examples: int) -> np.ndarray:
+def step_indices(config, batches_per_step: int, step: int, num_examples: int,
+                 order: Callable = batch_indices) -> np.ndarray:
   """Returns the examples of the T = steps_per_call steps from `step` on: [T,N,B] int32, N = batches_per_step.
 
-  B is batch_size. With several seeds, each of which has an order of its own, the shape is [T,S,N,B].
+  B is batch_size, or twice that for an `order` of pairs, see order.find_order. With several seeds, each of which has an
+  order of its own, the shape is [T,S,N,B].
   """
   first = step * batches_per_step
   count = config.steps_per_call * batches_per_step
-  shape = (config.steps_per_call, batches_per_step, config.batch_size)
   by_seed = []
   for seed in training_seeds(config):
-    batches = batch_indices(seed, first, count, config.batch_size, num_examples)
-    by_seed.append(batches.reshape(shape))
+    batches = order(seed, first, count, config.batch_size, num_examples)
+    by_seed.append(batches.reshape(config.steps_per_call, batches_per_step, -1))
   return np.stack(by_seed, axis=1) if len(by_seed) > 1 else by_seed[0]

@@ -1,0 +1,54 @@
+"""BiGAN: Donahue et al. 2017, Adversarial Feature Learning, equations 2 and 3 and Algorithm 1.
+
+An encoder learns to invert the generator, as the critic tells pairs (x, E(x)) from pairs (G(z), z). Dumoulin et al. 2017,
+Adversarially Learned Inference, is the same game.
+"""
+import dataclasses
+
+import jax.numpy as jnp
+
+from gans.core import losses
+from gans.core.game import Algorithm, Update
+from gans.core.sampling import noise, noise_and_label
+
+
+@dataclasses.dataclass(frozen=True)
+class Fields:
+  """What the algorithm reads of the config."""
+  loss: str = 'non_saturating'  # a name in gans/core/losses.py
+  z_dim: int = 50  # size of the noise z, and of a code E(x)
+
+
+def make_algorithm(config: Fields) -> Algorithm:
+  """Makes the game of a critic of pairs against a generator and an encoder."""
+  loss = losses.BY_NAME[config.loss]
+
+  def score_pairs(play, batch, rng):
+    x, label = batch['image'], batch['label']
+    z = noise(rng, len(x), config.z_dim)
+    real = play.critic(x, play.encoder(x, label))
+    fake = play.critic(play.generator(z, label), z)
+    return real, fake
+
+  def critic_loss(play, batch, rng):
+    real, fake = score_pairs(play, batch, rng)
+    value = loss.critic(real, fake)
+    return value, {'critic_loss': value, 'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
+
+  def generator_loss(play, batch, rng):  # both want the other's score: the "inverse" objective, with swapped labels
+    real, fake = score_pairs(play, batch, rng)
+    value = loss.generator(fake) + loss.generator(-real)
+    return value, {'generator_loss': value}
+
+  def reconstruct(play, batch):
+    x, label = batch['image'], batch['label']
+    return play.generator(play.encoder(x, label), label), x
+
+  return Algorithm(
+      updates=(
+          Update(('critic',), critic_loss),
+          Update(('generator', 'encoder'), generator_loss),
+      ),
+      inputs=noise_and_label(config.z_dim),
+      averaged=('generator', 'encoder'),
+      reconstruct=reconstruct)

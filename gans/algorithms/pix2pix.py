@@ -1,0 +1,54 @@
+"""pix2pix: Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks, equations 1, 3 and 4.
+
+The generator translates images of the first class, a, into those of the second, b, which it learns from pairs. The critic
+scores the patches of a pair: critic(a, b) -> [B,h,w].
+"""
+import dataclasses
+
+import jax.numpy as jnp
+
+from gans.core import losses
+from gans.core.game import Algorithm, Update
+
+
+@dataclasses.dataclass(frozen=True)
+class Fields:
+  """What the algorithm reads of the config."""
+  loss: str = 'non_saturating'  # a name in gans/core/losses.py
+  l1_weight: float = 100.0  # weight of the difference from the pair's own b, the paper's lambda
+
+
+def make_algorithm(config: Fields) -> Algorithm:
+  """Makes the game of a critic and a generator, whose noise is its dropout alone."""
+  loss = losses.BY_NAME[config.loss]
+
+  def critic_loss(play, batch, rng):
+    del rng
+    a, b = batch['a'], batch['b']
+    real, fake = play.critic(a, b), play.critic(a, play.generator(a))
+    value = loss.critic(real, fake) / 2  # which slows the critic down, section 3.3
+    return value, {'critic_loss': value, 'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
+
+  def generator_loss(play, batch, rng):
+    del rng
+    a, b = batch['a'], batch['b']
+    b_tilde = play.generator(a)
+    l1 = jnp.mean(jnp.abs(b - b_tilde))
+    value = loss.generator(play.critic(a, b_tilde)) + config.l1_weight * l1
+    return value, {'generator_loss': value, 'l1': l1}
+
+  def inputs(rng, batch):
+    del rng
+    return {'image': batch['image']}
+
+  def draw(play, inputs):
+    return play.generator(inputs['image'])
+
+  return Algorithm(
+      updates=(
+          Update(('critic',), critic_loss),
+          Update(('generator',), generator_loss),
+      ),
+      inputs=inputs,
+      draw=draw,
+      data='pairs')
