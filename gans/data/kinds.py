@@ -1,4 +1,9 @@
-"""The kinds of data, images and points: the one place that knows what differs between them."""
+"""The kinds of data, images, voxels and points: the one place that knows what differs between them.
+
+The axes of voxels [X,Y,Z,1] run to the right, to the back and up, in files, in memory and in networks, as in those of
+ModelNet10 and of .binvox: a model that stands has its feet at Z = 0, and one that faces the viewer has its back at the
+end of Y.
+"""
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -6,23 +11,34 @@ import jax.numpy as jnp
 import numpy as np
 
 from gans.errors import UserError
-from gans.system import pictures
+from gans.system import pictures, rendering
 
 GRID_COLUMNS = 8
 
 
 class Kind(NamedTuple):
-  """What differs between images and points."""
-  name: str  # 'images' or 'points'; also the name of the array in an .npz of samples
+  """What differs between images, voxels and points."""
+  name: str  # 'images', 'voxels' or 'points'; also the name of the array in an .npz of samples
   ndim: int  # of one example
-  decode: Callable  # stored examples -> float32, as networks take them; images in [-1, 1]
+  decode: Callable  # stored examples -> float32, as networks take them; images and voxels in [-1, 1]
   encode: Callable  # the inverse: what networks return -> what is stored and shown
-  picture: Callable  # (samples [N,...], columns) -> one picture [H,W,C] uint8
+  picture: Callable  # (samples [N,...], columns) -> one picture [H,W,C] uint8 of all
+  render: Callable | None  # samples [N,...] -> a picture of each [N,H,W,C] uint8; None: one alone is no picture
+  turning: Callable | None  # samples [N,...] -> frames [T,H,W,C] uint8 of all as they turn around; None: they are flat
   num_shown: int  # samples in a run's pictures
   max_classes_shown: int | None  # classes in a run's pictures; None: all
   shown_per_class: int | None  # samples of each class there; None: num_shown divided by the classes
-  separate: bool  # one sample alone is a picture
-  can_be_mirrored: bool
+  mirror_axis: int | None  # that runs from left to right, counted from the last; None: mirroring makes no sense
+
+  @property
+  def separate(self) -> bool:
+    """Tells whether one sample alone is a picture."""
+    return self.render is not None
+
+  @property
+  def can_be_mirrored(self) -> bool:
+    """Tells whether what is mirrored left to right may be another example."""
+    return self.mirror_axis is not None
 
 
 def pixels_to_unit(images):
@@ -35,9 +51,24 @@ def unit_to_pixels(images):
   return jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8)
 
 
-def unchanged(points):
-  """Returns points as they are: float32 in the unit of the data, in files and in networks."""
-  return points
+def cells_to_unit(voxels):
+  """Turns uint8 0 (empty) and 1 (occupied) into float32 -1 and 1."""
+  return voxels.astype(jnp.float32) * 2 - 1
+
+
+def unit_to_cells(voxels):
+  """Turns float [-1, 1] into uint8: 1, occupied, above 0: the inverse of `cells_to_unit`."""
+  return (voxels > 0).astype(jnp.uint8)
+
+
+def unchanged(samples):
+  """Returns them as they are: points are float32, in the unit of the data; an image is its own picture."""
+  return samples
+
+
+def draw_voxels(voxels: np.ndarray, columns: int) -> np.ndarray:
+  """Draws voxels [N,X,Y,Z,1] row by row, shaded: [H,W,1] uint8."""
+  return rendering.grid(rendering.render(voxels), columns)
 
 
 def scatter(points: np.ndarray, columns: int) -> np.ndarray:
@@ -46,15 +77,18 @@ def scatter(points: np.ndarray, columns: int) -> np.ndarray:
   return pictures.scatter(points)
 
 
-IMAGES = Kind('images', 3, pixels_to_unit, unit_to_pixels, pictures.grid, num_shown=64, max_classes_shown=16,
-              shown_per_class=GRID_COLUMNS, separate=True, can_be_mirrored=True)
-POINTS = Kind('points', 1, unchanged, unchanged, scatter, num_shown=2000, max_classes_shown=None,
-              shown_per_class=None, separate=False, can_be_mirrored=False)
-KINDS = (IMAGES, POINTS)
+IMAGES = Kind('images', 3, pixels_to_unit, unit_to_pixels, pictures.grid, render=unchanged, turning=None, num_shown=64,
+              max_classes_shown=16, shown_per_class=GRID_COLUMNS, mirror_axis=-2)
+VOXELS = Kind('voxels', 4, cells_to_unit, unit_to_cells, draw_voxels, render=rendering.render,
+              turning=rendering.turning, num_shown=32, max_classes_shown=16, shown_per_class=GRID_COLUMNS,
+              mirror_axis=-4)
+POINTS = Kind('points', 1, unchanged, unchanged, scatter, render=None, turning=None, num_shown=2000,
+              max_classes_shown=None, shown_per_class=None, mirror_axis=None)
+KINDS = (IMAGES, VOXELS, POINTS)
 
 
 def kind_of(shape: tuple[int, ...]) -> Kind:
-  """Returns the kind of an example of this shape: (H, W, C) of images, (D,) of points.
+  """Returns the kind of an example of this shape: (H, W, C) of images, (X, Y, Z, 1) of voxels, (D,) of points.
 
   Raises:
     UserError: there is no such kind.
@@ -62,13 +96,15 @@ def kind_of(shape: tuple[int, ...]) -> Kind:
   for kind in KINDS:
     if len(shape) == kind.ndim:
       return kind
-  raise UserError(f'examples of the shape {tuple(shape)}: expected images (H, W, C) or points (D,)')
+  raise UserError(f'examples of the shape {tuple(shape)}: expected images (H, W, C), voxels '
+                  '(X, Y, Z, 1) or points (D,)')
 
 
 def labels_shown(kind: Kind, num_classes: int) -> np.ndarray:
   """Returns the labels [N] int32 of the samples in a run's pictures: equally many of each class shown, class by class.
 
-  num_classes is 0 for a model without labels. Images have a row of GRID_COLUMNS for each class.
+  num_classes is 0 for a model without labels. Images and voxels have a row of GRID_COLUMNS for each
+  class.
   """
   if not num_classes:
     return np.zeros(kind.num_shown, np.int32)

@@ -7,12 +7,12 @@ import numpy as np
 from PIL import Image
 
 
-def grid(images: np.ndarray, columns: int) -> np.ndarray:
-  """Lays images [N,H,W,C] out row by row, `columns` in a row; places left over are black."""
+def grid(images: np.ndarray, columns: int, blank: int = 0) -> np.ndarray:
+  """Lays images [N,H,W,C] out row by row, `columns` in a row; places left over have the value `blank`."""
   num, height, width, channels = images.shape
   rows = math.ceil(num / columns)
-  blank = np.zeros((rows * columns - num, height, width, channels), images.dtype)
-  by_row = np.concatenate([images, blank]).reshape(rows, columns, height, width, channels)
+  left_over = np.full((rows * columns - num, height, width, channels), blank, images.dtype)
+  by_row = np.concatenate([images, left_over]).reshape(rows, columns, height, width, channels)
   return by_row.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
 
 
