@@ -84,8 +84,29 @@ def test_dcgan_counts_by_hand():
       init(critic, jnp.zeros((1, 28, 28, 1)))) == 2 * 4
 
 
+def test_3d_gan_has_the_generator_of_the_paper():
+  """Wu et al. 2016, 64^3: z [200] -> 512 x 4^3 -> 256 x 8^3 -> 128 x 16^3 -> 64 x 32^3 -> 64^3, without biases."""
+  generator = dcgan.Generator(
+      (64, 64, 64, 1), start=1, hidden=(512, 256, 128, 64), strides=(1, 2, 2, 2, 2),
+      padding=('VALID', 'SAME', 'SAME', 'SAME', 'SAME'), use_bias=False)
+  kernels = 4**3 * (200 * 512 + 512 * 256 + 256 * 128 + 128 * 64 + 64 * 1)
+  norms = 2 * (512 + 256 + 128 + 64)
+  assert count(init(generator, jnp.zeros((1, 200)))) == kernels + norms == 17_569_664
+
+
+@pytest.mark.parametrize('module, x, biases', [
+    (dcgan.Generator((8, 8, 1), start=2, hidden=(4, 3)), jnp.zeros((1, 6)), 3 + 1),
+    (dcgan.Critic((4, 3)), jnp.zeros((1, 8, 8, 1)), 4 + 3),
+])
+def test_use_bias_is_that_of_the_convolutions(module, x, biases):
+  without = module.clone(use_bias=False)
+  assert count(init(module, x)) - count(init(without, x)) == biases
+
+
 @pytest.mark.parametrize('norm', ['batch', 'layer', 'none'])
 @pytest.mark.parametrize('generator, critic, shape', [
+    (dcgan.Generator((8, 8, 8, 1), start=2, hidden=(4, 4)), dcgan.Critic((4, 4)), (8, 8, 8, 1)),
+    (dcgan.Generator((16, 1), start=4, hidden=(4, 4)), dcgan.Critic((4, 4)), (16, 1)),
     (dcgan.Generator((28, 28, 1), hidden=(4, 4)), dcgan.Critic((4, 4)), (28, 28, 1)),
     (mlp.Generator((6, 6, 3), (8,)), mlp.Critic((8,)), (6, 6, 3)),
 ])
@@ -158,10 +179,27 @@ def test_remat_keeps_less_for_the_same_gradients(module, x):
 
 
 @pytest.mark.parametrize('upsample', ['nearest', 'bilinear'])
-def test_enlarging_then_convolving_makes_the_same_sizes(upsample):
-  generator = dcgan.Generator((16, 16, 3), start=4, hidden=(4, 4), kernels=3, upsample=upsample)
+@pytest.mark.parametrize('positions', [(16, 16), (16, 16, 16)])
+def test_enlarging_then_convolving_makes_the_same_sizes(positions, upsample):
+  generator = dcgan.Generator((*positions, 3), start=4, hidden=(4, 4), kernels=3, upsample=upsample)
   image, variables = init_and_apply(generator, jnp.ones((2, 8)))
-  assert image.shape == (2, 16, 16, 3) and variables['params']['Conv_0']['kernel'].shape == (3, 3, 4, 4)
+  kernel_size = (3,) * len(positions)
+  assert image.shape == (2, *positions, 3)
+  assert variables['params']['Conv_0']['kernel'].shape == (*kernel_size, 4, 4)
+
+
+@pytest.mark.parametrize('start', [1, 4])
+def test_voxels_of_one_position_or_a_map_of_them_come_first(start):
+  generator = dcgan.Generator((4, 4, 4, 1), start=start, hidden=(3,) * (1 + (start > 1)), kernels=4,
+                              strides=1, padding=('VALID', 'SAME') if start == 1 else 'SAME')
+  voxels, _ = init_and_apply(generator, jnp.ones((2, 8)))
+  assert voxels.shape == (2, 4, 4, 4, 1)
+
+
+def test_a_convolution_to_one_position_scores_voxels():
+  critic = dcgan.Critic((3,), strides=(2, 1), padding=('SAME', 'VALID'), head='conv')
+  score, variables = init_and_apply(critic, jnp.ones((2, 8, 8, 8, 1)))
+  assert score.shape == (2,) and variables['params']['Conv_1']['kernel'].shape == (4, 4, 4, 3, 1)
 
 
 @pytest.mark.parametrize('generator, critic', [
@@ -210,7 +248,11 @@ def test_critic_with_outputs_returns_numbers_in_place_of_a_score(critic, feature
     (dcgan.Generator((28, 28, 1), upsample='cubic'), jnp.zeros((1, 8)), "generator.upsample='cubic'"),
     (dcgan.Generator((30, 30, 1)), jnp.zeros((1, 8)), r'\(28, 28, 1\).*\(30, 30, 1\)'),
     (dcgan.Generator((28, 28, 1), kernels=(4, 4, 4)), jnp.zeros((1, 8)), '3 entries for 2 layers'),
+    (dcgan.Generator((30, 30, 30, 1)), jnp.zeros((1, 8)), r'the shape \(28, 28, 28, 1\).*\(30, 30, 30, 1\)'),
+    (dcgan.Generator((2,)), jnp.zeros((1, 8)), r'shape \(2,\): take a network of mlp'),
+    (dcgan.Critic((4,)), jnp.zeros((1, 2)), r'shape \(2,\): take a network of mlp'),
     (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 28, 28, 1)), "head='conv'"),
+    (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 8, 8, 8, 1)), r"map is \(2, 2, 2\).*needs \(1, 1, 1\)"),
     (dcgan.Critic((4,), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
     (dcgan.Critic((4,), kernels=4, padding='VALID', head='conv', outputs=3), jnp.zeros((1, 10, 10, 1)),
      r"last map is \(1, 1\); critic.head='conv' needs \(1, 1\), and no dense, classify or outputs"),

@@ -4,11 +4,13 @@ XLA's gradients of convolutions run at a few GFLOP/s on a CPU. Written as patche
 every derivative (a gradient penalty needs the second) consist of patches, their sums and dots again. On other platforms
 the same functions lower to XLA's own convolutions; the choice is made at lowering, when the platform is known.
 
-Images are NHWC, kernels HWIO, and `padding` is what flax takes: 'SAME', 'VALID' or one (low, high) pair per axis. The
-modules keep the parameter names, shapes and results of `flax.linen.Conv` and `flax.linen.ConvTranspose`.
+Of any rank: images [N,H,W,C] have kernels [kh,kw,C,F], voxels [N,D,H,W,C] have [kd,kh,kw,C,F], sequences [N,L,C] have
+[k,C,F]. `padding` is what flax takes: 'SAME', 'VALID' or one (low, high) pair per axis. The modules keep the parameter
+names, shapes and results of `flax.linen.Conv` and `flax.linen.ConvTranspose`.
 """
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import functools
+import itertools
 import math
 from typing import Any
 
@@ -20,37 +22,50 @@ from jax.interpreters import ad, batching, mlir
 import jax.numpy as jnp
 
 Padding = str | Sequence[tuple[int, int]]
-NHWC = ('NHWC', 'HWIO', 'NHWC')
+Strides = int | Sequence[int]  # one for all axes, or one per axis
 
 
-def conv(x, kernel, strides: tuple[int, int] = (1, 1), padding: Padding = 'SAME'):
-  """Correlates x [N,H,W,C] with kernel [kh,kw,C,F] -> [N,H',W',F] in x's dtype; sums are at least float32."""
+def conv(x, kernel, strides: Strides = 1, padding: Padding = 'SAME'):
+  """Correlates x [N,*positions,C] with kernel [*k,C,F] -> [N,*positions',F] in x's dtype; sums are at least float32."""
+  strides = _one_per_axis(strides, kernel)
   if isinstance(padding, str):
-    padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    padding = lax.padtype_to_pads(x.shape[1:-1], kernel.shape[:-2], strides, padding)
   return lax.platform_dependent(
       x, kernel,
       cpu=functools.partial(_conv_as_dot, strides=strides, padding=padding),
       default=functools.partial(_conv_by_xla, strides=strides, padding=padding))
 
 
-def conv_transpose(x, kernel, strides: tuple[int, int] = (1, 1), padding: Padding = 'SAME'):
-  """Transposes `conv` in x, as `jax.lax.conv_transpose` does: x [N,H,W,C], kernel [kh,kw,C,F] -> [N,H',W',F]."""
+def conv_transpose(x, kernel, strides: Strides = 1, padding: Padding = 'SAME'):
+  """Transposes `conv` in x [N,*positions,C], with kernel [*k,C,F] -> [N,*positions',F], as `jax.lax.conv_transpose`."""
+  strides = _one_per_axis(strides, kernel)
   if isinstance(padding, str):
-    rows = _transpose_pads(kernel.shape[0], strides[0], padding)
-    columns = _transpose_pads(kernel.shape[1], strides[1], padding)
-    padding = (rows, columns)
+    padding = [_transpose_pads(size, stride, padding) for size, stride in zip(kernel.shape, strides)]
   return lax.platform_dependent(
       x, kernel,
       cpu=functools.partial(_conv_transpose_as_dot, strides=strides, padding=padding),
       default=functools.partial(_conv_transpose_by_xla, strides=strides, padding=padding))
 
 
+def _one_per_axis(strides: Strides, kernel) -> tuple[int, ...]:
+  """Returns the strides along the axes of a kernel [*k,C,F]."""
+  rank = kernel.ndim - 2
+  return (strides,) * rank if isinstance(strides, int) else tuple(strides)
+
+
 def _conv_by_xla(x, kernel, strides, padding):
-  return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=NHWC)
+  return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_layouts(x))
 
 
 def _conv_transpose_by_xla(x, kernel, strides, padding):
-  return lax.conv_general_dilated(x, kernel, (1, 1), padding, lhs_dilation=strides, dimension_numbers=NHWC)
+  no_strides = _one_per_axis(1, kernel)
+  return lax.conv_general_dilated(x, kernel, no_strides, padding, lhs_dilation=strides, dimension_numbers=_layouts(x))
+
+
+def _layouts(x) -> tuple[str, str, str]:
+  """Returns the layouts of a convolution's input x, kernel and output: NHWC, HWIO and NHWC for images."""
+  axes = 'DHW'[-(x.ndim - 2):]
+  return f'N{axes}C', f'{axes}IO', f'N{axes}C'
 
 
 def _transpose_pads(kernel: int, stride: int, padding: str) -> tuple[int, int]:
@@ -68,29 +83,29 @@ def _transpose_pads(kernel: int, stride: int, padding: str) -> tuple[int, int]:
 
 def _conv_as_dot(x, kernel, strides, padding):
   x = lax.optimization_barrier(x)  # or XLA computes x again for each of the patches that share it
-  blocks = _cut_into_blocks(kernel, strides)
-  rows = _pads_to_whole_blocks(x.shape[1], kernel.shape[0], strides[0], padding[0])
-  columns = _pads_to_whole_blocks(x.shape[2], kernel.shape[1], strides[1], padding[1])
-  x = _pad_or_crop(x, rows, columns)
+  rank = len(strides)
+  blocks = _cut_into_taps(kernel, strides)
+  pads = map(_pads_to_whole_blocks, x.shape[1:-1], kernel.shape, strides, padding)
+  x = _pad_or_crop(x, pads)
   x = _space_to_depth(x, strides)
-  patches = _patches.bind(x, taps=blocks.shape[:2])
-  n, h, w, patch_size = patches.shape
+  patches = _patches.bind(x, taps=blocks.shape[:rank])
+  *positions, patch_size = patches.shape
   features = blocks.shape[-1]
-  y = _matmul.bind(patches.reshape(n * h * w, patch_size), blocks.reshape(patch_size, features))
-  return y.reshape(n, h, w, features)
+  y = _matmul.bind(patches.reshape(math.prod(positions), patch_size), blocks.reshape(patch_size, features))
+  return y.reshape(*positions, features)
 
 
 def _conv_transpose_as_dot(x, kernel, strides, padding):
-  n, h, w, channels = x.shape
-  blocks = _cut_into_blocks(jnp.flip(kernel, (0, 1)), strides)
+  *positions, channels = x.shape
+  rank = len(strides)
+  blocks = _cut_into_taps(jnp.flip(kernel, range(rank)), strides)
   pixels = x.reshape(-1, channels)
-  weight = jnp.moveaxis(blocks, 4, 0).reshape(channels, -1)
-  y = _matmul.bind(pixels, weight).reshape(n, h, w, -1)
-  y = _overlap_add.bind(y, taps=blocks.shape[:2])
+  weight = jnp.moveaxis(blocks, -2, 0).reshape(channels, -1)
+  y = _matmul.bind(pixels, weight).reshape(*positions, -1)
+  y = _overlap_add.bind(y, taps=blocks.shape[:rank])
   y = _depth_to_space(y, strides)
-  rows = _crop_of_transpose(h, kernel.shape[0], strides[0], padding[0])
-  columns = _crop_of_transpose(w, kernel.shape[1], strides[1], padding[1])
-  return _pad_or_crop(y, rows, columns)
+  crops = map(_crop_of_transpose, positions[1:], kernel.shape, strides, padding)
+  return _pad_or_crop(y, crops)
 
 
 def _num_taps(kernel: int, stride: int) -> int:
@@ -98,14 +113,12 @@ def _num_taps(kernel: int, stride: int) -> int:
   return math.ceil(kernel / stride)
 
 
-def _cut_into_blocks(kernel, strides):
-  """Cuts a kernel [kh,kw,C,F], with zeros at its end if need be, into taps of one stride each: [qh,qw,sh,sw,C,F]."""
-  kh, kw, channels, features = kernel.shape
-  sh, sw = strides
-  qh, qw = _num_taps(kh, sh), _num_taps(kw, sw)
-  kernel = jnp.pad(kernel, ((0, qh * sh - kh), (0, qw * sw - kw), (0, 0), (0, 0)))
-  kernel = kernel.reshape(qh, sh, qw, sw, channels, features)
-  return kernel.transpose(0, 2, 1, 3, 4, 5)
+def _cut_into_taps(kernel, strides):
+  """Cuts a kernel [*k,C,F], with zeros at its end if need be, into taps of one stride each: [*taps,*strides,C,F]."""
+  sizes = kernel.shape[:-2]
+  pads = [(0, _num_taps(size, stride) * stride - size) for size, stride in zip(sizes, strides)]
+  kernel = jnp.pad(kernel, (*pads, (0, 0), (0, 0)))
+  return _cut_into_blocks(kernel, strides, first=0)
 
 
 def _pads_to_whole_blocks(length: int, kernel: int, stride: int, pads: tuple[int, int]) -> tuple[int, int]:
@@ -126,27 +139,38 @@ def _crop_of_transpose(length: int, kernel: int, stride: int, pads: tuple[int, i
   return low - (kernel - 1), (length - 1) * stride + high + 1 - covered
 
 
-def _pad_or_crop(x, rows: tuple[int, int], columns: tuple[int, int]):
-  """Pads x [N,H,W,C] with zeros along H and W; negative pads crop."""
-  return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (*rows, 0), (*columns, 0), (0, 0, 0)))
+def _pad_or_crop(x, pads: Iterable[tuple[int, int]]):
+  """Pads x [N,*positions,C] with zeros along each axis of positions; negative pads crop."""
+  unchanged = (0, 0, 0)
+  inner = [(*pair, 0) for pair in pads]
+  return lax.pad(x, jnp.zeros((), x.dtype), (unchanged, *inner, unchanged))
 
 
 def _space_to_depth(x, strides):
   """[N,H,W,C] -> [N,H/sh,W/sw,sh*sw*C]: a convolution with strides becomes one without."""
-  n, h, w, channels = x.shape
-  sh, sw = strides
-  x = x.reshape(n, h // sh, sh, w // sw, sw, channels)
-  x = x.transpose(0, 1, 3, 2, 4, 5)
-  return x.reshape(n, h // sh, w // sw, sh * sw * channels)
+  rank = len(strides)
+  x = _cut_into_blocks(x, strides, first=1)
+  return x.reshape(*x.shape[:rank + 1], -1)
 
 
 def _depth_to_space(x, strides):
   """[N,H,W,sh*sw*C] -> [N,H*sh,W*sw,C]."""
-  n, h, w, _ = x.shape
-  sh, sw = strides
-  x = x.reshape(n, h, w, sh, sw, -1)
-  x = x.transpose(0, 1, 3, 2, 4, 5)
-  return x.reshape(n, h * sh, w * sw, -1)
+  rank = len(strides)
+  n, *counts, _ = x.shape
+  x = x.reshape(n, *counts, *strides, -1)
+  x = jnp.moveaxis(x, range(rank + 1, 2 * rank + 1), range(2, 2 * rank + 1, 2))
+  lengths = [count * stride for count, stride in zip(counts, strides)]
+  return x.reshape(n, *lengths, -1)
+
+
+def _cut_into_blocks(x, sizes, first: int):
+  """Cuts axes of x, from axis `first` on, into blocks of these sizes: [...,H,W,...] -> [...,H/sh,W/sw,sh,sw,...]."""
+  rank = len(sizes)
+  before, lengths, after = x.shape[:first], x.shape[first:first + rank], x.shape[first + rank:]
+  cut = [part for length, size in zip(lengths, sizes) for part in (length // size, size)]
+  x = x.reshape(*before, *cut, *after)
+  within_blocks = range(first + 1, first + 2 * rank, 2)
+  return jnp.moveaxis(x, within_blocks, range(first + rank, first + 2 * rank))
 
 
 # The four operations below are closed under differentiation: each is linear in each of its operands, and what pulls a
@@ -172,23 +196,26 @@ def _make_operation(name: str, function: Callable) -> Primitive:
 
 
 def _gather_patches(x, taps):
-  qh, qw = taps
-  _, height, width, _ = x.shape
-  h, w = height - qh + 1, width - qw + 1
-  shifted = [x[:, row:row + h, column:column + w] for row in range(qh) for column in range(qw)]
+  counts = [length - num_taps + 1 for length, num_taps in zip(x.shape[1:-1], taps)]
+  shifted = []
+  for tap in _list_taps(taps):
+    window = [slice(start, start + count) for start, count in zip(tap, counts)]
+    shifted.append(x[:, *window])
   return jnp.concatenate(shifted, axis=-1)
 
 
 def _add_patches(y, taps):
-  qh, qw = taps
-  n, h, w, _ = y.shape
-  y = y.reshape(n, h, w, qh, qw, -1)
+  y = y.reshape(*y.shape[:-1], *taps, -1)
   shifted = []
-  for row in range(qh):
-    for column in range(qw):
-      pads = ((0, 0), (row, qh - 1 - row), (column, qw - 1 - column), (0, 0))
-      shifted.append(jnp.pad(y[:, :, :, row, column], pads))
+  for tap in _list_taps(taps):
+    pads = [(start, num_taps - 1 - start) for start, num_taps in zip(tap, taps)]
+    shifted.append(jnp.pad(y[..., *tap, :], ((0, 0), *pads, (0, 0))))
   return sum(shifted)
+
+
+def _list_taps(taps: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+  """Returns the positions of the taps, the last axis fastest: (2, 2) -> (0, 0), (0, 1), (1, 0), (1, 1)."""
+  return itertools.product(*map(range, taps))
 
 
 def _sum_products(x, y, axes):
@@ -213,8 +240,8 @@ def _correlate_in_order(x, y):
   return lax.optimization_barrier(products)  # keeps XLA from swapping the operands
 
 
-_patches = _make_operation('patches', _gather_patches)  # [N,H,W,C] -> [N,H-qh+1,W-qw+1,qh*qw*C]
-_overlap_add = _make_operation('overlap_add', _add_patches)  # [N,H,W,qh*qw*C] -> [N,H+qh-1,W+qw-1,C]
+_patches = _make_operation('patches', _gather_patches)  # [N,H,W,C] -> [N,H-th+1,W-tw+1,th*tw*C]
+_overlap_add = _make_operation('overlap_add', _add_patches)  # [N,H,W,th*tw*C] -> [N,H+th-1,W+tw-1,C]
 _matmul = _make_operation('matmul', _multiply)  # [M,K], [K,N] -> [M,N]
 _weight_gradient = _make_operation('weight_gradient', _correlate)  # [M,K], [M,N] -> [K,N]
 
@@ -261,8 +288,8 @@ ad.defbilinear(_weight_gradient, _pull_weight_gradient_back_to_x, _pull_weight_g
 class _Convolution(nn.Module):
   """The parameters that both convolutions share; fields as in `flax.linen.Conv`."""
   features: int
-  kernel_size: tuple[int, int]
-  strides: tuple[int, int] = (1, 1)
+  kernel_size: tuple[int, ...]
+  strides: Strides = 1
   padding: Padding = 'SAME'
   use_bias: bool = True
   dtype: Any = None
@@ -282,7 +309,7 @@ class _Convolution(nn.Module):
 
 
 class Conv(_Convolution):
-  """`flax.linen.Conv` on [N,H,W,C], computed by `conv`."""
+  """`flax.linen.Conv` on [N,*positions,C], computed by `conv`."""
 
   @nn.compact
   def __call__(self, x):
@@ -290,7 +317,7 @@ class Conv(_Convolution):
 
 
 class ConvTranspose(_Convolution):
-  """`flax.linen.ConvTranspose` on [N,H,W,C], computed by `conv_transpose`."""
+  """`flax.linen.ConvTranspose` on [N,*positions,C], computed by `conv_transpose`."""
 
   @nn.compact
   def __call__(self, x):

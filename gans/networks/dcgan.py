@@ -1,8 +1,10 @@
-"""Convolutional networks after DCGAN (Radford et al. 2016), for images of any size that their strides reach.
+"""Convolutional networks after DCGAN (Radford et al. 2016), for images and voxels of any size that their strides reach.
 
 A config gives one value for all layers, or one entry for each. So the networks for 28, 32, 64 and 128 pixels in the
-configs, and those of the papers, are settings of the same two modules.
+configs, and those of the papers, are settings of the same two modules. Examples [*positions,C] decide the rank of the
+convolutions: it is 2 for images [H,W,C], and 3 for voxels [D,H,W,C], as in 3D-GAN (Wu et al. 2016).
 """
+from collections.abc import Sequence
 import functools
 from typing import Any
 
@@ -11,24 +13,26 @@ import jax
 import jax.numpy as jnp
 
 from gans.errors import UserError
-from gans.networks import conv, layers
+from gans.networks import layers
 from gans.networks.layers import Convolution
 
 
 class Generator(nn.Module):
-  """z [B,Z] -> images [B,H,W,C] in [-1, 1]: transposed convolutions with norm and ReLU, tanh at the end.
+  """z [B,Z] -> images [B,*positions,C] in [-1, 1]: transposed convolutions with norm and ReLU, tanh at the end.
 
-  Dense layers of widths `dense`, if any, come first. With `start` s above 1, one more makes a map of s x s x hidden[0];
-  with 1, the features themselves are the first map, 1x1. With `upsample` 'nearest' or 'bilinear', a layer resizes the
-  map by the stride and convolves it, instead of 'transposed'. Raises UserError if the result is not of `image_shape`.
+  Dense layers of widths `dense`, if any, come first. With `start` s above 1, one more makes a map of s x s x hidden[0]
+  for images, s x s x s x hidden[0] for voxels; with 1, the features themselves are the first map, of one position. With
+  `upsample` 'nearest' or 'bilinear', a layer resizes the map by the stride and convolves it, instead of 'transposed'.
+  `use_bias` is that of the convolutions. Raises UserError if the result is not of `image_shape`.
   """
-  image_shape: tuple[int, int, int]
+  image_shape: tuple[int, ...]
   hidden: tuple[int, ...] = (64, 32)
   dense: tuple[int, ...] = ()
   start: int = 7
   kernels: int | tuple[int, ...] = 4
   strides: int | tuple[int, ...] = 2
   padding: str | tuple[str, ...] = 'SAME'
+  use_bias: bool = True
   upsample: str = 'transposed'
   norm: str = 'batch'
   label_dim: int = 0
@@ -42,22 +46,24 @@ class Generator(nn.Module):
     x = layers.join_label(z, label, self.num_classes, self.label_dim)
     for width in self.dense:
       x = self.activate(self.make_dense(width)(x), train)
+    rank = layers.count_axes(self.image_shape)
     widths = (*self.hidden, self.image_shape[-1])
     if self.start > 1:
       first, *widths = widths
-      x = self.make_dense(self.start**2 * first)(x)
-      x = x.reshape(-1, self.start, self.start, first)
+      x = self.make_dense(self.start**rank * first)(x)
+      x = x.reshape(-1, *(self.start,) * rank, first)
       x = self.activate(x, train)
     else:
-      x = x[:, None, None, :]
+      x = jnp.expand_dims(x, range(1, rank + 1))
     *inner, last = layers.list_convolutions(self, widths)
     for convolution in inner:
       layer = functools.partial(enlarge_and_activate, convolution=convolution, train=train)
       x = layers.apply_layer(self, layer, x)
     x = layers.apply_layer(self, functools.partial(enlarge, convolution=last), x)
     if x.shape[1:] != tuple(self.image_shape):
-      raise UserError(f'the generator makes images of {x.shape[1:]}, the data have {tuple(self.image_shape)}: change '
-                      'dataset.image_size, or generator.start, kernels, strides and padding')
+      raise UserError(f'the generator makes examples of the shape {x.shape[1:]}, the data have '
+                      f'{tuple(self.image_shape)}: change dataset.image_size, or generator.start, kernels, strides and '
+                      'padding')
     return jnp.tanh(x.astype(jnp.float32))
 
   def make_dense(self, width: int) -> nn.Dense:
@@ -70,36 +76,35 @@ class Generator(nn.Module):
 
 
 def enlarge_and_activate(network: Generator, x, convolution: Convolution, train: bool):
-  """Applies an inner layer of a generator: [B,h,w,c] -> [B,h',w',width]."""
+  """Applies an inner layer of a generator: [B,*positions,c] -> [B,*positions',width]."""
   return network.activate(enlarge(network, x, convolution), train)
 
 
 def enlarge(network: Generator, x, convolution: Convolution):
   """Applies the convolution of a generator's layer, which enlarges the map by its stride."""
-  width, kernel, stride, padding = convolution
-  kernel_size = (kernel, kernel)
-  fields = {'kernel_init': layers.kernel_init(network.init_stddev), 'dtype': network.dtype}
   if network.upsample == 'transposed':
-    return conv.ConvTranspose(width, kernel_size, (stride, stride), padding, **fields)(x)
+    return layers.convolve_transposed(network, x, convolution)
   if network.upsample not in ('nearest', 'bilinear'):
     raise UserError(f"generator.upsample={network.upsample!r}: expected 'transposed', 'nearest' or 'bilinear'")
-  n, h, w, channels = x.shape
-  x = jax.image.resize(x, (n, h * stride, w * stride, channels), network.upsample)
-  return conv.Conv(width, kernel_size, padding=padding, **fields)(x)
+  n, *positions, channels = x.shape
+  enlarged = [count * convolution.stride for count in positions]
+  x = jax.image.resize(x, (n, *enlarged, channels), network.upsample)
+  return layers.convolve(network, x, convolution._replace(stride=1))
 
 
 class Critic(nn.Module):
-  """images [B,H,W,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2.
+  """images [B,*positions,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2.
 
   With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score. The
-  first convolution has no norm, as in DCGAN, unless `norm_first` is set. `head` 'dense' scores all of the last map,
-  after dense layers of widths `dense` with `dropout`, if any; 'conv' is one more convolution, to one channel, whose map
-  must be 1x1.
+  first convolution has no norm, as in DCGAN, unless `norm_first` is set; `use_bias` is that of the convolutions. `head`
+  'dense' scores all of the last map, after dense layers of widths `dense` with `dropout`, if any; 'conv' is one more
+  convolution, to one channel, whose map must have one position.
   """
   hidden: tuple[int, ...] = (16, 32, 64)
   kernels: int | tuple[int, ...] = 4
   strides: int | tuple[int, ...] = 2
   padding: str | tuple[str, ...] = 'SAME'
+  use_bias: bool = True
   norm: str = 'layer'
   norm_first: bool = False
   head: str = 'dense'
@@ -120,12 +125,9 @@ class Critic(nn.Module):
     ends_in_convolution = self.head == 'conv'
     widths = (*self.hidden, 1) if ends_in_convolution else self.hidden
     convolutions = layers.list_convolutions(self, widths)
-    for i, convolution in enumerate(convolutions[:len(self.hidden)]):
-      norm = self.norm if i or self.norm_first else 'none'
-      layer = functools.partial(convolve_and_activate, convolution=convolution, norm=norm, train=train)
-      x = layers.apply_layer(self, layer, x)
+    x = apply_convolutions(self, x, convolutions[:len(self.hidden)], train)
     if ends_in_convolution:
-      x = layers.apply_layer(self, functools.partial(convolve, convolution=convolutions[-1]), x)
+      x = layers.apply_layer(self, functools.partial(layers.convolve, convolution=convolutions[-1]), x)
       return self.squeeze(x)
     x = x.reshape(x.shape[0], -1)
     x = self.drop(x, train)
@@ -141,22 +143,25 @@ class Critic(nn.Module):
     return nn.Dropout(self.dropout, deterministic=not train)(x)
 
   def squeeze(self, x):
-    """[B,1,1,1] -> [B] float32."""
-    if x.shape[1:] != (1, 1, 1) or self.classify or self.dense or self.outputs:
-      raise UserError(f"the critic's last map is {x.shape[1:3]}; critic.head='conv' needs (1, 1), and no dense, "
-                      "classify or outputs: change critic.kernels, strides and padding, or take head='dense'")
-    return x[:, 0, 0, 0].astype(jnp.float32)
+    """[B,1,...,1] -> [B] float32."""
+    one_position = (1,) * layers.count_axes(x.shape[1:])
+    if x.shape[1:] != (*one_position, 1) or self.classify or self.dense or self.outputs:
+      raise UserError(f"the critic's last map is {x.shape[1:-1]}; critic.head='conv' needs {one_position}, and no "
+                      "dense, classify or outputs: change critic.kernels, strides and padding, or take head='dense'")
+    return x.reshape(len(x)).astype(jnp.float32)
 
 
-def convolve_and_activate(network: Critic, x, convolution: Convolution, norm: str, train: bool):
-  """Applies an inner layer of a critic: [B,h,w,c] -> [B,h',w',width]."""
-  x = convolve(network, x, convolution)
+def apply_convolutions(network: nn.Module, x, convolutions: Sequence[Convolution], train: bool):
+  """Applies the inner layers of a critic, with its norm after all but the first, or after all if norm_first is set."""
+  for i, convolution in enumerate(convolutions):
+    norm = network.norm if i or network.norm_first else 'none'
+    layer = functools.partial(convolve_and_activate, convolution=convolution, norm=norm, train=train)
+    x = layers.apply_layer(network, layer, x)
+  return x
+
+
+def convolve_and_activate(network: nn.Module, x, convolution: Convolution, norm: str, train: bool):
+  """Applies an inner layer of a critic: [B,*positions,c] -> [B,*positions',width]."""
+  x = layers.convolve(network, x, convolution)
   x = layers.normalize(x, norm, train, network.dtype)
   return nn.leaky_relu(x, 0.2)
-
-
-def convolve(network: Critic, x, convolution: Convolution):
-  """Applies the convolution of a critic's layer."""
-  width, kernel, stride, padding = convolution
-  fields = {'kernel_init': layers.kernel_init(network.init_stddev), 'dtype': network.dtype}
-  return conv.Conv(width, (kernel, kernel), (stride, stride), padding, **fields)(x)

@@ -7,6 +7,7 @@ from flax import linen as nn
 import jax.numpy as jnp
 
 from gans.errors import UserError
+from gans.networks import conv
 
 NORMS = ('batch', 'layer', 'none')
 
@@ -81,19 +82,50 @@ def kernel_init(stddev: float):
 
 
 class Convolution(NamedTuple):
-  """The settings of one convolution."""
+  """The settings of one convolution; kernel and stride are the same along all axes."""
   width: int  # output channels
   kernel: int
-  stride: int
-  padding: str
+  stride: int = 1
+  padding: str = 'SAME'
+  use_bias: bool = True
+
+
+def convolve(network: nn.Module, x, convolution: Convolution):
+  """Applies a convolution to x [B,*positions,C], with a network's initialisation and dtype: [B,*positions',width]."""
+  return _make_convolution(conv.Conv, network, x, convolution)(x)
+
+
+def convolve_transposed(network: nn.Module, x, convolution: Convolution):
+  """Applies a transposed convolution, which enlarges the map x by its stride; else as `convolve`."""
+  return _make_convolution(conv.ConvTranspose, network, x, convolution)(x)
+
+
+def _make_convolution(module: Callable, network: nn.Module, x, convolution: Convolution) -> nn.Module:
+  width, kernel, stride, padding, use_bias = convolution
+  kernel_size = (kernel,) * count_axes(x.shape[1:])
+  return module(width, kernel_size, stride, padding, use_bias, network.dtype, kernel_init(network.init_stddev))
+
+
+def count_axes(shape: Sequence[int]) -> int:
+  """Returns how many axes of positions an example of this shape has: 2 for images (H, W, C), 3 for voxels (D, H, W, C).
+
+  Raises:
+    UserError: it has none, such as a point (D,).
+  """
+  rank = len(shape) - 1
+  if rank < 1:
+    raise UserError(f'convolutions need examples such as images (H, W, C) or voxels (D, H, W, C), these have the shape '
+                    f'{tuple(shape)}: take a network of mlp')
+  return rank
 
 
 def list_convolutions(network: nn.Module, widths: Sequence[int]) -> list[Convolution]:
-  """Returns a network's convolutions of these widths, with its kernels, strides and padding."""
+  """Returns a network's convolutions of these widths, with its kernels, strides, padding and use_bias."""
   kernels = one_per_layer(network.kernels, len(widths))
   strides = one_per_layer(network.strides, len(widths))
   paddings = one_per_layer(network.padding, len(widths))
-  return [Convolution(*settings) for settings in zip(widths, kernels, strides, paddings)]
+  settings = zip(widths, kernels, strides, paddings)
+  return [Convolution(*setting, use_bias=network.use_bias) for setting in settings]
 
 
 def one_per_layer(value, count: int) -> tuple:
