@@ -8,12 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 import os
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 import tqdm
 
 from gans.data.dataset import Dataset, OnDisk, is_too_large
+from gans.data.sources import attributes
 from gans.data.sources.square import fit_square
 from gans.errors import UserError
 from gans.system import cache
@@ -26,21 +28,55 @@ SHOWN = 10  # unreadable files listed by name
 AHEAD = 10_000  # files in the thread pool's queue at a time
 
 
+class Files(NamedTuple):
+  """The N image files of a folder that can be read, and what they hold."""
+  paths: list[pathlib.Path]
+  images: np.ndarray | OnDisk  # [N,...,C] uint8: what was decoded from each
+  labels: np.ndarray  # [N] int32, from the subfolders
+  num_classes: int
+
+
 def load_folder(config) -> Dataset:
   """Reads every image below config.path as [N,S,S,C] uint8, S = config.image_size; C is 1 if all are grey, else 3.
 
   If that is more than config.device_bytes, with C taken as 3, the images stay on disk; each has been decoded once.
+  The attributes that config.attributes names come from a list beside the images.
+
+  Raises:
+    UserError: no folder, fewer than two images, more than MAX_UNREADABLE of them cannot be read, or no such attributes.
+  """
+  names = attributes.check_names(config)
+  root = pathlib.Path(config.path).expanduser()
+  table = attributes.read_table(root, names) if names and root.is_dir() else None  # first, as images take longer
+  files = read_files(config, decode_image)
+  dataset = Dataset(files.images, files.labels, files.num_classes)
+  if table is None:
+    return dataset
+  return dataset._replace(attributes=attributes.attributes_of(table, root, files.paths), attribute_names=names)
+
+
+def read_files(config, decode: Callable, leading: tuple[int, ...] = ()) -> Files:
+  """Reads every image below config.path; decode(path, size) -> [*leading,S,S,3] uint8, or as str why it cannot be read.
 
   Raises:
     UserError: no folder, fewer than two images, or more than MAX_UNREADABLE of them cannot be read.
   """
   root = pathlib.Path(config.path).expanduser()
   paths = find_files(config.path, SUFFIXES, 'images')
-  key = cache_key(root, paths, config.image_size)
-  if is_too_large(config, (len(paths), config.image_size, config.image_size, 3)):
-    return _on_disk(root, paths, config.image_size, key)
-  decoded = cache.load_or_make('folders', key, lambda: _decode_all(root, paths, config.image_size))
-  return Dataset(decoded['images'], decoded['labels'], int(decoded['num_classes']))
+  shape = (*leading, config.image_size, config.image_size, 3)
+  key = (*leading, *cache_key(root, paths, config.image_size))
+
+  def read(path):
+    return decode(path, config.image_size)
+
+  if is_too_large(config, (len(paths), *shape)):
+    kept = cache.load_or_make('folders', ('checked', *key), lambda: _check_all(root, paths, read))
+    shape = (len(kept['good']), *shape[:-1], int(kept['channels']))
+    images = _on_disk([str(paths[i]) for i in kept['good']], shape, key, read)
+  else:
+    kept = cache.load_or_make('folders', key, lambda: _decode_all(root, paths, read))
+    images = kept['images']
+  return Files([paths[i] for i in kept['good']], images, kept['labels'], int(kept['num_classes']))
 
 
 def find_files(path: str, suffixes: tuple[str, ...], what: str) -> list[pathlib.Path]:
@@ -76,18 +112,18 @@ def cache_key(root: pathlib.Path, paths: list[pathlib.Path], size: int) -> tuple
   return str(root.resolve()), size, files
 
 
-def _decode_all(root, paths, size: int) -> dict[str, np.ndarray]:
+def _decode_all(root, paths, read: Callable) -> dict[str, np.ndarray]:
   """Decodes the files: {'images', 'good', 'labels', 'num_classes'}."""
-  decoded, fields = read_all(root, paths, lambda path: decode_image(path, size), 'images')
+  decoded, fields = read_all(root, paths, read, 'images')
   pixels = np.stack(decoded)
   channels = 1 if is_grey(pixels) else 3
   return {'images': pixels[..., :channels]} | fields
 
 
-def _check_all(root, paths, size: int) -> dict[str, np.ndarray]:
+def _check_all(root, paths, read: Callable) -> dict[str, np.ndarray]:
   """Decodes the files without keeping their pixels: {'channels', 'good', 'labels', 'num_classes'}."""
   def check(path):
-    image = decode_image(path, size)
+    image = read(path)
     return image if isinstance(image, str) else is_grey(image)
 
   greys, fields = read_all(root, paths, check, 'images')
@@ -126,17 +162,12 @@ def _call_in_parallel(read: Callable, paths, description: str, unit: str) -> lis
   return results
 
 
-def _on_disk(root, paths, size: int, key: tuple) -> Dataset:
-  """Returns images that are decoded at each use: the same images and labels as those of _decode_all."""
-  checked = cache.load_or_make('folders', ('checked', *key), lambda: _check_all(root, paths, size))
-  files = [str(paths[i]) for i in checked['good']]
-  channels = int(checked['channels'])
+def _on_disk(files: list[str], shape: tuple[int, ...], key: tuple, read: Callable) -> OnDisk:
+  """Returns images of this shape that are decoded at each use: the same images as those of _decode_all."""
+  def read_images(positions: list[int]) -> list[np.ndarray]:
+    return [image[..., :shape[-1]] for image in read_again(files, positions, read)]
 
-  def read(positions: list[int]) -> list[np.ndarray]:
-    return [image[..., :channels] for image in read_again(files, positions, lambda path: decode_image(path, size))]
-
-  shape = (len(files), size, size, channels)
-  return Dataset(OnDisk(shape, cache.digest(key), read), checked['labels'], int(checked['num_classes']))
+  return OnDisk(shape, cache.digest(key), read_images)
 
 
 def read_again(files: list[str], positions: list[int], read: Callable) -> list[np.ndarray]:
@@ -156,13 +187,25 @@ def is_grey(pixels: np.ndarray) -> bool:
 
 def decode_image(path: pathlib.Path | str, size: int) -> np.ndarray | str:
   """Decodes a file, or the first frame of an animation, to [size,size,3] uint8, or returns why it cannot be read."""
+  def decode(image):
+    image.draft('RGB', (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size
+    return fit_square(upright_pixels(image), size)
+
+  return decode_file(path, decode)
+
+
+def decode_file(path: pathlib.Path | str, decode: Callable) -> np.ndarray | str:
+  """Returns decode(opened image), or why the file cannot be read: a ValueError of `decode` too."""
   try:
     with Image.open(path, formats=FORMATS) as image:
-      image.draft('RGB', (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size
-      upright = ImageOps.exif_transpose(image)
-      return fit_square(np.asarray(to_rgb(upright)), size)
+      return decode(image)
   except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
     return str(error)
+
+
+def upright_pixels(image: Image.Image) -> np.ndarray:
+  """Returns an opened image as [h,w,3] uint8, turned as its EXIF data say."""
+  return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -124,9 +124,8 @@ def _prepared_builder(tfds, config):
   try:
     builder = tfds.builder(config.name, data_dir=data_dir, file_format='array_record')
   except tfds.core.DatasetNotFoundError as error:
-    from gans.data.sources import SOURCES
-    raise UserError(f'dataset.name={config.name!r} is not a data set: expected one of {sorted(SOURCES)} or a name from '
-                    'https://www.tensorflow.org/datasets/catalog') from error
+    from gans.data.sources import describe_names
+    raise UserError(f'dataset.name={config.name!r} is not a data set: expected {describe_names()}') from error
   if not builder.is_prepared():
     if not _online():
       raise UserError(
