@@ -45,14 +45,20 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       'dataset': {
           # 'mnist_5k' needs no network; 'folder' is your own images; 'ring8', 'grid25' and 'swiss_roll' are 2-D;
           # 'stacked_mnist' and 'stacked_mnist_5k' have 1,000 modes; any image data set of TFDS goes by its name.
+          # Pairs of pictures, or two domains: NAME_edges, NAME_inverted, NAME_rotated and NAME_coloured, where NAME is
+          # mnist_5k, folder or of TFDS, such as 'fashion_mnist_edges'; 'folder_pairs' is a folder of images A|B.
+          # Voxels: 'voxel_digits', made of mnist_5k, and 'voxel_folder', your own models: .binvox, .npy and .npz files.
           'name': 'mnist_5k',
-          # The folder of 'folder'.
+          # The folder of 'folder', 'folder_pairs' and 'voxel_folder', or the one file of all models of the last.
           'path': '',
+          # Which attributes of a list beside the images of 'folder' to read, such as ('Male', 'Young') of CelebA's
+          # list_attr_celeba.txt or of a CSV, attributes.csv; (): none.
+          'attributes': (),
           # Where TFDS finds or puts its data sets; '': ~/tensorflow_datasets.
           'data_dir': '',
           # The split of a TFDS data set.
           'split': 'train',
-          # Height and width of images in pixels: a centre crop, resized.
+          # Height and width of images in pixels: a centre crop, resized. Voxels: cells of each side of a cube.
           'image_size': 28,
           # A TFDS feature that holds a bounding box to crop to, such as 'head_bbox'; '': none.
           'crop': '',
@@ -110,15 +116,16 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 def dcgan_generator(**fields) -> dict:
   """A convolutional generator, `dense` layers first; `kernels`, `strides`, `padding` are one value or one per layer."""
   return {'network': 'dcgan.Generator', 'dense': (), 'start': 7, 'hidden': (64, 32), 'kernels': 4, 'strides': 2,
-          'padding': 'SAME', 'upsample': 'transposed', 'norm': 'batch', 'label_dim': 0, 'init_stddev': 0.02,
-          'remat': False, 'optimizer': adam(), **fields}
+          'padding': 'SAME', 'use_bias': True, 'upsample': 'transposed', 'norm': 'batch', 'label_dim': 0,
+          'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def dcgan_critic(**fields) -> dict:
   """A convolutional critic, with layer norm after all layers but the first: a gradient penalty allows no batch norm."""
   return {'network': 'dcgan.Critic', 'hidden': (16, 32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
-          'norm': 'layer', 'norm_first': False, 'head': 'dense', 'dense': (), 'dropout': 0.0, 'label_dim': 0,
-          'classify': False, 'outputs': 0, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
+          'use_bias': True, 'norm': 'layer', 'norm_first': False, 'head': 'dense', 'dense': (), 'dropout': 0.0,
+          'label_dim': 0, 'classify': False, 'outputs': 0, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(),
+          **fields}
 
 
 def mlp_generator(**fields) -> dict:

@@ -67,8 +67,8 @@ def test_points_stay_as_they_are():
 
 def test_the_shape_tells_the_kind():
   assert Spec((28, 28, 1)).kind is IMAGES and Spec((2,)).kind is POINTS
-  for shape in ((), (28, 28), (4, 4, 4, 1)):
-    with pytest.raises(UserError, match=r'expected images \(H, W, C\) or points \(D,\)'):
+  for shape in ((), (28, 28), (2, 4, 4, 4, 1)):
+    with pytest.raises(UserError, match=r'expected images \(H, W, C\), voxels \(X, Y, Z, 1\) or points \(D,\)'):
       kind_of(shape)
 
 

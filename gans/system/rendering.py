@@ -12,8 +12,8 @@ import numpy as np
 from gans.system import pictures
 
 SIDE = 80  # pixels of a model's picture
-AZIMUTH = 30.0  # degrees by which the viewer has gone around to the right of the front
-ELEVATION = 25.0  # degrees above the horizon
+AZIMUTH = 25.0  # degrees by which the viewer has gone around to the right of the front
+ELEVATION = 20.0  # degrees above the horizon
 RAYS = 2  # a side of a pixel, averaged
 FRAMES = 24  # of a whole turn
 COLUMNS = 8

@@ -1,0 +1,164 @@
+"""Voxels: 3-D digits, made of mnist_5k, and a user's own models. Their axes are those of data.kinds: Z is up."""
+import functools
+import math
+import pathlib
+
+import numpy as np
+
+from gans.data.dataset import Dataset, OnDisk, is_too_large
+from gans.data.sources import digits, folder, voxel_files
+from gans.errors import UserError
+from gans.system import cache
+
+# 3-D digits.
+BORDER = 2  # pixels left off around a digit, which hold 0.25 % of all ink
+THRESHOLD = 100  # brightness of ink
+THICKNESS = 0.18  # of a digit, in sides of its cube
+MAX_TURN = 30  # degrees to either side
+MAX_DIGIT_SIZE = 64
+
+
+def load_voxel_digits(config) -> Dataset:
+  """Returns the 5,000 digits of mnist_5k as solid bodies [5000,S,S,S,1] uint8 of 0 and 1, S = config.image_size.
+
+  Each is extruded and turned about the vertical axis by an angle of its own of up to MAX_TURN degrees, the same in
+  every run. Labels are 0 to 9.
+
+  Raises:
+    UserError: so large digits would take more memory than they are worth.
+  """
+  size = config.image_size
+  if size > MAX_DIGIT_SIZE:
+    raise UserError(f'dataset.image_size={size}: expected at most {MAX_DIGIT_SIZE} for {config.name}')
+  pixels, labels = digits.read_mnist_5k()
+  angles = np.random.default_rng(0).uniform(-MAX_TURN, MAX_TURN, len(pixels))
+  models = [extrude(digit[..., 0], size, math.radians(angle)) for digit, angle in zip(pixels, angles)]
+  return Dataset(np.stack(models), labels, num_classes=10)
+
+
+def extrude(digit: np.ndarray, size: int, angle: float) -> np.ndarray:
+  """Makes a solid body of a digit [28,28] uint8, turned by an angle in radians: [size,size,size,1] uint8 of 0 and 1."""
+  inner = digit[BORDER:-BORDER, BORDER:-BORDER].astype(np.float32)
+  upright = _resample(inner[::-1], _centres(size)).T  # [24,size]: across the digit, then up
+  x, y = np.meshgrid(_centres(size), _centres(size), indexing='ij')
+  across = math.cos(angle) * x + math.sin(angle) * y
+  depth = math.cos(angle) * y - math.sin(angle) * x
+  body = _resample(upright, across)  # [size,size,size]
+  is_within = np.abs(depth) <= THICKNESS / 2
+  return ((body > THRESHOLD) & is_within[..., None])[..., None].astype(np.uint8)
+
+
+def _centres(size: int) -> np.ndarray:
+  """Returns where the cells of a side are, as a share of it, from its middle: [size], within -1/2 to 1/2."""
+  return (np.arange(size) + 0.5) / size - 0.5
+
+
+def _resample(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+  """Interpolates between rows [R,...] at places [...], as shares of the side from its middle; outside there is 0."""
+  padded = np.pad(rows, [(1, 1)] + [(0, 0)] * (rows.ndim - 1))
+  positions = np.clip((places + 0.5) * len(rows) + 0.5, 0, len(rows) + 1 - 1e-6)
+  low = positions.astype(int)
+  share = (positions - low).astype(np.float32)[..., None]
+  return (1 - share) * padded[low] + share * padded[low + 1]
+
+
+def load_voxel_folder(config) -> Dataset:
+  """Reads the models of config.path as [N,S,S,S,1] uint8 of 0 and 1, S = config.image_size.
+
+  The path is a folder with a .binvox, .npy or .npz file for each model, in a folder for each class, if they have
+  classes; or one .npy or .npz of all. Models are cubes whose side S divides, and are pooled to S cells: one is full if
+  one of those that it is made of is. Empty models are skipped. A folder whose models exceed config.device_bytes stays
+  on disk.
+
+  Raises:
+    UserError: fewer than two models, more than MAX_UNREADABLE of the files cannot be read, or the one file of all
+      cannot be.
+  """
+  path = pathlib.Path(config.path).expanduser()
+  if path.is_file():
+    return _load_file(config, path)
+  paths = folder.find_files(config.path, voxel_files.SUFFIXES, 'voxel models')
+  size = config.image_size
+  key = folder.cache_key(path, paths, size)
+  read = functools.partial(voxel_files.read_model, size=size)
+  if is_too_large(config, (len(paths), size, size, size)):
+    return _on_disk(path, paths, size, key, read)
+  kept = cache.load_or_make('voxels', key, lambda: _read_folder(path, paths, read))
+  models = np.unpackbits(kept['bits'], axis=1, count=size ** 3)
+  return Dataset(models.reshape(-1, size, size, size, 1), kept['labels'], int(kept['num_classes']))
+
+
+def _read_folder(root, paths, read) -> dict[str, np.ndarray]:
+  """Reads the files: {'bits', 'good', 'labels', 'num_classes'}, a row of bits for each model."""
+  models, fields = folder.read_all(root, paths, lambda path: _pack(read(path)), 'voxel models')
+  return {'bits': np.stack(models)} | fields
+
+
+def _pack(model: np.ndarray | str) -> np.ndarray | str:
+  return model if isinstance(model, str) else np.packbits(model)
+
+
+def _on_disk(root, paths, size: int, key: tuple, read) -> Dataset:
+  """Returns models that are read at each use, each of which has been read once."""
+  def check(path):
+    model = read(path)
+    return model if isinstance(model, str) else True
+
+  checked = cache.load_or_make('voxels', ('checked', *key),
+                               lambda: folder.read_all(root, paths, check, 'voxel models')[1])
+  files = [str(paths[i]) for i in checked['good']]
+  models = OnDisk((len(files), size, size, size, 1), cache.digest(key),
+                  lambda positions: folder.read_again(files, positions, read))
+  return Dataset(models, checked['labels'], int(checked['num_classes']))
+
+
+def _load_file(config, path: pathlib.Path) -> Dataset:
+  """Reads the models of one .npy, or the arrays `voxels` and, if there are any, `labels` and `names` of an .npz."""
+  try:
+    if path.suffix.lower() not in ('.npy', '.npz'):
+      raise ValueError('expected a folder of models, or a .npy or .npz file of all')
+    models = _read_models(config, path)
+    labels, num_classes = _read_labels(path, len(models))
+  except voxel_files.DAMAGED as error:
+    raise UserError(f'dataset.path={config.path!r}: {error}') from error
+  is_good = models.any((1, 2, 3, 4))
+  num_empty = len(models) - is_good.sum()
+  if num_empty:
+    print(f'{num_empty} of {len(models)} models in {str(path)!r} are empty: skipped')
+  if is_good.sum() < 2:
+    raise UserError(f'dataset.path={config.path!r}: {is_good.sum()} models are not empty: expected 2')
+  return Dataset(models[is_good], labels[is_good], num_classes)
+
+
+def _read_models(config, path: pathlib.Path) -> np.ndarray:
+  size = config.image_size
+  with voxel_files.open_array(path, voxel_files.ARRAY) as file:
+    header = voxel_files.read_header(file)
+    shape = voxel_files.without_channel(header.shape)
+    if len(shape) != 4 or shape[0] < 2:
+      raise ValueError(f'an array {header.shape}: expected at least two models [N,X,Y,Z]')
+    voxel_files.check_cube(shape[1:], size)
+    if is_too_large(config, header.shape, header.dtype.itemsize):
+      raise ValueError(f'{header.num_bytes} bytes are more than dataset.device_bytes={config.device_bytes}, and one '
+                       'file is not streamed: raise that, or give a folder with a file for each model')
+    return voxel_files.fit(voxel_files.read_cells(file, header).reshape(shape), size)
+
+
+def _read_labels(path: pathlib.Path, num: int) -> tuple[np.ndarray, int]:
+  """Returns the labels [N] int32 and the number of classes, which is 0 without labels or with one class."""
+  unlabelled = np.zeros(num, np.int32)
+  if not voxel_files.has_array(path, 'labels'):
+    return unlabelled, 0
+  with voxel_files.open_array(path, 'labels') as file:
+    header = voxel_files.read_header(file)
+    if header.shape != (num,) or header.dtype.kind not in 'iu':
+      raise ValueError(f'labels {header.shape} of {header.dtype}: expected ({num},) whole numbers')
+    labels = voxel_files.read_array(file, header)
+  num_classes = int(labels.max()) + 1
+  if voxel_files.has_array(path, 'names'):
+    with voxel_files.open_array(path, 'names') as file:
+      num_classes = math.prod(voxel_files.read_header(file).shape)
+  if labels.min() < 0 or labels.max() >= num_classes or num_classes > voxel_files.MAX_CLASSES:
+    raise ValueError(f'labels from {labels.min()} to {labels.max()}: expected 0 to {num_classes - 1}, and at most '
+                     f'{voxel_files.MAX_CLASSES} classes')
+  return (labels.astype(np.int32), num_classes) if num_classes > 1 else (unlabelled, 0)
