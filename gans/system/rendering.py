@@ -76,37 +76,44 @@ def _look(view: View, is_full: np.ndarray) -> np.ndarray:
 def _make_view(size: int, num_pixels: int, azimuth: float, elevation: float) -> View:
   """Makes the view of models of size^3 cells, by num_pixels^2 rays."""
   right, up, ahead = _axes(azimuth, elevation)
-  starts = _starts(size, num_pixels, elevation, right, up)
   slopes = np.where(np.abs(ahead) < LEVEL, LEVEL, ahead)
+  starts = _starts(size, num_pixels, elevation, right, up)
   # A ray is inside the model once it has met a plane of each axis, until it has met all of one.
-  ends = (np.array((0, size))[:, None] - starts[:, None]) / slopes  # [num_pixels^2,2,3]
+  ends = _distances(starts, slopes, np.array((0, size)))
   comes_in, goes_out = ends.min(1).max(1), ends.max(1).min(1)
   rays = np.flatnonzero(goes_out - comes_in > TOUCH)
-  # It meets the planes between the cells at these distances, and from one to the next it is in one cell.
-  planes = np.arange(size + 1)
-  distances = (planes[:, None] - starts[rays, None]) / slopes
-  by_axis = distances.reshape(len(rays), -1)
-  order = by_axis.argsort(1)
-  met = np.take_along_axis(by_axis, order, 1)
-  axes = order % 3
+  met, axes, positions = _trace(starts[rays], slopes, size)
   enter, leave = met[:, :-1], met[:, 1:]
   is_inside = (enter >= comes_in[rays, None]) & (leave <= goes_out[rays, None])
-  steps = np.arange(is_inside.sum(1).max())
-  kept = np.minimum(is_inside.argmax(1)[:, None] + steps, is_inside.shape[1] - 1)
-  enter, leave, is_inside, axes, positions = [
-      np.take_along_axis(each, kept, 1) for each in (enter, leave, is_inside, axes, _follow(axes, slopes, size))]
+  # Only that part of each ray is kept.
+  first = is_inside.argmax(1)[:, None]
+  kept = np.minimum(first + np.arange(is_inside.sum(1).max()), is_inside.shape[1] - 1)
   passes_through = is_inside & (leave - enter > TOUCH)
-  cells = np.where(passes_through, positions, size ** 3)
-  shades = _shade_faces(right, up, ahead)[axes] * _fade(enter, size)
-  return View(num_pixels ** 2, rays, cells, shades.astype(np.float32))
+  cells = np.where(passes_through, positions[:, :-1], size ** 3)
+  shades = _shade_faces(right, up, ahead)[axes[:, :-1]] * _fade(enter, size)
+  return View(num_pixels ** 2, rays, np.take_along_axis(cells, kept, 1),
+              np.take_along_axis(shades, kept, 1).astype(np.float32))
 
 
-def _follow(axes: np.ndarray, slopes: np.ndarray, size: int) -> np.ndarray:
-  """Returns the position of the cell behind each plane that a ray meets; axes [R,P] are those of the planes."""
+def _distances(starts: np.ndarray, slopes: np.ndarray, planes: np.ndarray) -> np.ndarray:
+  """Returns how far from starts [R,3] rays meet planes [P] of each axis: [R,P,3]."""
+  return (planes[:, None] - starts[:, None]) / slopes
+
+
+def _trace(starts: np.ndarray, slopes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Follows rays through the planes between the cells: from one to the next, a ray is in one cell.
+
+  Returns, in the order of the planes that a ray meets, how far away each is, its axis, and the position of the cell
+  behind it in a flat model: [R,3*(size+1)] each. Outside the model positions mean nothing.
+  """
+  distances = _distances(starts, slopes, np.arange(size + 1)).reshape(len(starts), -1)
+  order = distances.argsort(1)
+  axes = order % 3
   directions = np.where(slopes > 0, 1, -1)
   outside = np.where(slopes > 0, -1, size)
   strides = np.array((size ** 2, size, 1))
-  return outside @ strides + (directions * strides)[axes].cumsum(1)
+  positions = outside @ strides + (directions * strides)[axes].cumsum(1)
+  return np.take_along_axis(distances, order, 1), axes, positions
 
 
 def _axes(azimuth: float, elevation: float) -> np.ndarray:
