@@ -97,6 +97,10 @@ def test_a_single_cell_is_seen_where_it_is():
   middle, cell = 32, 64 / (4 * 2 ** 0.5)
   np.testing.assert_allclose([columns.min(), columns.max() + 1], [middle + cell, middle + 2 * cell], atol=1)
   np.testing.assert_allclose([rows.min(), rows.max() + 1], [middle + cell, middle + 2 * cell], atol=1)
+  # From the right, Y runs to the right.
+  picture = rendering.render(box(4, 3, 1, 0)[None], side=64, azimuth=90, elevation=0)[0, ..., 0]
+  _, columns = np.nonzero(picture < WHITE)
+  np.testing.assert_allclose([columns.min(), columns.max() + 1], [middle - cell, middle], atol=1)
 
 
 def test_a_face_hides_what_is_behind_it():

@@ -39,10 +39,12 @@ def render(voxels: np.ndarray, side: int = SIDE, azimuth: float = AZIMUTH, eleva
   The axes are those of data.kinds.VOXELS: X to the right, Y to the back, Z up. The scale suits any azimuth.
   """
   num, size = voxels.shape[:2]
-  view = _make_view(size, side * RAYS, azimuth % 360, elevation)
+  quarters, rest = divmod(azimuth, 90)
+  view = _make_view(size, side * RAYS, rest, elevation)
+  turned = np.rot90(voxels, -int(quarters), axes=(1, 2))  # so that a whole turn needs a quarter of the views
   rendered = np.empty((num, side, side, 1), np.uint8)
   is_full = np.zeros(size ** 3 + 1, bool)
-  for model, picture in zip(voxels, rendered):
+  for model, picture in zip(turned, rendered):
     is_full[:-1] = model.ravel()
     rays = _look(view, is_full).reshape(side, RAYS, side, RAYS)
     picture[..., 0] = np.round(rays.mean((1, 3)))
@@ -72,7 +74,7 @@ def _look(view: View, is_full: np.ndarray) -> np.ndarray:
   return shades
 
 
-@functools.lru_cache(4)
+@functools.lru_cache(FRAMES // 4 + 1)
 def _make_view(size: int, num_pixels: int, azimuth: float, elevation: float) -> View:
   """Makes the view of models of size^3 cells, by num_pixels^2 rays."""
   right, up, ahead = _axes(azimuth, elevation)
