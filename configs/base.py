@@ -106,8 +106,9 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 
 # Players: `network` is a class of a file in gans/networks, `optimizer` as above, and the others are the fields of the
 # network.
-# Common to all networks: `norm` is 'batch', 'layer' or 'none'; `label_dim` is the size of the label's embedding, 0 for
-# an unconditional network (a critic of images wants 1: a channel); `init_stddev` is that of the first weights, 0 for
+# Common to many networks: `norm` is 'batch', 'layer', 'instance' or 'none', and a critic under a gradient penalty must
+# not have the first; `label_dim` is the size of the label's embedding, 0 for an unconditional network (a critic of
+# images wants 1: a channel); `use_bias` is that of the convolutions; `init_stddev` is that of the first weights, 0 for
 # LeCun's initialisation; `remat` is gradient checkpointing: see docs/scaling.md.
 # Common to critics: `classify` adds class logits to the scores, for AC-GAN; `outputs` above 0 returns so many numbers
 # in place of a score, for an encoder or a recogniser.
@@ -138,6 +139,32 @@ def mlp_critic(**fields) -> dict:
   """A fully connected critic; `leak` is leaky ReLU's slope below zero."""
   return {'network': 'mlp.Critic', 'hidden': (128,), 'norm': 'none', 'leak': 0.2, 'dropout': 0.0, 'label_dim': 0,
           'classify': False, 'outputs': 0, 'init_stddev': 0.0, 'remat': False, 'optimizer': adam(), **fields}
+
+
+def residual_generator(**fields) -> dict:
+  """A generator of images from images, StarGAN's or with `kernel=3` CycleGAN's; `takes_target`: a class or weights."""
+  return {'network': 'translation.ResidualGenerator', 'width': 64, 'num_downsamplings': 2, 'num_blocks': 6, 'kernel': 4,
+          'norm': 'instance', 'takes_target': False, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
+
+
+def unet_generator(**fields) -> dict:
+  """A generator of images from images with skip connections, pix2pix's: `hidden` are the widths of its encoder."""
+  return {'network': 'translation.UNet', 'hidden': (64, 128, 256), 'kernel': 4, 'norm': 'batch', 'dropout': 0.5,
+          'num_dropouts': 3, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
+
+
+def patch_critic(**fields) -> dict:
+  """A critic that scores each patch of one image or several; its last convolution has `head_kernel` and stride 1."""
+  return {'network': 'translation.PatchCritic', 'hidden': (64, 128, 256), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
+          'norm': 'none', 'leak': 0.2, 'head_kernel': 4, 'head_bias': True, 'classify': False, 'init_stddev': 0.02,
+          'remat': False, 'optimizer': adam(), **fields}
+
+
+def joint_critic(**fields) -> dict:
+  """A critic of an image and its code z: `dense` layers join the convolutions of the one and `z_dense` of the other."""
+  return {'network': 'joint.Critic', 'hidden': (32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
+          'use_bias': True, 'norm': 'layer', 'norm_first': False, 'z_dense': (128,), 'dense': (128,), 'dropout': 0.0,
+          'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def variant_of(config: ml_collections.ConfigDict, variant: str, **variants) -> ml_collections.ConfigDict:

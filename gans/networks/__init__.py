@@ -1,9 +1,12 @@
 """Networks are linen modules, called as (*inputs, train=...); a config names one as FILE.CLASS: 'dcgan.Generator'.
 
 FILE is a file here, or any module that Python can import. The class's fields are the fields of the player's group in
-the config; those that the data determine, `image_shape` and `num_classes`, are filled in where a class has them. Every
-file here has a `Generator`, (z [B,Z] float, label [B] int, *, train) -> images [B,...] float32, and a `Critic`, (image
-[B,...] float, label [B] int, *, train) -> scores [B] float32. A network uses its label if its `label_dim` is above 0.
+the config; those that the data determine, `image_shape` and `num_classes`, are filled in where a class has them.
+
+In dcgan and mlp, a `Generator` is (z [B,Z] float, label, *, train) -> images [B,...] float32, and a `Critic` is (image
+[B,...] float, label, *, train) -> scores [B] float32; they use the label if their `label_dim` is above 0. translation
+has generators of images from images, and critics of patches; joint has a `Critic` of (image, z). A label is [B] int, or
+weights of the classes [B,K] float, such as attributes.
 """
 import dataclasses
 

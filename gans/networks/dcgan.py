@@ -16,6 +16,8 @@ from gans.errors import UserError
 from gans.networks import layers
 from gans.networks.layers import Convolution
 
+LEAKY_RELU = layers.leaky_relu(0.2)
+
 
 class Generator(nn.Module):
   """z [B,Z] -> images [B,*positions,C] in [-1, 1]: transposed convolutions with norm and ReLU, tanh at the end.
@@ -55,7 +57,7 @@ class Generator(nn.Module):
       x = self.activate(x, train)
     else:
       x = jnp.expand_dims(x, range(1, rank + 1))
-    *inner, last = layers.list_convolutions(self, widths)
+    *inner, last = layers.list_convolutions(self, widths, self.use_bias)
     for convolution in inner:
       layer = functools.partial(enlarge_and_activate, convolution=convolution, train=train)
       x = layers.apply_layer(self, layer, x)
@@ -83,7 +85,7 @@ def enlarge_and_activate(network: Generator, x, convolution: Convolution, train:
 def enlarge(network: Generator, x, convolution: Convolution):
   """Applies the convolution of a generator's layer, which enlarges the map by its stride."""
   if network.upsample == 'transposed':
-    return layers.convolve_transposed(network, x, convolution)
+    return layers.convolve(network, x, convolution._replace(transposed=True))
   if network.upsample not in ('nearest', 'bilinear'):
     raise UserError(f"generator.upsample={network.upsample!r}: expected 'transposed', 'nearest' or 'bilinear'")
   n, *positions, channels = x.shape
@@ -124,23 +126,16 @@ class Critic(nn.Module):
     x = layers.join_label(image, label, self.num_classes, self.label_dim)
     ends_in_convolution = self.head == 'conv'
     widths = (*self.hidden, 1) if ends_in_convolution else self.hidden
-    convolutions = layers.list_convolutions(self, widths)
+    convolutions = layers.list_convolutions(self, widths, self.use_bias)
     x = apply_convolutions(self, x, convolutions[:len(self.hidden)], train)
     if ends_in_convolution:
       x = layers.apply_layer(self, functools.partial(layers.convolve, convolution=convolutions[-1]), x)
       return self.squeeze(x)
     x = x.reshape(x.shape[0], -1)
-    x = self.drop(x, train)
-    for width in self.dense:
-      x = nn.Dense(width, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)(x)
-      x = nn.leaky_relu(x, 0.2)
-      x = self.drop(x, train)
+    x = drop(self, x, train)
+    x = apply_dense_layers(self, x, self.dense, train)
     num_classes = self.num_classes if self.classify else 0
     return layers.apply_head(x, num_classes, self.outputs, self.init_stddev, self.dtype)
-
-  def drop(self, x, train: bool):
-    """Applies dropout."""
-    return nn.Dropout(self.dropout, deterministic=not train)(x)
 
   def squeeze(self, x):
     """[B,1,...,1] -> [B] float32."""
@@ -155,13 +150,21 @@ def apply_convolutions(network: nn.Module, x, convolutions: Sequence[Convolution
   """Applies the inner layers of a critic, with its norm after all but the first, or after all if norm_first is set."""
   for i, convolution in enumerate(convolutions):
     norm = network.norm if i or network.norm_first else 'none'
-    layer = functools.partial(convolve_and_activate, convolution=convolution, norm=norm, train=train)
+    layer = functools.partial(
+        layers.convolve_and_activate, convolution=convolution, norm=norm, activate=LEAKY_RELU, train=train)
     x = layers.apply_layer(network, layer, x)
   return x
 
 
-def convolve_and_activate(network: nn.Module, x, convolution: Convolution, norm: str, train: bool):
-  """Applies an inner layer of a critic: [B,*positions,c] -> [B,*positions',width]."""
-  x = layers.convolve(network, x, convolution)
-  x = layers.normalize(x, norm, train, network.dtype)
-  return nn.leaky_relu(x, 0.2)
+def apply_dense_layers(network: nn.Module, x, widths: Sequence[int], train: bool):
+  """Applies dense layers of a critic, each with leaky ReLU and dropout: [B,F] -> [B,widths[-1]]."""
+  for width in widths:
+    x = nn.Dense(width, kernel_init=layers.kernel_init(network.init_stddev), dtype=network.dtype)(x)
+    x = LEAKY_RELU(x)
+    x = drop(network, x, train)
+  return x
+
+
+def drop(network: nn.Module, x, train: bool):
+  """Applies a critic's dropout."""
+  return nn.Dropout(network.dropout, deterministic=not train)(x)

@@ -1,15 +1,17 @@
 """Layers that the networks share; call them inside a compact module."""
 from collections.abc import Callable, Sequence
+import functools
 import math
 from typing import NamedTuple
 
 from flax import linen as nn
+import jax
 import jax.numpy as jnp
 
 from gans.errors import UserError
 from gans.networks import conv
 
-NORMS = ('batch', 'layer', 'none')
+NORMS = ('batch', 'layer', 'instance', 'none')
 
 
 def normalize(x, norm: str, train: bool, dtype):
@@ -17,13 +19,23 @@ def normalize(x, norm: str, train: bool, dtype):
 
   'batch': over the batch and all positions, with running averages when not training (Ioffe & Szegedy 2015).
   'layer': over all of an example's positions and channels, so that examples stay independent, as a gradient
-  penalty needs (Ba et al. 2016, as in Gulrajani et al. 2017). 'none': returns x unchanged.
+  penalty needs (Ba et al. 2016, as in Gulrajani et al. 2017). 'instance': over the positions of each channel of an
+  example, which stays independent too (Ulyanov et al. 2016, Instance Normalization). 'none': returns x unchanged.
+
+  Raises:
+    UserError: there is no such norm, or instance norm would make all of x zero, as it has one position a channel.
   """
   check_norm(norm)
   if norm == 'batch':
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype)(x)
   if norm == 'layer':
     return nn.LayerNorm(reduction_axes=range(1, x.ndim), feature_axes=-1, epsilon=1e-5, dtype=dtype)(x)
+  if norm == 'instance':
+    positions = x.shape[1:-1]
+    if math.prod(positions) == 1:
+      raise UserError(f"norm='instance': it subtracts a channel's mean over its positions, and features of the shape "
+                      f"{x.shape[1:]} have one, so that all become zero; expected 'layer', 'batch' or 'none'")
+    return nn.InstanceNorm(epsilon=1e-5, dtype=dtype)(x)
   return x
 
 
@@ -33,18 +45,43 @@ def check_norm(norm: str):
     raise UserError(f'norm={norm!r}: expected one of {NORMS}')
 
 
+def as_weights(label, num_classes: int) -> jax.Array:
+  """Returns labels as weights of the classes, [B,K] float32.
+
+  Labels [B] int become one-hot; weights [B,K] float, such as attributes or a way between two classes, are returned.
+
+  Raises:
+    UserError: the data set has no classes, or the weights are not of as many.
+  """
+  if not num_classes:
+    raise UserError('the network is to use a label, but the data set has neither labels nor attributes')
+  if not is_weights(label):
+    return jax.nn.one_hot(label, num_classes)
+  if label.ndim != 2 or label.shape[1] != num_classes:
+    raise UserError(f'labels as weights of the classes have the shape {label.shape}: expected {num_classes} numbers an '
+                    f'example, [B,{num_classes}]')
+  return label.astype(jnp.float32)
+
+
+def is_weights(label) -> bool:
+  """Tells whether labels are weights of the classes [B,K] float, and not the classes themselves [B] int."""
+  return jnp.issubdtype(label.dtype, jnp.floating)
+
+
 def join_label(x, label, num_classes: int, label_dim: int):
-  """Joins an embedding of label [B] to noise [B,Z] or image [B,H,W,C], as label_dim more features or channels.
+  """Joins an embedding of label to noise [B,Z] or image [B,*positions,C], as label_dim more features or channels.
 
   Each pixel has an embedding of its own (Mirza & Osindero 2014, with a table in place of the dense layer on one-hot
-  labels). With label_dim 0 the label is ignored.
+  labels). Labels are [B] int, or weights of the classes [B,K] float, which weigh the classes' embeddings. With
+  label_dim 0 the label is ignored.
   """
   if not label_dim:
     return x
   if not num_classes:
     raise UserError(f'label_dim={label_dim}: the data set has no labels; expected 0')
   positions = x.shape[1:-1]
-  embedding = nn.Embed(num_classes, math.prod(positions) * label_dim)(label)
+  table = nn.Embed(num_classes, math.prod(positions) * label_dim)
+  embedding = as_weights(label, num_classes) @ table.embedding if is_weights(label) else table(label)
   embedding = embedding.reshape(-1, *positions, label_dim)
   return jnp.concatenate([x, embedding], axis=-1)
 
@@ -88,22 +125,27 @@ class Convolution(NamedTuple):
   stride: int = 1
   padding: str = 'SAME'
   use_bias: bool = True
+  transposed: bool = False  # it then enlarges the map by its stride
 
 
 def convolve(network: nn.Module, x, convolution: Convolution):
   """Applies a convolution to x [B,*positions,C], with a network's initialisation and dtype: [B,*positions',width]."""
-  return _make_convolution(conv.Conv, network, x, convolution)(x)
-
-
-def convolve_transposed(network: nn.Module, x, convolution: Convolution):
-  """Applies a transposed convolution, which enlarges the map x by its stride; else as `convolve`."""
-  return _make_convolution(conv.ConvTranspose, network, x, convolution)(x)
-
-
-def _make_convolution(module: Callable, network: nn.Module, x, convolution: Convolution) -> nn.Module:
-  width, kernel, stride, padding, use_bias = convolution
+  width, kernel, stride, padding, use_bias, transposed = convolution
   kernel_size = (kernel,) * count_axes(x.shape[1:])
-  return module(width, kernel_size, stride, padding, use_bias, network.dtype, kernel_init(network.init_stddev))
+  module = conv.ConvTranspose if transposed else conv.Conv
+  return module(width, kernel_size, stride, padding, use_bias, network.dtype, kernel_init(network.init_stddev))(x)
+
+
+def convolve_and_activate(network: nn.Module, x, convolution: Convolution, norm: str, activate: Callable, train: bool):
+  """Applies a convolution, a norm and a nonlinearity: [B,*positions,C] -> [B,*positions',width]."""
+  x = convolve(network, x, convolution)
+  x = normalize(x, norm, train, network.dtype)
+  return activate(x)
+
+
+def leaky_relu(leak: float) -> Callable:
+  """Returns leaky ReLU of this slope below zero."""
+  return functools.partial(nn.leaky_relu, negative_slope=leak)
 
 
 def count_axes(shape: Sequence[int]) -> int:
@@ -119,13 +161,13 @@ def count_axes(shape: Sequence[int]) -> int:
   return rank
 
 
-def list_convolutions(network: nn.Module, widths: Sequence[int]) -> list[Convolution]:
-  """Returns a network's convolutions of these widths, with its kernels, strides, padding and use_bias."""
+def list_convolutions(network: nn.Module, widths: Sequence[int], use_bias: bool = True) -> list[Convolution]:
+  """Returns a network's convolutions of these widths, with its kernels, strides and padding."""
   kernels = one_per_layer(network.kernels, len(widths))
   strides = one_per_layer(network.strides, len(widths))
   paddings = one_per_layer(network.padding, len(widths))
   settings = zip(widths, kernels, strides, paddings)
-  return [Convolution(*setting, use_bias=network.use_bias) for setting in settings]
+  return [Convolution(*setting, use_bias=use_bias) for setting in settings]
 
 
 def one_per_layer(value, count: int) -> tuple:

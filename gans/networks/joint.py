@@ -1,0 +1,39 @@
+"""A critic of pairs of an image and its code: BiGAN (Donahue et al. 2017), ALI (Dumoulin et al. 2017)."""
+from typing import Any
+
+from flax import linen as nn
+import jax.numpy as jnp
+
+from gans.networks import dcgan, layers
+
+
+class Critic(nn.Module):
+  """(image [B,*positions,C], z [B,Z]) -> scores [B] float32.
+
+  Convolutions make features of the image, as in dcgan.Critic, and dense layers of widths `z_dense` make those of z.
+  Dense layers of widths `dense` score both together. All dense layers have `dropout`.
+  """
+  hidden: tuple[int, ...] = (32, 64)
+  kernels: int | tuple[int, ...] = 4
+  strides: int | tuple[int, ...] = 2
+  padding: str | tuple[str, ...] = 'SAME'
+  use_bias: bool = True
+  norm: str = 'layer'
+  norm_first: bool = False
+  z_dense: tuple[int, ...] = (128,)
+  dense: tuple[int, ...] = (128,)
+  dropout: float = 0.
+  init_stddev: float = 0.02
+  remat: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, image, z, *, train):
+    layers.check_norm(self.norm)
+    convolutions = layers.list_convolutions(self, self.hidden, self.use_bias)
+    x = dcgan.apply_convolutions(self, image, convolutions, train)
+    x = x.reshape(x.shape[0], -1)
+    z = dcgan.apply_dense_layers(self, z, self.z_dense, train)
+    both = jnp.concatenate([x, z], axis=-1)
+    both = dcgan.apply_dense_layers(self, both, self.dense, train)
+    return layers.apply_head(both, num_classes=0, outputs=0, stddev=self.init_stddev, dtype=self.dtype)
