@@ -51,9 +51,9 @@ _CHOICE = [
 ]
 # Flags of what is drawn, and where it is written.
 _OUT = [flags.DEFINE_string(
-    'out', None, 'A new file or folder to write. sample: NAME.png, a grid; NAME.npz, arrays; or a folder of single '
-    'PNGs. nearest: NAME.png. report: NAME.html. interpolate, export and pack: a folder. The default is in the '
-    'workdir.')]
+    'out', None, 'A new file or folder to write. sample: NAME.png, a grid; NAME.npz, arrays; NAME.gif, turning voxels; '
+    'or a folder of single PNGs. nearest: NAME.png. report: NAME.html. interpolate, export and pack: a folder. The '
+    'default is in the workdir.')]
 _DRAW = [
     flags.DEFINE_integer('num', None, 'How many samples to draw. The default is 64 for sample, or 8 of each class; 8 '
                          'for interpolate and nearest.', lower_bound=1),
@@ -61,6 +61,8 @@ _DRAW = [
                          upper_bound=2**31 - 1),
     flags.DEFINE_list('labels', None, 'Labels of the samples to draw, repeated as needed: 3,3,7. By default each class '
                       'has as many samples.'),
+    flags.DEFINE_string('inputs', None, 'A folder of images, or one image, for a model that translates. The default is '
+                        'some of its data set.'),
     flags.DEFINE_float('truncation', None, 'Noise beyond +-truncation is drawn again: fewer broken samples, less '
                        'variety. The default is off.', lower_bound=0),
 ]

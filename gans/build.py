@@ -28,6 +28,7 @@ class Experiment(NamedTuple):
   modules: dict[str, nn.Module]  # of each player
   optimizers: dict[str, optax.GradientTransformation]  # of each player that learns
   traced: Traced
+  spec: Spec  # of the data
   num_labels: int  # classes or attributes by which samples can be asked for; 0: they depend on none
   translates: bool  # whether samples are made of images
 
@@ -49,7 +50,8 @@ def build(config, spec: Spec) -> Experiment:
   depend_on = trace_samples(algorithm, modules, traced, batch_shapes(spec, size))
   num_labels = algorithm.classes or spec.num_labels
   is_conditional = condition(spec) in depend_on
-  return Experiment(algorithm, modules, optimizers, traced, num_labels if is_conditional else 0, 'image' in depend_on)
+  return Experiment(algorithm, modules, optimizers, traced, spec, num_labels if is_conditional else 0,
+                    'image' in depend_on)
 
 
 def build_network(config, player: str, spec: Spec) -> nn.Module:

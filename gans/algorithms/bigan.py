@@ -1,7 +1,7 @@
 """BiGAN: Donahue et al. 2017, Adversarial Feature Learning, equations 2 and 3 and Algorithm 1.
 
-An encoder learns to invert the generator, as the critic tells pairs (x, E(x)) from pairs (G(z), z). Dumoulin et al. 2017,
-Adversarially Learned Inference, is the same game.
+An encoder learns to invert the generator, as the critic tells pairs (x, E(x)) from pairs (G(z), z). Dumoulin et al.
+2017, Adversarially Learned Inference, is the same game.
 """
 import dataclasses
 

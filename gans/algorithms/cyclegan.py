@@ -1,8 +1,7 @@
-"""CycleGAN: Zhu et al. 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, sections 3
-and 4.
+"""CycleGAN: Zhu et al. 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks.
 
-Two generators translate between the two classes of a data set, a and b, of which there are no pairs; each is told by a
-critic of its results, and both by the way back: generator_ba(generator_ab(a)) should be a.
+Two generators translate between the two classes of a data set, a and b, of which there are no pairs. A critic of each
+class judges what comes out, and the way back must lead home: generator_ba(generator_ab(a)) should be a. Sections 3, 4.
 """
 import dataclasses
 

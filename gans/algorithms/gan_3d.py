@@ -1,6 +1,6 @@
-"""3D-GAN: Wu et al. 2016, Learning a Probabilistic Latent Space of Object Shapes via 3D Generative-Adversarial Modeling.
+"""3D-GAN: Wu et al. 2016, "Learning a Probabilistic Latent Space of Object Shapes", section 3.1.
 
-The adversarial game of section 3.1, in which the critic learns from a batch only if it was not too good at it. The
+The adversarial game, in which the critic learns from a batch only if it was not too good at it. The
 networks are those of gans/networks/dcgan.py, for voxels.
 """
 import dataclasses

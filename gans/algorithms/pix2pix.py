@@ -1,7 +1,7 @@
 """pix2pix: Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks, equations 1, 3 and 4.
 
-The generator translates images of the first class, a, into those of the second, b, which it learns from pairs. The critic
-scores the patches of a pair: critic(a, b) -> [B,h,w].
+The generator translates images of the first class, a, into those of the second, b, which it learns from pairs. The
+critic scores the patches of a pair: critic(a, b) -> [B,h,w].
 """
 import dataclasses
 

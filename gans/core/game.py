@@ -23,9 +23,9 @@ Batch = dict[str, jax.Array]  # see DATA
 PLAY_STREAM = 2**31  # folded into an update's key for the players' own keys; no loss splits its key into so many
 
 
-# What a batch has, by the name in `Algorithm.data`; images are [B,...] float32. 'a' and 'b' are the two classes of a data
-# set: two of the same thing in 'pairs', and drawn apart from each other in 'domains'. The labels [B] int32 of a data set
-# with attributes are 'attributes' [B,K] float32 instead, 1 for what an example has and 0 for what it has not.
+# What a batch has, by the name in `Algorithm.data`; images are [B,...] float32. 'a' and 'b' are the two classes of a
+# data set: of the same thing in 'pairs', and drawn apart from each other in 'domains'. Of a data set with attributes,
+# 'attributes' [B,K] float32, 1 for what an example has and 0 for what it has not, replace the labels [B] int32.
 DATA = {'examples': ('image', 'label'), 'pairs': ('a', 'b'), 'domains': ('a', 'b')}
 
 

@@ -134,7 +134,7 @@ class _Batch(dict):
   """A batch that says what it has if it is asked for something else."""
 
   def __missing__(self, name: str):
-    raise UserError(f'the algorithm reads {name!r} of a batch, which has {sorted(self)}: the batches of a data set with '
+    raise UserError(f'the algorithm reads {name!r} of a batch, which has {sorted(self)}: those of a data set with '
                     "dataset.attributes have 'attributes' in place of 'label', those of two domains 'a' and 'b', see "
                     'Algorithm.data')
 

@@ -35,20 +35,20 @@ def make_prepare(spec: Spec, flip: bool, data: str = 'examples') -> Callable:
     label = labels[index]
     shape = image.shape[:image.ndim - len(spec.shape)]
     if data == 'examples':
-      batch = {'image': mirror_some(rng, image, shape) if flip else image}
+      batch = {'image': mirror_some(rng, image, shape, spec.kind.mirror_axis) if flip else image}
       return batch | {condition(spec): label.astype(jnp.float32) if spec.attributes else label}
     pairs = image.reshape(*shape[:-1], -1, 2, *spec.shape)  # examples of the two classes take turns
     if flip:
       mirrored_together = shape[:-1] + (pairs.shape[len(shape) - 1], 1 if data == 'pairs' else 2)
-      pairs = mirror_some(rng, pairs, mirrored_together)
+      pairs = mirror_some(rng, pairs, mirrored_together, spec.kind.mirror_axis)
     a, b = jnp.moveaxis(pairs, len(shape), 0)
     return {'a': a, 'b': b}
 
   return prepare
 
 
-def mirror_some(rng, image, shape: tuple[int, ...]):
-  """Mirrors images [*shape,...] left to right, each with probability 1/2; where `shape` has a 1, all or none."""
+def mirror_some(rng, image, shape: tuple[int, ...], axis: int):
+  """Mirrors images [*shape,...] along an axis, each with probability 1/2; where `shape` has a 1, all or none."""
   is_mirrored = jax.random.bernoulli(rng, shape=shape)
   is_mirrored = is_mirrored.reshape(shape + (1,) * (image.ndim - len(shape)))
-  return jnp.where(is_mirrored, jnp.flip(image, -2), image)
+  return jnp.where(is_mirrored, jnp.flip(image, axis), image)

@@ -10,7 +10,7 @@ from gans.data.kinds import Kind, kind_of
 
 class Spec(NamedTuple):
   """What the networks need to know about a data set; config.json keeps it, so that sampling needs no data."""
-  shape: tuple[int, ...]  # of an example: (H, W, C) of images, (D, H, W, 1) of voxels, (D,) of points
+  shape: tuple[int, ...]  # of an example: (H, W, C) of images, (X, Y, Z, 1) of voxels, (D,) of points
   num_classes: int = 0  # 0: unlabelled
   attributes: tuple[str, ...] = ()  # the names of what an example has or has not; (): nothing is known
   paired: bool = False  # whether each example has a partner, the same thing in the other of two classes
@@ -52,7 +52,7 @@ class OnDisk:
 
 class Dataset(NamedTuple):
   """All examples. Small data sets are held whole in memory and on the device, hence as uint8 until a batch is made."""
-  images: np.ndarray | OnDisk  # [N,H,W,C] uint8, voxels [N,D,H,W,1] uint8 of 0 and 1, or points [N,D] float32
+  images: np.ndarray | OnDisk  # [N,H,W,C] uint8, voxels [N,X,Y,Z,1] uint8 of 0 and 1, or points [N,D] float32
   labels: np.ndarray  # [N] int32; zeros if there are none
   num_classes: int = 0  # 0: unlabelled
   attributes: np.ndarray | None = None  # [N,K] uint8 of 0 and 1

@@ -4,18 +4,25 @@ import functools
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tqdm
 
 from gans.core.finite import all_finite
+from gans.core.game import bind_trained
+from gans.data import batches
 from gans.data.dataset import Dataset, Spec, identifying_arrays
+from gans.data.kinds import VOXELS
+from gans.data.order import find_order
 from gans.errors import UserError
 from gans.evaluation import checks, inception
 from gans.evaluation.features import BY_NAME, Extractor, default_features
-from gans.evaluation.scores import compute_scores, directions
+from gans.evaluation.requests import Request, make_request
+from gans.evaluation.scores import DIRECTIONS, Measured, compute_scores, directions
 from gans.system import cache
 
 CHUNK = 500  # samples whose features are computed at a time
+RECONSTRUCTED = 2000  # images that are reconstructed
 CLASSIFIED = 32  # the most pixels of a side of images for which a classifier is the default
 
 
@@ -28,55 +35,96 @@ class Evaluation(NamedTuple):
   seed: int  # of the noise, and of the choice of the real samples
 
 
-def make_evaluate(config, dataset: Dataset, inputs: Callable, sample: Callable) -> Callable:
+def make_evaluate(config, dataset: Dataset, experiment, sample: Callable) -> Callable:
   """Returns evaluate(variables) -> Evaluation of the samples that a generator draws.
 
-  `inputs` is the algorithm's, `sample` what sampling.make_sampler returns. `variables` is a list of {player:
+  `experiment` is a build.Experiment, `sample` what sampling.make_sampler returns. `variables` is a list of {player:
   variables}, one for each seed that was trained; evaluate raises UserError for variables that are not finite. The first
   call trains or reads the network that gives features, and computes those of the real samples; both are kept for later
   runs.
   """
-  seed, num = config.eval.seed, config.eval.num_samples
-
   @functools.cache
   def prepare():
     extractor = BY_NAME[config.eval.features].make(config, dataset)
-    selected = np.random.default_rng(seed).permutation(len(dataset.images))[:num]
-    real = _extract_real(extractor, dataset, selected)
-    label = np.resize(dataset.labels[selected], num)  # as frequent as in the data
-    drawn = inputs(jax.random.key(seed), {'label': label})
-    return extractor, real, drawn
+    request = make_request(config, dataset, experiment)
+    real = _extract_real(extractor, dataset, request.real)
+    return extractor, request, real
 
   def evaluate(variables: list) -> Evaluation:
-    extractor, real, drawn = prepare()
+    extractor, request, real = prepare()
     scores = {}
     for seed_variables in variables:
       if not all_finite(seed_variables):  # which uint8 pixels would not show
         raise UserError('the generator has variables that are not finite: evaluate an earlier checkpoint')
-      draw_fake = functools.partial(_draw_part, sample, seed_variables, drawn)
-      fake = extract(extractor, draw_fake, num)
-      for name, value in compute_scores(config, real, fake):
+      fake = _measure(extractor, dataset, experiment, request, sample, seed_variables)
+      for name, value in compute_scores(config, experiment, real, fake):
         values = scores.setdefault(f'{extractor.name}/{name}', [])
         values.append(float(value))
-    reference = f'{len(real["features"])} of {config.dataset.name}, {config.dataset.split}'
-    return Evaluation(scores, extractor.about, reference, num, seed)
+    reference = f'{len(real.features)} of {config.dataset.name}, {config.dataset.split}'
+    return Evaluation(scores, extractor.about, reference, len(request.condition), config.eval.seed)
 
   return evaluate
 
 
-def _extract_real(extractor: Extractor, dataset: Dataset, selected: np.ndarray) -> dict[str, np.ndarray]:
-  """Returns what `extract` returns for the selected real samples; it is kept for later runs."""
+def _extract_real(extractor: Extractor, dataset: Dataset, selected: np.ndarray) -> Measured:
+  """Measures the selected real samples; what the extractor says is kept for later runs."""
   def draw_real(part: slice):
     return dataset.images[selected[part]]
 
   data = cache.fingerprint(*identifying_arrays(dataset.images, selected))
   key = (extractor.name, extractor.key, data)
-  return cache.load_or_make('features', key, lambda: extract(extractor, draw_real, len(selected)))
+  found = cache.load_or_make('features', key, lambda: extract(extractor, draw_real, len(selected)))
+  examples = dataset.images[selected] if dataset.spec.kind is VOXELS else None
+  return Measured(found['features'], found.get('probabilities'), examples)
 
 
-def _draw_part(sample: Callable, variables, inputs: dict, part: slice):
-  part_of_inputs = {name: values[part] for name, values in inputs.items()}
-  return sample(variables, part_of_inputs)
+def _measure(extractor: Extractor, dataset: Dataset, experiment, request: Request, sample: Callable,
+             variables) -> Measured:
+  """Draws what is requested from one generator, and measures it."""
+  keeps = experiment.spec.kind is VOXELS or (experiment.translates and experiment.spec.paired)
+  kept = []
+
+  def draw_fake(part: slice):
+    samples = sample(variables, request.inputs(part))
+    if keeps:
+      kept.append(np.asarray(samples))
+    return samples
+
+  found = extract(extractor, draw_fake, len(request.condition))
+  fake = Measured(found['features'], found.get('probabilities'), condition=request.condition)
+  if keeps:
+    fake = fake._replace(examples=np.concatenate(kept))
+  if experiment.translates and experiment.spec.paired:
+    fake = fake._replace(expected=dataset.images[dataset.partners[request.sources]])
+  if experiment.algorithm.reconstruct:
+    fake = _add_reconstructions(fake, extractor, dataset, experiment, request, variables)
+  return fake
+
+
+def _add_reconstructions(fake: Measured, extractor: Extractor, dataset: Dataset, experiment, request: Request,
+                         variables) -> Measured:
+  """Adds the reconstructions of RECONSTRUCTED images of the data set, and whether their class is kept."""
+  data = experiment.algorithm.data
+  order = find_order(data, dataset)
+  positions, = order(0, 0, 1, min(RECONSTRUCTED, len(dataset.images)), len(dataset.images))
+  prepare = batches.make_prepare(dataset.spec, flip=False, data=data)
+  encode = dataset.spec.kind.encode
+
+  @jax.jit
+  def reconstruct(variables, arrays):
+    batch = prepare(arrays, jnp.arange(len(arrays[1])), None)
+    play = bind_trained(experiment.modules, variables)
+    return [encode(images) for images in experiment.algorithm.reconstruct(play, batch)]
+
+  parts = []
+  for start in range(0, len(positions), CHUNK):
+    part = positions[start:start + CHUNK]
+    parts.append(reconstruct(variables, (dataset.images[part], dataset.conditions[part])))
+  reconstructed, originals = (np.concatenate(images) for images in zip(*parts))
+  said = [extract(extractor, lambda part, images=images: images[part], len(images)).get('probabilities')
+          for images in (reconstructed, originals)]
+  kept = None if said[0] is None else said[0].argmax(-1) == said[1].argmax(-1)
+  return fake._replace(reconstructed=(reconstructed, originals), kept=kept)
 
 
 def extract(extractor: Extractor, draw: Callable, num: int) -> dict[str, np.ndarray]:
@@ -98,7 +146,7 @@ def extract(extractor: Extractor, draw: Callable, num: int) -> dict[str, np.ndar
 def best_score(config) -> tuple[str, str]:
   """Returns (name, 'min' or 'max') of the score by which the checkpoints of a settled config are compared."""
   name = config.eval.best
-  return f'{config.eval.features}/{name}', directions(config)[name]
+  return f'{config.eval.features}/{name}', DIRECTIONS[name]
 
 
 def best_value(config, evaluation: Evaluation) -> float:
@@ -115,7 +163,7 @@ def score_values(scores: dict[str, list[float]], name: str) -> list[float]:
   raise KeyError(name)
 
 
-def settle(config, dataset: Dataset):
+def settle(config, dataset: Dataset, experiment):
   """Returns the config with eval.features and eval.best filled in, as name_scores does.
 
   If neither features nor weights are given and images are large, unlabelled or few, nothing is evaluated: eval_every is
@@ -125,7 +173,7 @@ def settle(config, dataset: Dataset):
     UserError: config.eval cannot work on the data set.
   """
   is_default = not config.eval.features
-  config = name_scores(config, dataset.spec)
+  config = name_scores(config, dataset.spec, experiment)
   if is_default and config.eval.features == 'classifier' and not _suits_classifier(config, dataset):
     config.eval_every = 0
   if config.eval_every:
@@ -133,7 +181,7 @@ def settle(config, dataset: Dataset):
   return config
 
 
-def name_scores(config, spec: Spec):
+def name_scores(config, spec: Spec, experiment):
   """Returns the config with eval.features and eval.best, if they are '', filled in by the kind of data.
 
   Raises:
@@ -146,8 +194,9 @@ def name_scores(config, spec: Spec):
     raise UserError(f'eval.features={config.eval.features!r}: expected one of {sorted(BY_NAME)}')
   if not config.eval.best:
     config.eval.best = BY_NAME[config.eval.features].default_score
-  if config.eval.best not in directions(config):
-    raise UserError(f'eval.best={config.eval.best!r}: expected one of {sorted(directions(config))}')
+  available = directions(config, experiment)
+  if config.eval.best not in available:
+    raise UserError(f'eval.best={config.eval.best!r}: expected one of {sorted(available)}')
   return config
 
 
@@ -155,10 +204,10 @@ def check(config, dataset: Dataset):
   """Raises UserError if a settled config.eval cannot work on the data set, before any work is done."""
   name, kind = config.eval.features, dataset.spec.kind.name
   features = BY_NAME[name]
-  if features.kind != kind:
-    suitable = [repr(other) for other, each in BY_NAME.items() if each.kind == kind]
+  if kind not in features.kinds:
+    suitable = [repr(other) for other, each in BY_NAME.items() if kind in each.kinds]
     raise UserError(f'eval.features={name!r}: {config.dataset.name} has {kind}; expected {" or ".join(suitable)}')
-  if features.needs_labels and not dataset.num_classes:
+  if features.needs_labels and not dataset.spec.num_labels:
     raise UserError(f'eval.features={name!r}: {config.dataset.name} has no labels; expected inception, with '
                     'eval.weights')
   if features.needs_weights:
@@ -173,7 +222,7 @@ def _suits_classifier(config, dataset: Dataset) -> bool:
   """Tells whether a small classifier is the default for these images; it is made for labelled ones like digits."""
   are_small = max(dataset.images.shape[1:3]) <= CLASSIFIED
   are_many = len(dataset.images) > BY_NAME['classifier'].width(config)
-  return bool(dataset.num_classes) and are_small and are_many
+  return bool(dataset.spec.num_labels) and are_small and are_many
 
 
 def _check_weights(path: str):

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from gans.data.dataset import Dataset
-from gans.data.kinds import IMAGES, POINTS
+from gans.data.kinds import IMAGES, POINTS, VOXELS
 from gans.data.sources import digits, load_dataset
 from gans.evaluation import classifier, inception
 from gans.system import cache
@@ -24,7 +24,7 @@ class Extractor(NamedTuple):
 class Features(NamedTuple):
   """One kind of features; `config.eval.features` has its name."""
   make: Callable  # (config, dataset) -> Extractor; may train a classifier or read a file
-  kind: str  # the kind of data that they are features of
+  kinds: tuple[str, ...]  # of data that they are features of
   width: Callable  # config -> number of features; 0: their covariance is not used
   needs_labels: bool = False
   needs_weights: bool = False  # a file, config.eval.weights
@@ -42,9 +42,11 @@ def make_classifier(config, dataset: Dataset) -> Extractor:
 
 def _train_classifier(name: str, dataset: Dataset, steps: int) -> Extractor:
   fitted = classifier.fit_cached(dataset, steps)
-  about = f'a classifier of {name}, {fitted.accuracy:.2%} right on {fitted.held_out} held-out images'
+  what = f'{", ".join(dataset.attribute_names)} in {name}' if dataset.attribute_names else name
+  about = (f'a classifier of {what}, {fitted.accuracy:.2%} right on {fitted.held_out} held-out '
+           f'{dataset.spec.kind.name}')
   key = cache.fingerprint(*jax.tree.leaves(fitted.variables))
-  extract = functools.partial(classifier.predict, fitted.variables)
+  extract = functools.partial(classifier.predict, fitted.variables, spec=dataset.spec)
   return Extractor(f'{name}_classifier', about, key, extract)
 
 
@@ -81,15 +83,15 @@ def make_points(config, dataset: Dataset) -> Extractor:
 
 
 BY_NAME = {
-    'classifier': Features(make_classifier, IMAGES.name, classifier_width, needs_labels=True),
-    'inception': Features(make_inception, IMAGES.name, lambda config: inception.WIDTH, needs_weights=True),
-    'points': Features(make_points, POINTS.name, lambda config: 0, default_score='sliced_wasserstein'),
+    'classifier': Features(make_classifier, (IMAGES.name, VOXELS.name), classifier_width, needs_labels=True),
+    'inception': Features(make_inception, (IMAGES.name,), lambda config: inception.WIDTH, needs_weights=True),
+    'points': Features(make_points, (POINTS.name,), lambda config: 0, default_score='sliced_wasserstein'),
 }
 
 
 def default_features(kind: str, has_weights: bool) -> str:
   """Returns the default features for a kind of data: those that need a file of weights if there is one, else others."""
-  suitable = [name for name, features in BY_NAME.items() if features.kind == kind]
+  suitable = [name for name, features in BY_NAME.items() if kind in features.kinds]
   for name in suitable:
     if BY_NAME[name].needs_weights == has_weights:
       return name

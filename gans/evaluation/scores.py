@@ -7,37 +7,49 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gans.data.kinds import VOXELS
 from gans.data.sources import digits, points
 
 
 class Scores(NamedTuple):
   """Scores that are computed together."""
   best: dict[str, str]  # {score: 'min' or 'max', the direction in which it gets better}
-  apply_to: Callable  # settled config -> bool: whether an evaluation has them
-  compute: Callable  # (config, real, fake) -> (name, value) of each; real and fake as evaluator.extract returns them
+  apply_to: Callable  # (settled config, experiment) -> bool: whether an evaluation has them
+  compute: Callable  # (config, real, fake) -> (name, value) of each; real and fake are Measured
 
 
-def compare_points(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+class Measured(NamedTuple):
+  """Samples, real or fake, and what an extractor says about them."""
+  features: np.ndarray  # [N,D]
+  probabilities: np.ndarray | None  # [N,K] of classes or attributes, [N,3,K] of stacked digits
+  examples: np.ndarray | None = None  # [N,...], as stored
+  condition: np.ndarray | None = None  # the classes [N] or the attributes [N,K] that they should have
+  expected: np.ndarray | None = None  # [N,...]: what each should be, where that is known
+  reconstructed: tuple[np.ndarray, np.ndarray] | None = None  # [M,...] twice: reconstructions, and what they are of
+  kept: np.ndarray | None = None  # [M] bool: whether a reconstruction is taken for the class of its original
+
+
+def compare_points(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
   """Yields the sliced Wasserstein distance of 2-D samples."""
   from gans.evaluation.sliced import sliced_wasserstein
   del config
-  yield 'sliced_wasserstein', sliced_wasserstein(real['features'], fake['features'])
+  yield 'sliced_wasserstein', sliced_wasserstein(real.features, fake.features)
 
 
-def find_mixture_modes(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+def find_mixture_modes(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
   """Yields PacGAN's three scores of samples of a mixture."""
   from gans.evaluation.mixtures import mixture_quality
   del real
   modes, sigma = points.MIXTURES[config.dataset.name]
-  yield from mixture_quality(fake['features'], modes, sigma)._asdict().items()
+  yield from mixture_quality(fake.features, modes, sigma)._asdict().items()
 
 
-def compare_images(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+def compare_images(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
   """Yields the scores that compare features [N,D] of images: distances and neighbourhoods."""
   from gans.evaluation.frechet import frechet_distance
   from gans.evaluation.kernel import kernel_distance
   from gans.evaluation.manifold import density_coverage, precision_recall
-  real_features, fake_features = real['features'], fake['features']
+  real_features, fake_features = real.features, fake.features
   yield 'frechet_distance', frechet_distance(real_features, fake_features)
   # The estimate is unbiased for any size of the subsets; but they have to differ.
   size = min(1000, len(real_features) // 2, len(fake_features) // 2)
@@ -52,48 +64,159 @@ def compare_images(config, real: dict, fake: dict) -> Iterator[tuple[str, float]
   yield 'coverage', coverage
 
 
-def judge_classes(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+def judge_classes(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
   """Yields the Inception score of class probabilities [N,K]."""
   from gans.evaluation.classes import inception_score
   del config, real
-  mean, std = inception_score(fake['probabilities'])
+  mean, std = inception_score(fake.probabilities)
   yield 'classifier_score', mean
   yield 'classifier_score_std', std
 
 
-def find_stacked_modes(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+def find_stacked_modes(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
   """Yields the modes of stacked digits from probabilities [N,3,10]: the mode of a sample is its three digits."""
   from gans.evaluation.classes import modes_and_kl
   del config, real
-  recognised = fake['probabilities'].argmax(-1)
+  recognised = fake.probabilities.argmax(-1)
   num_found, kl = modes_and_kl(recognised @ np.array([100, 10, 1]), 1000)
   yield 'modes', num_found
   yield 'mode_kl', kl
 
 
-def has_points(config) -> bool:
+def judge_conditions(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
+  """Yields how often a classifier agrees with the class that a sample should have: over all, and of each class."""
+  del config, real
+  is_right = fake.probabilities.argmax(-1) == fake.condition
+  yield 'class_accuracy', is_right.mean()
+  for label in np.unique(fake.condition):
+    yield f'class_accuracy_{label}', is_right[fake.condition == label].mean()
+
+
+def judge_attributes(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
+  """Yields how often a classifier agrees with each attribute that a sample should have or not, and the mean."""
+  del real
+  is_right = (fake.probabilities > 0.5) == (fake.condition > 0.5)
+  yield 'attribute_accuracy', is_right.mean()
+  for name, share in zip(config.dataset.attributes, is_right.mean(0)):
+    yield f'attribute_accuracy_{name}', share
+
+
+def judge_codes(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
+  """Yields the share of samples whose class is that of their code, each code standing for the class that suits best.
+
+  Chen et al. 2016, section 7.2: InfoGAN's code as a classifier. No two codes stand for one class.
+  """
+  from scipy.optimize import linear_sum_assignment
+  del config, real
+  num_codes, num_classes = fake.condition.max() + 1, fake.probabilities.shape[-1]
+  counts = np.zeros((num_codes, num_classes), int)
+  np.add.at(counts, (fake.condition, fake.probabilities.argmax(-1)), 1)
+  best = linear_sum_assignment(counts, maximize=True)
+  yield 'code_agreement', counts[best].sum() / counts.sum()
+
+
+def judge_translations(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
+  """Yields the mean absolute difference between translations and what they should be, of a range of 1."""
+  del config, real
+  yield 'pair_error', mean_difference(fake.examples, fake.expected)
+
+
+def judge_reconstructions(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
+  """Yields the mean absolute difference between reconstructions and their originals, of a range of 1."""
+  del config, real
+  yield 'reconstruction_error', mean_difference(*fake.reconstructed)
+
+
+def judge_reconstructed_classes(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
+  """Yields the share of reconstructions that a classifier takes for the class of their originals."""
+  del config, real
+  yield 'reconstruction_class_kept', fake.kept.mean()
+
+
+def compare_voxels(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
+  """Yields what can be counted of shapes, each beside the same of as many real ones."""
+  from gans.evaluation import voxels
+  del config
+  yield 'occupied', voxels.occupied(fake.examples)
+  yield 'occupied_real', voxels.occupied(real.examples)
+  yield 'components', voxels.components(fake.examples)
+  yield 'components_real', voxels.components(real.examples)
+
+
+def mean_difference(pixels: np.ndarray, others: np.ndarray) -> float:
+  """Returns the mean absolute difference between images [N,...] uint8, as a share of the range of a pixel."""
+  return float(np.mean(np.abs(pixels.astype(np.int16) - others.astype(np.int16))) / 255)
+
+
+def has_points(config, experiment) -> bool:
   """Tells whether samples are points."""
   return config.eval.features == 'points'
 
 
-def has_images(config) -> bool:
-  """Tells whether samples are images."""
-  return config.eval.features != 'points'
+def has_images(config, experiment) -> bool:
+  """Tells whether samples are compared by features of images or voxels."""
+  return not has_points(config, experiment)
 
 
-def has_mixture(config) -> bool:
+def has_mixture(config, experiment) -> bool:
   """Tells whether the data are points of a mixture of Gaussians."""
-  return has_points(config) and config.dataset.name in points.MIXTURES
+  return has_points(config, experiment) and config.dataset.name in points.MIXTURES
 
 
-def has_stacked_digits(config) -> bool:
+def has_stacked_digits(config, experiment) -> bool:
   """Tells whether a classifier of digits sees each channel of stacked ones."""
   return config.eval.features == 'classifier' and digits.is_stacked(config.dataset.name)
 
 
-def has_one_class_each(config) -> bool:
+def has_one_class_each(config, experiment) -> bool:
   """Tells whether a sample has one class."""
-  return has_images(config) and not has_stacked_digits(config)
+  has_several = has_stacked_digits(config, experiment) or has_attributes(config, experiment)
+  return has_images(config, experiment) and not has_several
+
+
+def has_attributes(config, experiment) -> bool:
+  """Tells whether a classifier says which attributes a sample has."""
+  return config.eval.features == 'classifier' and bool(experiment.spec.attributes)
+
+
+def has_classifier(config, experiment) -> bool:
+  """Tells whether samples are seen by a classifier of the classes of the data."""
+  return config.eval.features == 'classifier' and has_one_class_each(config, experiment)
+
+
+def is_asked_for_classes(config, experiment) -> bool:
+  """Tells whether samples should have certain classes of the data, which a classifier knows."""
+  return has_classifier(config, experiment) and bool(experiment.num_labels) and not experiment.algorithm.classes
+
+
+def is_asked_for_attributes(config, experiment) -> bool:
+  """Tells whether samples should have certain attributes, which a classifier knows."""
+  return has_attributes(config, experiment) and bool(experiment.num_labels)
+
+
+def is_asked_for_codes(config, experiment) -> bool:
+  """Tells whether samples are made of codes of the algorithm's own, and a classifier knows the classes of the data."""
+  return has_classifier(config, experiment) and bool(experiment.algorithm.classes)
+
+
+def has_pairs(config, experiment) -> bool:
+  """Tells whether it is known what a translation should be."""
+  return experiment.translates and experiment.spec.paired
+
+
+def reconstructs(config, experiment) -> bool:
+  """Tells whether the algorithm reconstructs images."""
+  return experiment.algorithm.reconstruct is not None
+
+
+def reconstructs_from_codes(config, experiment) -> bool:
+  """Tells whether it reconstructs images of the data's classes from something else than an image."""
+  return reconstructs(config, experiment) and has_classifier(config, experiment) and not experiment.translates
+
+
+def has_voxels(config, experiment) -> bool:
+  """Tells whether samples are voxels."""
+  return experiment.spec.kind is VOXELS
 
 
 ALL = (
@@ -103,21 +226,28 @@ ALL = (
             'density': 'max', 'coverage': 'max'}, has_images, compare_images),
     Scores({'modes': 'max', 'mode_kl': 'min'}, has_stacked_digits, find_stacked_modes),
     Scores({'classifier_score': 'max'}, has_one_class_each, judge_classes),
+    Scores({'class_accuracy': 'max'}, is_asked_for_classes, judge_conditions),
+    Scores({'attribute_accuracy': 'max'}, is_asked_for_attributes, judge_attributes),
+    Scores({'code_agreement': 'max'}, is_asked_for_codes, judge_codes),
+    Scores({'pair_error': 'min'}, has_pairs, judge_translations),
+    Scores({'reconstruction_error': 'min'}, reconstructs, judge_reconstructions),
+    Scores({'reconstruction_class_kept': 'max'}, reconstructs_from_codes, judge_reconstructed_classes),
+    Scores({}, has_voxels, compare_voxels),
 )
 DIRECTIONS = {name: direction for scores in ALL for name, direction in scores.best.items()}
 
 
-def directions(config) -> dict[str, str]:
-  """Returns {score: 'min' or 'max'} of the scores of a settled config."""
+def directions(config, experiment) -> dict[str, str]:
+  """Returns {score: 'min' or 'max'} of the scores of a settled config by which checkpoints can be compared."""
   found = {}
   for scores in ALL:
-    if scores.apply_to(config):
+    if scores.apply_to(config, experiment):
       found |= scores.best
   return found
 
 
-def compute_scores(config, real: dict, fake: dict) -> Iterator[tuple[str, float]]:
+def compute_scores(config, experiment, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
   """Yields (name, value) of every score of a settled config."""
   for scores in ALL:
-    if scores.apply_to(config):
+    if scores.apply_to(config, experiment):
       yield from scores.compute(config, real, fake)

@@ -23,9 +23,9 @@ def evaluate(path, changes: dict) -> dict[int, Evaluation]:
   with open_run(path, changes) as run, disk.explain_errors(run.workdir), locked(run.workdir):
     dataset = load_dataset(run.config.dataset)
     evaluator.check(run.config, dataset)
-    algorithm = run.experiment.algorithm
-    sample = make_sampler(algorithm, run.experiment.modules, run.spec.kind.encode)
-    measure = evaluator.make_evaluate(run.config, dataset, algorithm.inputs, sample)
+    experiment = run.experiment
+    sample = make_sampler(experiment.algorithm, experiment.modules, run.spec.kind.encode)
+    measure = evaluator.make_evaluate(run.config, dataset, experiment, sample)
     writer = None
     found = {}
     if not changes and not jax.process_index():

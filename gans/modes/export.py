@@ -9,7 +9,8 @@ import numpy as np
 
 import gans
 from gans.modes import outputs
-from gans.runs.trained import TrainedGenerator, choose_labels, inputs_for_labels
+from gans.runs.drawing import choose_drawing
+from gans.runs.trained import TrainedGenerator
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 FILE = 'generator.jaxexport'
@@ -69,7 +70,7 @@ def export_generator(path, *, out=None, **choice) -> epath.Path:
     (folder / FILE).write_bytes(contents)
     (folder / SCRIPT).write_text(write_program(generate))
     if not is_noise_and_label(generate):
-      (folder / INPUTS).write_bytes(pack_inputs(generate))
+      (folder / INPUTS).write_bytes(pack_inputs(path, generate))
   print(f'{folder / FILE}: {len(contents) / 2**20:.1f} MiB, of step {generate.step}, for {", ".join(PLATFORMS)}')
   print(f'{folder / SCRIPT}: draws from it with jax and flatbuffers alone; JAX promises that its versions of the next '
         'six months can read it')
@@ -94,11 +95,10 @@ def write_program(generate: TrainedGenerator) -> str:
                         date=datetime.date.today(), inputs=inputs, arguments=arguments)
 
 
-def pack_inputs(generate: TrainedGenerator) -> bytes:
+def pack_inputs(path, generate: TrainedGenerator) -> bytes:
   """Returns the inputs of the program's samples, {name: [NUM,...]}, as the contents of an .npz file."""
-  label = choose_labels(generate, NUM, None)
-  inputs = inputs_for_labels(generate, seed=0, label=label, truncation=None)
-  arrays = {name: np.asarray(values) for name, values in inputs.items()}
+  drawing = choose_drawing(path, generate, num=None if generate.translates else NUM, seed=0, labels=None)
+  arrays = {name: np.asarray(values)[:NUM] for name, values in drawing.inputs.items()}
   buffer = io.BytesIO()
   np.savez(buffer, **arrays)
   return buffer.getvalue()

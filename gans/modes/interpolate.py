@@ -1,17 +1,15 @@
 """--mode=interpolate: draws what lies between samples, and between the classes of a labelled model."""
 from collections.abc import Sequence
-import dataclasses
 
 from etils import epath
-from flax import traverse_util
-import jax
 import numpy as np
 
 import gans
 from gans.data.kinds import IMAGES
 from gans.errors import UserError
 from gans.modes import outputs
-from gans.runs.trained import TrainedGenerator, choose_labels
+from gans.runs.drawing import choose_drawing, choose_labels, inputs_for_labels
+from gans.runs.trained import TrainedGenerator
 from gans.system import pictures
 
 NUM = 8  # latents
@@ -21,16 +19,17 @@ MILLISECONDS = 70  # for which a frame is shown
 
 
 def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None = None,
-                truncation: float | None = None, out=None, **choice) -> epath.Path:
+                truncation: float | None = None, inputs=None, out=None, **choice) -> epath.Path:
   """Writes the images on a closed way through samples and, for a labelled model, on one through its classes.
 
   Args:
     path: whatever gans.load takes; `choice` is its checkpoint, weights and training_seed.
-    num: the number of latents; None: 8.
-    seed: the seed of the noise, as in --mode=sample.
+    num: the number of latents, or of images that are translated; None: 8.
+    seed: the seed of the noise, or of the choice of images, as in --mode=sample.
     labels: the classes to go through, with the first latent; the latents have the first of them. None: all classes, or
       those in a run's sample grids if there are many.
     truncation: as in gans.load.
+    inputs: as in --mode=sample: the images that are translated.
     out: a new folder; None: `interpolation` in the workdir.
 
   Returns:
@@ -42,16 +41,15 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
   """
   generate = gans.load(path, **choice)
   outputs.refuse_other_than_images('interpolate', path, generate.spec.kind)
-  generate.refuse_other_inputs()
   num = NUM if num is None else num
   if num < 2:
     raise UserError(f'--num={num}: expected at least 2, to go from one to another')
   classes = choose_classes(generate, labels)
   folder = outputs.choose(path, out, 'interpolation')
-  z = generate.latents(jax.random.key(seed), num, truncation)
-  ways = {'latents': through_latents(generate, z, classes[0])}
+  chosen = choose_inputs(path, generate, num, seed, classes[0], truncation, inputs)
+  ways = {'latents': through_inputs(generate, chosen)}
   if len(classes) > 1:
-    ways['classes'] = through_classes(generate, z[0], classes)
+    ways['classes'] = through_classes(generate, chosen, classes)
   with outputs.explain_errors(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for name, images in ways.items():
@@ -63,54 +61,66 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
 
 def choose_classes(generate: TrainedGenerator, labels: Sequence | None) -> np.ndarray:
   """Returns the classes to go through [K] int32, [0] for a model without labels; raises UserError for wrong labels."""
+  names = generate.spec.attributes
+  if labels and names:
+    if unknown := set(labels) - set(names):
+      raise UserError(f'--labels={",".join(labels)}: there is no attribute {min(unknown)!r}; expected some of {names}')
+    return np.array([names.index(name) for name in labels], np.int32)
   if labels:
     return choose_labels(generate, None, labels)
   num_classes = max(generate.num_classes, 1)
   return np.arange(min(num_classes, IMAGES.max_classes_shown), dtype=np.int32)
 
 
-def through_latents(generate: TrainedGenerator, z, label: int) -> np.ndarray:
-  """Draws uint8 images [K,STEPS,H,W,C] on a closed way through latents z [K,Z], all of one class, a row per leg."""
-  points = loop_through(np.asarray(z), slerp, STEPS)
-  labels = np.full(points.shape[:2], label, np.int32)
-  return _draw(generate, points, labels)
+def choose_inputs(path, generate: TrainedGenerator, num: int, seed: int, label: int, truncation: float | None = None,
+                  images=None) -> dict:
+  """Returns the inputs of `num` samples of one class, {name: [num,...]}; `images` as in `drawing.choose_drawing`."""
+  labels = None
+  if generate.num_classes:
+    labels = [generate.spec.attributes[label] if generate.spec.attributes else str(label)]
+  if not generate.translates:
+    one_class = np.full(num, label, np.int32)
+    return inputs_for_labels(generate, seed, one_class, truncation)
+  drawing = choose_drawing(path, generate, num=num, seed=seed, labels=labels, truncation=truncation, images=images)
+  return drawing.inputs
 
 
-def through_classes(generate: TrainedGenerator, z, classes: np.ndarray) -> np.ndarray:
-  """Draws uint8 images [K,STEPS,H,W,C] on a closed way through classes [K] with one latent z [Z], a row per leg."""
-  one_hot = np.eye(generate.num_classes)[classes]
-  weights = loop_through(one_hot, lerp, STEPS)
-  num_legs, num_steps, _ = weights.shape
-  num_images = num_legs * num_steps
-  blended = blend_classes(generate, weights.reshape(num_images, -1))
-  labels = np.arange(num_images, dtype=np.int32).reshape(num_legs, num_steps)  # each image has its own class
-  latents = np.broadcast_to(z, (num_legs, num_steps, len(z)))
-  return _draw(blended, latents, labels)
+def through_inputs(generate: TrainedGenerator, inputs: dict) -> np.ndarray:
+  """Draws pictures uint8 [K,STEPS,H,W,C] on a closed way through inputs {name: [K,...]}, a row per leg.
+
+  Noise goes along arcs, images fade into each other, and labels are those of a leg's start.
+  """
+  ways = {}
+  for name, values in inputs.items():
+    values = np.asarray(values)
+    if np.issubdtype(values.dtype, np.floating):
+      ways[name] = loop_through(values, slerp if name == 'z' else lerp, STEPS)
+    else:
+      ways[name] = np.repeat(values[:, None], STEPS, axis=1)
+  return _draw(generate, ways)
 
 
-def blend_classes(generate: TrainedGenerator, weights: np.ndarray) -> TrainedGenerator:
-  """Makes a generator with M classes, each a blend of those of `generate`; weights [M, num_classes].
+def through_classes(generate: TrainedGenerator, inputs: dict, classes: np.ndarray) -> np.ndarray:
+  """Draws pictures uint8 [K,STEPS,H,W,C] on a closed way through classes [K], a row per leg, of the first inputs.
 
-  A label enters a network as a row of a table, its embedding, so a blend of classes is that blend of their rows. In
-  training the generator saw whole classes only, so what lies between them is its own invention.
+  A network takes its label as weights of the classes too, with which it blends their embeddings. In training it saw
+  whole classes only, so what lies between them is its own invention.
 
   Raises:
-    UserError: the network has no such table.
+    UserError: the network does not take weights.
   """
-  num_blends = len(weights)
-  flat = traverse_util.flatten_dict(generate.variables)
-  tables = {name: np.asarray(table) for name, table in flat.items() if name[-1] == 'embedding'}
-  if not tables:
-    raise UserError('this generator has no embedding of its labels (gans/networks/layers.py), so there is nothing '
-                    'between its classes: give one class, such as --labels=0')
-  blended = {name: np.asarray(weights @ table, np.float32) for name, table in tables.items()}
-  variables = traverse_util.unflatten_dict(flat | blended)
-  modules = {}
-  for player, module in generate.modules.items():
-    takes_labels = hasattr(module, 'num_classes')
-    modules[player] = module.clone(num_classes=num_blends) if takes_labels else module
-  spec = generate.spec._replace(num_classes=num_blends)
-  return dataclasses.replace(generate, modules=modules, variables=variables, spec=spec)
+  one_hot = np.eye(generate.num_classes)[classes]
+  ways = {'label': loop_through(one_hot, lerp, STEPS)}
+  shape = ways['label'].shape[:2]
+  for name, values in inputs.items():
+    if name != 'label':
+      ways[name] = np.broadcast_to(values[0], (*shape, *values.shape[1:]))
+  try:
+    return _draw(generate, ways)
+  except (TypeError, ValueError) as error:
+    raise UserError('the networks of this model take a label, but no weights of the classes in its place (see '
+                    'as_weights in gans/networks/layers.py), so there is nothing between its classes: give one, such '
+                    'as --labels=0') from error
 
 
 def slerp(a, b, t):
@@ -171,8 +181,12 @@ def frames(images: np.ndarray) -> np.ndarray:
   return pictures.enlarge(in_a_row, SIDE)
 
 
-def _draw(generate: TrainedGenerator, z: np.ndarray, label: np.ndarray) -> np.ndarray:
-  """Draws uint8 images [K,T,H,W,C] from z [K,T,Z] and label [K,T]."""
-  flat_z = z.reshape(label.size, -1).astype(np.float32)
-  images = generate.draw({'z': flat_z, 'label': label.ravel()})
-  return images.reshape(*label.shape, *images.shape[1:])
+def _draw(generate: TrainedGenerator, ways: dict) -> np.ndarray:
+  """Draws pictures uint8 [K,T,H,W,C] from inputs {name: [K,T,...]}."""
+  num_legs, num_steps = next(iter(ways.values())).shape[:2]
+  inputs = {}
+  for name, values in ways.items():
+    values = values.reshape(num_legs * num_steps, *values.shape[2:])
+    inputs[name] = values.astype(np.float32) if np.issubdtype(values.dtype, np.floating) else values
+  images = generate.spec.kind.render(generate.draw(inputs))
+  return images.reshape(num_legs, num_steps, *images.shape[1:])

@@ -5,14 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 import gans
+from gans.build import build
 from gans.data.dataset import Dataset, OnDisk
-from gans.data.sources import load_dataset
-from gans.errors import UserError
 from gans.evaluation import evaluator
 from gans.evaluation.features import BY_NAME
 from gans.modes import outputs
-from gans.runs.trained import TrainedGenerator, choose_labels, find_model, inputs_for_labels
-from gans.runs.workdirs import read_config
+from gans.runs.drawing import choose_drawing, load_data
 from gans.system import pictures
 
 ROWS = 8  # samples in the picture
@@ -35,7 +33,8 @@ class Distances(NamedTuple):
 
 
 def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None = None,
-                 truncation: float | None = None, features: str | None = None, out=None, **choice) -> Distances:
+                 truncation: float | None = None, inputs=None, features: str | None = None, out=None,
+                 **choice) -> Distances:
   """Writes a picture of samples, each with its nearest training images beside it, and prints their distances.
 
   Samples that are much nearer to the training images than these are to each other have been memorised. Blurred ones are
@@ -44,7 +43,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   Args:
     path: whatever gans.load takes, if its data set is available; `choice` is its checkpoint, weights and training_seed.
     num: the number of samples shown; None: 8. Distances are measured for at least 1,000.
-    seed, labels, truncation: as in --mode=sample.
+    seed, labels, truncation, inputs: as in --mode=sample.
     features: the space of the distances: pixels (None), or features of the images, 'classifier' or 'inception'.
     out: NAME.png, which must not exist; None: `nearest.png` in the workdir.
 
@@ -56,17 +55,19 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   outputs.refuse_other_than_images('nearest', path, generate.spec.kind)
   target = outputs.choose(path, out, 'nearest.png')
   num = ROWS if num is None else num
-  label = choose_labels(generate, max(num, MEASURED), labels)
+  drawing = choose_drawing(path, generate, num=num, seed=seed, labels=labels, truncation=truncation, images=inputs,
+                           at_least=MEASURED)
   config, dataset = load_data(path, generate)
   space = choose_space(config, dataset, features)
-  inputs = inputs_for_labels(generate, seed, label, truncation)
-  samples = generate.draw(inputs)
+  samples = generate.draw(drawing.inputs)
   num_real = len(dataset.images)
   real = with_mirrored(dataset.images) if config.dataset.flip else dataset.images
   indices, found = measure_distances(samples, real, num_real, space)
   print(describe_distances(found, num_real, space))
   shown = np.linspace(0, len(samples) - 1, num).astype(int)  # some of all classes, which are in order by default
-  picture = lay_out_beside(samples[shown], real[indices[shown]])
+  render = generate.spec.kind.render
+  neighbours = np.stack([render(real[nearest]) for nearest in indices[shown]])
+  picture = lay_out_beside(render(samples[shown]), neighbours)
   with outputs.explain_errors(target):
     target.parent.mkdir(parents=True, exist_ok=True)
     pictures.save_png(target, picture)
@@ -74,25 +75,16 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   return found
 
 
-def load_data(path, generate: TrainedGenerator):
-  """Returns the config of a workdir and the data that it names; raises UserError if their shape is not the model's."""
-  config = read_config(find_model(path))
-  dataset = load_dataset(config.dataset)
-  if dataset.spec.shape != generate.image_shape:
-    raise UserError(f'dataset.name={config.dataset.name!r}: its images are {dataset.spec.shape} now, those of {path} '
-                    f'{generate.image_shape}')
-  return config, dataset
-
-
 def choose_space(config, dataset: Dataset, features: str | None) -> Space:
   """Returns the space of the distances; raises UserError if the data set has no such features."""
   if features is None:
     num_pixels = dataset.images[0].size
-    return Space(pixels, num_pixels ** -0.5, 'root mean square over the pixels, of 255')
+    greatest = np.ptp(dataset.spec.kind.encode(np.array([-1.0, 1.0])))
+    return Space(pixels, num_pixels ** -0.5, f'root mean square over the pixels, of {greatest}')
   config = config.copy_and_resolve_references()
   config.eval.features = features
   config.eval.best = ''  # the run's best score may not be one of these features
-  config = evaluator.name_scores(config, dataset.spec)
+  config = evaluator.name_scores(config, dataset.spec, build(config, dataset.spec))
   evaluator.check(config, dataset)
   extractor = BY_NAME[config.eval.features].make(config, dataset)
 

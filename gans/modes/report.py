@@ -8,7 +8,6 @@ import re
 from typing import NamedTuple
 
 from etils import epath
-import jax
 import jinja2
 import numpy as np
 
@@ -189,12 +188,11 @@ def interpolate_samples(path) -> np.ndarray:
   """Returns a picture [H,W,C] uint8, a row for each way; raises UserError for a model that has none."""
   generate = trained.load(path)
   outputs.refuse_other_than_images('interpolate', path, generate.spec.kind)
-  generate.refuse_other_inputs()
-  z = generate.latents(jax.random.key(0), LEGS)
+  inputs = interpolate.choose_inputs(path, generate, LEGS, seed=0, label=0)
   if generate.num_classes > 1:
     classes = np.arange(min(LEGS, generate.num_classes))
-    return interpolate.rows(interpolate.through_classes(generate, z[0], classes))
-  return interpolate.rows(interpolate.through_latents(generate, z, 0))
+    return interpolate.rows(interpolate.through_classes(generate, inputs, classes))
+  return interpolate.rows(interpolate.through_inputs(generate, inputs))
 
 
 def save_training(target: epath.Path, run: Run):

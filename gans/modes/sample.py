@@ -11,37 +11,47 @@ import gans
 from gans.data.kinds import Kind
 from gans.errors import UserError
 from gans.modes import outputs
-from gans.runs.trained import ROW, TrainedGenerator, choose_labels, inputs_for_labels
+from gans.runs.drawing import ROW, Drawing, choose_drawing
+from gans.runs.trained import TrainedGenerator
 from gans.system import disk, pictures
+
+TURNING = 16  # voxels in a GIF
+MILLISECONDS = 80  # for which a frame of it is shown
 
 
 def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None = None,
-           truncation: float | None = None, out=None, **choice) -> epath.Path:
+           truncation: float | None = None, inputs=None, out=None, **choice) -> epath.Path:
   """Draws images from a workdir or a built-in model and writes them; the same arguments give the same pixels.
 
   Args:
     path: whatever gans.load takes; `choice` is its checkpoint, weights and training_seed.
-    num: the number of images; None: as many as `labels`, or else 64, or eight of each class.
-    seed: the seed of the noise: the images are those of gans.load(path)(jax.random.key(seed), num, labels).
-    labels: the labels of the images, repeated up to `num`; None: as many of each class, class by class.
+    num: the number of images; None: as many as `labels`, or else 64, or eight of each class. Of a model that
+      translates, the number of images that are translated to each label; None: 8.
+    seed: the seed of the noise: the images are those of gans.load(path)(jax.random.key(seed), num, labels). Of a model
+      that translates, it chooses the images that are translated.
+    labels: the labels of the images, repeated up to `num`; None: as many of each class, class by class. Of a model that
+      translates, the targets of each image.
     truncation: as in gans.load.
-    out: NAME.png, a grid; NAME.npz, `images` [N,H,W,C] uint8 (`points` [N,D] float32) and, if any, `labels` [N]; or a
-      new folder of one PNG each, in a folder for each label, if any. None: a new grid in the workdir's `generated`.
+    inputs: a folder of images to translate, or one image; None: images of the model's data set.
+    out: NAME.png, a grid; NAME.npz, `images` [N,H,W,C] uint8 (`voxels` [N,X,Y,Z,1] uint8, `points` [N,D] float32) and,
+      if any, `labels` [N]; NAME.gif, voxels that turn; or a new folder of one PNG each, in a folder for each label, if
+      any. None: a new grid in the workdir's `generated`, and of voxels a GIF beside it.
 
   Returns:
     The path that was written.
 
   Raises:
-    UserError: as gans.load, or `labels`, `num` or `out` is not what it should be.
+    UserError: as gans.load, or `labels`, `num`, `inputs` or `out` is not what it should be.
   """
   generate = gans.load(path, **choice)
-  label = choose_labels(generate, num, labels)
+  kind = generate.spec.kind
   target = choose_target(path, out, generate, seed)
-  inputs = inputs_for_labels(generate, seed, label, truncation)
-  samples = generate.draw(inputs)
-  shown_label = label if generate.num_classes else None
+  drawing = choose_drawing(path, generate, num=num, seed=seed, labels=labels, truncation=truncation, images=inputs)
+  samples = generate.draw(drawing.inputs)
   with outputs.explain_errors(target):
-    write_samples(target, samples, shown_label, generate.spec.kind)
+    write_samples(target, samples, drawing, kind)
+    if out is None and kind.turning:
+      write_samples(target.with_suffix('.gif'), samples, drawing, kind)
   print(f'{target}: {len(samples)} of step {generate.step}')
   return target
 
@@ -52,21 +62,25 @@ def choose_target(path, out, generate: TrainedGenerator, seed: int) -> epath.Pat
     folder = disk.absolute(path) / 'generated'
     return _find_free_name(folder, f'{generate.step:07d}_seed_{seed}')
   target = epath.Path(out).expanduser()
-  if target.suffix not in ('.png', '.npz', ''):
-    raise UserError(f'--out={out}: expected NAME.png, NAME.npz, or a folder for single PNGs')
   kind = generate.spec.kind
+  suffixes = ['.png', '.npz', *(['.gif'] if kind.turning else [])]
+  if target.suffix not in (*suffixes, ''):
+    names = ', '.join(f'NAME{suffix}' for suffix in suffixes)
+    raise UserError(f'--out={out}: expected {names}, or a folder for single PNGs')
   if target.suffix == '' and not kind.separate:
     raise UserError(f'--out={out}: {kind.name} are not single pictures; expected NAME.png or NAME.npz')
   outputs.refuse_existing(target)
   return target
 
 
-def write_samples(target: epath.Path, samples: np.ndarray, label: np.ndarray | None, kind: Kind):
-  """Writes samples [N,H,W,C] uint8 or [N,D] in the format of the target's suffix; label is [N], or None."""
+def write_samples(target: epath.Path, samples: np.ndarray, drawing: Drawing, kind: Kind):
+  """Writes samples [N,...], as stored, in the format of the target's suffix."""
   target.parent.mkdir(parents=True, exist_ok=True)
+  label = drawing.label
   if target.suffix == '.png':
-    columns = choose_columns(len(samples), label)
-    pictures.save_png(target, kind.picture(samples, columns))
+    pictures.save_png(target, draw_picture(samples, drawing, kind))
+  elif target.suffix == '.gif':
+    pictures.save_gif(target, kind.turning(samples[:TURNING]), MILLISECONDS)
   elif target.suffix == '.npz':
     arrays = {kind.name: samples}
     if label is not None:
@@ -75,7 +89,14 @@ def write_samples(target: epath.Path, samples: np.ndarray, label: np.ndarray | N
     np.savez_compressed(buffer, **arrays)
     target.write_bytes(buffer.getvalue())
   else:
-    _write_single_pictures(target, samples, label)
+    _write_single_pictures(target, kind.render(samples), label)
+
+
+def draw_picture(samples: np.ndarray, drawing: Drawing, kind: Kind) -> np.ndarray:
+  """Draws samples [N,...] in a grid, translations beside their sources: [H,W,C] uint8."""
+  if drawing.shown is not None:
+    return kind.picture(drawing.shown.lay_out(samples), drawing.shown.columns)
+  return kind.picture(samples, choose_columns(len(samples), drawing.label))
 
 
 def _write_single_pictures(target: epath.Path, samples: np.ndarray, label: np.ndarray | None):

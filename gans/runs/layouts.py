@@ -4,6 +4,7 @@
 and the shape of the data; 4 players by name, each with its network and its optimizer.
 """
 import collections
+import json
 from typing import Any, NamedTuple
 
 import jax
@@ -37,7 +38,9 @@ def upgrade_config(config: dict, version: int) -> dict:
   """Returns a config of layout `version` as the present layout has it."""
   for layout in range(version + 1, VERSION):
     config = fill_missing(config, ADDED[layout])
-  return name_players(config) if version < VERSION else config
+  config = name_players(config) if version < VERSION else config
+  unset = json.loads(json.dumps(OPTIONAL))  # as in a config.json, where tuples are lists
+  return config | {'dataset': unset | config['dataset']}  # a source may have come to read more fields
 
 
 def name_players(config: dict) -> dict:

@@ -56,12 +56,13 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
     raise UserError(f'--workdir={path} is a packed generator, without checkpoints: expected the workdir of a run')
   validate.check_kept(config, folder)
   spec = workdirs.read_spec(path) or _look_at_data(config, path)
-  config = evaluator.name_scores(config, spec)
+  experiment = build(config, spec)
+  config = evaluator.name_scores(config, spec, experiment)
   _refuse_damaged(folder)
   with checkpoints.open_manager(folder, *evaluator.best_score(config), read_only=True) as manager:
     if not manager.all_steps():
       raise UserError(f'--workdir={path} has no checkpoint yet; the first comes after {config.checkpoint_every} steps')
-    yield Run(folder, config, spec, build(config, spec), manager)
+    yield Run(folder, config, spec, experiment, manager)
 
 
 def _look_at_data(config, path) -> Spec:

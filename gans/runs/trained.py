@@ -1,5 +1,5 @@
 """gans.load: a trained generator as a function, from a workdir, a packed one or a built-in model, without its data."""
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import dataclasses
 import functools
 
@@ -14,6 +14,7 @@ from gans import validate
 from gans.build import build
 from gans.core.game import Algorithm, Play, Variables, bind_trained, each_seed, variables_of
 from gans.core.sampling import make_sampler, truncated_noise
+from gans.data.batches import batch_shapes, condition
 from gans.data.dataset import Spec
 from gans.data.schedule import training_seeds
 from gans.errors import UserError
@@ -22,7 +23,6 @@ from gans.system import disk
 
 BUILT_IN = epath.Path(__file__).parent.parent / 'zoo'
 WEIGHTS = ('ema', 'raw')
-ROW = 8  # default number of images of each class, and images in a row
 CHUNK = 500  # samples drawn at a time
 
 
@@ -30,14 +30,16 @@ CHUNK = 500  # samples drawn at a time
 class TrainedGenerator:
   """images = generate(rng, n, labels). Jitted; may be called in the caller's own jit, grad and vmap.
 
-  Images are float32 [n,H,W,C] in [-1, 1], points float32 [n,D]. Batch norm uses its running averages, so an image
-  depends on its own noise and label alone.
+  Images are float32 [n,H,W,C] in [-1, 1], voxels float32 [n,X,Y,Z,1], occupied above 0, points float32 [n,D]. Batch
+  norm uses its running averages, so an image depends on its own noise and label alone. A model that `translates` makes
+  images of images: generate.translate(images, labels).
   """
   algorithm: Algorithm
   modules: Mapping[str, nn.Module]  # {player: module} of those that samples come from
   variables: Mapping[str, Variables] = dataclasses.field(repr=False)  # {player: variables} of the same
   spec: Spec  # of the data
-  is_conditional: bool  # whether samples depend on labels
+  num_classes: int  # labels, or attributes, by which samples can be asked for; 0: they depend on none
+  translates: bool  # whether samples are made of images
   step: int  # of the checkpoint
   training_seed: int
 
@@ -45,11 +47,6 @@ class TrainedGenerator:
   def image_shape(self) -> tuple[int, ...]:
     """The shape of an image, (H, W, C), or of a point, (D,)."""
     return self.spec.shape
-
-  @property
-  def num_classes(self) -> int:
-    """The number of labels; 0 if it takes none."""
-    return self.spec.num_classes if self.is_conditional else 0
 
   @property
   def z_dim(self) -> int:
@@ -65,10 +62,7 @@ class TrainedGenerator:
 
   @functools.cached_property
   def input_shapes(self) -> dict:
-    """The inputs that one sample is made from, {name: shape [1,...]}, in the algorithm's order.
-
-    Raises UserError for a model whose samples take images.
-    """
+    """The inputs that one sample is made from, {name: shape [1,...]}, in the algorithm's order."""
     names = []
 
     def follow(rng, batch):
@@ -76,43 +70,46 @@ class TrainedGenerator:
       names.extend(inputs)  # JAX sorts the names of what it returns
       return inputs
 
-    batch = {'label': jax.ShapeDtypeStruct((1,), jnp.int32)}
-    try:
-      shapes = jax.eval_shape(follow, jax.random.key(0), batch)
-    except KeyError as error:
-      raise UserError(f'samples of this model are made from data ({error} of a batch), not from noise alone') from error
+    shapes = jax.eval_shape(follow, jax.random.key(0), batch_shapes(self.spec, 1))
     return {name: shapes[name] for name in names}
 
-  def __call__(self, rng, n: int, labels=None, truncation: float | None = None):
+  def __call__(self, rng, n: int, labels=None, truncation: float | None = None, images=None):
     """Draws n images, which depend on the arguments alone.
 
     Args:
       rng: a key from jax.random.key or jax.random.PRNGKey.
       n: the number of images; static under jit.
-      labels: [n] int, or one for all, from 0 to num_classes - 1; None: drawn uniformly where the model takes labels.
+      labels: [n] int, or one for all, from 0 to num_classes - 1; None: drawn uniformly where the model takes labels. If
+        it was trained with attributes, [n,K] numbers, or [K] for all, 1 for each that an image should have, else 0.
       truncation: noise beyond +-truncation is drawn again, for less variety and fewer broken images (the truncation
         trick, Brock et al. 2019, section 3.1); None or 0: off.
+      images: [n, *image_shape] in [-1, 1], what is translated, by a model that translates.
 
     Returns:
       float32 [n, *image_shape].
 
     Raises:
-      UserError: n, labels or truncation is not what it should be (traced values are not checked).
+      UserError: n, labels, truncation or images are not what they should be (traced values are not checked).
     """
     if labels is None and self.num_classes:
       _check_num(n)
-      _, label_rng = jax.random.split(rng)
-      labels = jax.random.randint(label_rng, (n,), 0, self.num_classes)
-    return self.from_inputs(self.inputs(rng, n, labels, truncation))
+      labels = self._random_labels(rng, n)
+    return self.from_inputs(self.inputs(rng, n, labels, truncation, images))
 
-  def inputs(self, rng, n: int, labels=None, truncation: float | None = None) -> dict:
+  def translate(self, images, labels=None):
+    """Translates images [n, *image_shape] in [-1, 1], of a model that translates; labels as in a call."""
+    return self(jax.random.key(0), len(images), labels, images=images)
+
+  def inputs(self, rng, n: int, labels=None, truncation: float | None = None, images=None) -> dict:
     """Returns the inputs that a call with the same arguments makes images from, {'z': [n,Z], 'label': [n]}."""
     _check_num(n)
     _check_truncation(truncation)
     if 'z' not in self.input_shapes and truncation:
       raise UserError(f'truncation={truncation!r}: samples of this model are not made from noise; expected None')
-    label = self.check_labels(labels, n)
-    inputs = self.algorithm.inputs(rng, {'label': label})
+    batch = {condition(self.spec): self.check_labels(labels, n)}
+    if self.translates or images is not None:
+      batch['image'] = self._check_images(images, n)
+    inputs = self.algorithm.inputs(rng, batch)
     for name, values in inputs.items():
       if len(values) != n:
         raise UserError(f'inputs of the algorithm returns {len(values)} rows of {name!r} for {n} labels; expected {n}')
@@ -122,7 +119,9 @@ class TrainedGenerator:
 
   def latents(self, rng, n: int, truncation: float | None = None):
     """Draws the noise [n, z_dim] float32 that a call with the same arguments makes images from."""
-    any_label = 0 if self.num_classes else None
+    any_label = None
+    if self.num_classes:
+      any_label = np.zeros(len(self.spec.attributes), np.float32) if self.spec.attributes else 0
     return self.inputs(rng, n, any_label, truncation)['z']
 
   def from_latents(self, z, labels=None):
@@ -130,7 +129,7 @@ class TrainedGenerator:
 
     Args:
       z: [n, z_dim].
-      labels: [n] int, or one for all; a model that takes labels needs them here.
+      labels: as in a call; a model that takes labels needs them here.
     """
     self.refuse_other_inputs()
     shape = np.shape(z)
@@ -138,6 +137,22 @@ class TrainedGenerator:
       raise UserError(f'z of shape {shape}: expected (n, {self.z_dim})')
     label = self.check_labels(labels, shape[0])
     return self.from_inputs({'z': z, 'label': label})
+
+  def _random_labels(self, rng, n: int):
+    _, label_rng = jax.random.split(rng)
+    if self.spec.attributes:
+      return jax.random.bernoulli(label_rng, shape=(n, self.num_classes)).astype(jnp.float32)
+    return jax.random.randint(label_rng, (n,), 0, self.num_classes)
+
+  def _check_images(self, images, n: int):
+    if not self.translates:
+      raise UserError(f'images of the shape {np.shape(images)}: samples of this model are not made of images; expected '
+                      'None')
+    expected = (n, *self.image_shape)
+    if images is None or np.shape(images) != expected:
+      given = None if images is None else f'of the shape {np.shape(images)}'
+      raise UserError(f'images={given}: this model translates images, give them as {expected} in [-1, 1]')
+    return jnp.asarray(images, jnp.float32)
 
   def from_inputs(self, inputs: dict):
     """Makes images [n, *image_shape] from inputs {name: [n,...]} such as `inputs` returns."""
@@ -151,7 +166,7 @@ class TrainedGenerator:
   def draw(self, inputs: dict) -> np.ndarray:
     """Makes pixels, uint8 [n,H,W,C], or points, float32 [n,D], from inputs {name: [n,...]}, CHUNK at a time."""
     sample = make_sampler(self.algorithm, self.modules, self.spec.kind.encode)
-    num = len(inputs['label'])
+    num = len(next(iter(inputs.values())))
     starts = tqdm.tqdm(range(0, num, CHUNK), unit_scale=CHUNK, unit=' samples', leave=False, disable=None)
     parts = []
     for start in starts:
@@ -162,11 +177,16 @@ class TrainedGenerator:
     return np.concatenate(parts)
 
   def check_labels(self, labels, n: int):
-    """Returns labels as [n] int32, zeros for a model that takes none; raises UserError for labels it cannot take."""
+    """Returns labels as [n] int32, zeros for a model that takes none; raises UserError for labels it cannot take.
+
+    Those of a model with attributes are [n,K] float32.
+    """
     if not self.num_classes:
       if labels is not None:
         raise UserError(f'labels={labels}: this model was trained without labels; expected None')
-      return np.zeros(n, np.int32)
+      return np.zeros((n, len(self.spec.attributes)), np.float32) if self.spec.attributes else np.zeros(n, np.int32)
+    if self.spec.attributes:
+      return self._check_attributes(labels, n)
     expected = f'expected {n} whole numbers from 0 to {self.num_classes - 1}, or one for all'
     is_traced = isinstance(labels, jax.core.Tracer)
     labels = labels if is_traced else np.asarray(labels)
@@ -178,6 +198,18 @@ class TrainedGenerator:
       if len(wrong):
         raise UserError(f'labels: there is {wrong[0]} among them; {expected}')
     return jnp.broadcast_to(labels, (n,)).astype(jnp.int32)
+
+  def _check_attributes(self, attributes, n: int):
+    shape = (len(self.spec.attributes),)
+    expected = f'expected numbers from 0 to 1 of the shape {(n, *shape)}, or {shape} for all: {self.spec.attributes}'
+    if np.shape(attributes) not in (shape, (n, *shape)):
+      raise UserError(f'labels of the shape {np.shape(attributes)}: {expected}')
+    if not isinstance(attributes, jax.core.Tracer):
+      attributes = np.asarray(attributes, np.float32)
+      wrong = attributes[~((attributes >= 0) & (attributes <= 1))]
+      if len(wrong):
+        raise UserError(f'labels: there is {wrong[0]} among them; {expected}')
+    return jnp.broadcast_to(attributes, (n, *shape)).astype(jnp.float32)
 
   @functools.cached_property
   def _draw(self):
@@ -248,37 +280,6 @@ def find_model(source) -> epath.Path:
                   f'the built-in models are {names}')
 
 
-def choose_labels(generate: TrainedGenerator, num: int | None, labels: Sequence | None) -> np.ndarray:
-  """Returns the labels of samples [N] int32, zeros where the model takes none; `labels` are repeated up to `num`.
-
-  By default each class has as many samples, class by class. Raises UserError for labels that the model cannot take.
-  """
-  if num is not None and num < 1:
-    raise UserError(f'--num={num}: expected at least 1')
-  if labels:
-    given = _parse_labels(labels)
-    repeated = np.resize(given, num or len(given))
-    return np.asarray(generate.check_labels(repeated, len(repeated)))
-  num_classes = max(generate.num_classes, 1)
-  default_num = ROW * num_classes if generate.num_classes else ROW**2
-  num = num or default_num
-  return (np.arange(num) * num_classes // num).astype(np.int32)
-
-
-def _parse_labels(labels: Sequence) -> np.ndarray:
-  try:
-    return np.array([int(label) for label in labels])
-  except ValueError as error:
-    raise UserError(f'--labels={",".join(map(str, labels))}: expected whole numbers, such as 3,3,7') from error
-
-
-def inputs_for_labels(generate: TrainedGenerator, seed: int, label: np.ndarray, truncation: float | None) -> dict:
-  """Returns the inputs of samples with the noise of a seed and the labels [N] of `choose_labels`."""
-  rng = jax.random.key(seed)
-  labels = label if generate.num_classes else None
-  return generate.inputs(rng, len(label), labels, truncation)
-
-
 def _load_packed(folder: epath.Path, checkpoint, weights: str, training_seed: int | None) -> TrainedGenerator:
   config = workdirs.read_config(folder)
   spec = workdirs.read_spec(folder)
@@ -299,5 +300,5 @@ def _load_packed(folder: epath.Path, checkpoint, weights: str, training_seed: in
 def _make_generator(config, spec, variables, step: int, training_seed: int) -> TrainedGenerator:
   experiment = build(config, spec)
   modules = {name: experiment.modules[name] for name in experiment.algorithm.averaged}
-  return TrainedGenerator(experiment.algorithm, modules, variables, spec, experiment.is_conditional, step,
-                          training_seed)
+  return TrainedGenerator(experiment.algorithm, modules, variables, spec, experiment.num_labels, experiment.translates,
+                          step, training_seed)

@@ -13,11 +13,11 @@ from gans.build import Experiment, build, build_state, build_train_steps
 from gans.core import sharding
 from gans.core.game import GANState, each_seed
 from gans.core.sampling import make_sampler
-from gans.data import kinds
 from gans.data.dataset import Dataset
 from gans.data.feed import open_feed, shorten_calls
-from gans.data.order import batch_indices
+from gans.data.order import batch_indices, find_order
 from gans.data.schedule import is_due, split_into_calls, step_indices, training_seeds
+from gans.data.shown import choose_shown, number_of_samples
 from gans.data.sources import load_dataset
 from gans.evaluation import evaluator
 from gans.runs import checkpoints, checksums, workdirs
@@ -68,8 +68,10 @@ def prepare(config, path) -> tuple[Training, object]:
   dataset = load_dataset(config.dataset)
   validate.check_data(config, dataset)
   experiment = build(config, dataset.spec)
-  settled = evaluator.settle(config, dataset)
-  settled = shorten_calls(settled, experiment.algorithm.batches_per_step, dataset)
+  settled = evaluator.settle(config, dataset, experiment)
+  algorithm = experiment.algorithm
+  classes_per_batch = 1 if algorithm.data == 'examples' else 2
+  settled = shorten_calls(settled, algorithm.batches_per_step * classes_per_batch, dataset)
   if config.eval_every and not settled.eval_every:
     print(f'no evaluation: it needs some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
   return Training(settled, dataset, experiment, mesh), workdir
@@ -84,7 +86,8 @@ def resume(training: Training, workdir, manager, state: GANState) -> GANState:
     if start:
       reporter.say(f'resuming at step {start} of {config.num_steps}')
     pick = functools.partial(step_indices, config, experiment.algorithm.batches_per_step,
-                             num_examples=len(training.dataset.images))
+                             num_examples=len(training.dataset.images),
+                             order=find_order(experiment.algorithm.data, training.dataset))
     feed = open_feed(config, training.dataset, training.mesh, start, pick)
     with signals.watched() as received, feed as take:
       return run_steps(training, take, state, manager, reporter, received)
@@ -129,17 +132,15 @@ def make_show(training: Training, sample: Callable, reporter: Reporter) -> Calla
   """Returns show(step, state), which draws samples of fixed inputs where due, and checks them for collapse."""
   config = training.config
   dataset = training.dataset
-  kind = dataset.spec.kind
-  num_classes = dataset.num_classes if training.experiment.is_conditional else 0
-  label = kinds.labels_shown(kind, num_classes)
+  experiment = training.experiment
+  shown = choose_shown(experiment.algorithm.data, dataset, config.seed, experiment.num_labels, experiment.translates)
+  num = number_of_samples(shown)
   # The first batch in the order of training, since many data sets are sorted by class.
-  first, = batch_indices(config.seed, 0, 1, len(label), len(dataset.images))
-  real = dataset.images[first]
-  reporter.real(real, kind)
-  batch = {'image': kind.decode(real), 'label': label}
-  inputs = training.experiment.algorithm.inputs(jax.random.key(config.seed), batch)
+  first, = batch_indices(config.seed, 0, 1, num, len(dataset.images))
+  reporter.real(dataset.images[first], dataset.spec.kind)
+  inputs = experiment.algorithm.inputs(jax.random.key(config.seed), shown.batch)
   seeds = training_seeds(config)
-  check_collapse = {seed: health.watch_collapse(dataset.images, len(label), reporter.say) for seed in seeds}
+  check_collapse = {seed: health.watch_collapse(dataset.images, num, reporter.say) for seed in seeds}
 
   def show(step: int, state: GANState):
     if not is_due(step, config.sample_every, config):
@@ -147,7 +148,7 @@ def make_show(training: Training, sample: Callable, reporter: Reporter) -> Calla
     samples = {}
     for seed, ema in zip(seeds, each_seed(state.ema, config.num_seeds)):
       samples[seed] = np.asarray(sample(ema, inputs))
-    reporter.fake(step, samples)
+    reporter.fake(step, {seed: shown.lay_out(drawn) for seed, drawn in samples.items()}, shown.columns)
     for seed, images in samples.items():
       check_collapse[seed](step, images)
 
@@ -160,7 +161,7 @@ def make_measure(training: Training, sample: Callable, reporter: Reporter) -> Ca
   It evaluates the samples and reports all scores.
   """
   config = training.config
-  evaluate = evaluator.make_evaluate(config, training.dataset, training.experiment.algorithm.inputs, sample)
+  evaluate = evaluator.make_evaluate(config, training.dataset, training.experiment, sample)
 
   def measure(step: int, state: GANState) -> dict[str, float]:
     if not is_due(step, config.eval_every, config):

@@ -129,7 +129,7 @@ class Reporter:
     self.real_picture = kind.picture(examples, GRID_COLUMNS)
     self._save('real', self.real_picture)
 
-  def fake(self, step: int, samples: dict[int, np.ndarray]):
+  def fake(self, step: int, samples: dict[int, np.ndarray], columns: int = GRID_COLUMNS):
     """Writes samples {seed: [N,...]} to samples/fake_STEP.png, and samples and real examples to TensorBoard.
 
     With several seeds each has its own files, fake_STEP_SEED.png.
@@ -139,7 +139,7 @@ class Reporter:
     images = {'samples/real': self.real_picture[None]}
     for seed, examples in samples.items():
       suffix = f'_{seed}' if len(samples) > 1 else ''
-      picture = self.kind.picture(examples, GRID_COLUMNS)
+      picture = self.kind.picture(examples, columns)
       images[f'samples/fake{suffix}'] = picture[None]
       self._save(f'fake_{step:07d}{suffix}', picture)
     self.writer.write_images(step, images)

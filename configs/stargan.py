@@ -1,0 +1,57 @@
+"""StarGAN (Choi et al. 2018): one generator turns a digit into any other, in its own handwriting; or faces.
+
+    python main.py --config=configs/stargan.py --workdir=/tmp/stargan
+    python main.py --config=configs/stargan.py:faces --workdir=/tmp/faces --config.dataset.path=FACES
+    python main.py --config=configs/stargan.py:paper --workdir=/tmp/paper --config.dataset.path=FACES
+
+FACES is CelebA's folder of images, with its list_attr_celeba.txt in it or beside it. `faces` is at 64x64 on narrower
+networks, `paper` the published size, for a GPU. The domains of digits are their classes, those of faces attributes.
+
+Hardware: two CPU cores. Time: not measured. Expect: rows of a digit and its ten translations, slant and weight kept.
+"""
+from configs import base
+
+
+def get_config(variant: str = ''):
+  """Returns the experiment; `configs/stargan.py:VARIANT` selects 'faces' or 'paper'."""
+  adam = base.adam(learning_rate=5e-4, schedule='linear', b2=0.999)
+  config = base.get_config('stargan')
+  config.n_critic = 2
+  config.batch_size = 32
+  config.num_steps = 5000
+  config.sample_every = 250
+  config.eval_every = 2_500
+  config.generator = base.residual_generator(width=16, num_blocks=2, takes_target=True, optimizer=adam)
+  config.critic = base.patch_critic(hidden=(32, 64, 128), leak=0.01, head_kernel=3, head_bias=False, classify=True,
+                                    optimizer=adam)
+  return base.variant_of(config, variant, faces=faces, paper=paper)
+
+
+def faces(config):
+  """Five attributes of CelebA at 64x64, on networks for two cores."""
+  config.dataset.update({'name': 'folder', 'image_size': 64, 'flip': True, 'attributes': ATTRIBUTES})
+  config.batch_size = 16
+  config.num_steps = 3000
+  config.steps_per_call = 10
+  config.eval_every = 0
+  config.generator.update({'width': 16, 'num_blocks': 3})
+  config.critic.hidden = (32, 64, 128, 256, 256)
+  return config
+
+
+def paper(config):
+  """The published settings: 128x128, the networks of tables 4 and 5, 200,000 updates of the critic."""
+  adam = base.adam(learning_rate=1e-4, schedule='linear', b2=0.999)
+  config.dataset.update({'name': 'folder', 'image_size': 128, 'flip': True, 'attributes': ATTRIBUTES})
+  config.batch_size = 16
+  config.n_critic = 5
+  config.num_steps = 40_000
+  config.steps_per_call = 10
+  config.eval_every = 0
+  config.sample_every = config.checkpoint_every = 1000
+  config.generator.update({'width': 64, 'num_blocks': 6, 'optimizer': adam})
+  config.critic.update({'hidden': (64, 128, 256, 512, 1024, 2048), 'optimizer': adam})
+  return config
+
+
+ATTRIBUTES = ('Black_Hair', 'Blond_Hair', 'Brown_Hair', 'Male', 'Young')

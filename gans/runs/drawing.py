@@ -1,0 +1,167 @@
+"""What the modes draw from a trained generator: the inputs of samples, and how samples are laid out in a picture."""
+from collections.abc import Sequence
+import math
+import pathlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from PIL import Image
+
+from gans.data.dataset import Spec
+from gans.data.shown import SOURCES, Shown, as_condition, choose_sources, show_translations, targets_of
+from gans.data.sources import load_dataset
+from gans.data.sources.folder import decode_image, find_images
+from gans.errors import UserError
+from gans.runs.trained import TrainedGenerator, find_model
+from gans.runs.workdirs import read_config
+
+ROW = 8  # default number of images of each class, and images in a row
+
+
+class Drawing(NamedTuple):
+  """Samples that are to be drawn."""
+  inputs: dict  # {name: [N,...]}, as the algorithm's draw takes them
+  label: np.ndarray | None  # [N] int32, a class, or the place of a target; None: the model takes none
+  shown: Shown | None  # of translations: their sources, and what a picture shows beside them
+
+
+def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: int, labels: Sequence | None,
+                   truncation: float | None = None, images=None, at_least: int = 0) -> Drawing:
+  """Chooses samples of a seed's noise and the given labels or, of a model that translates, of images.
+
+  Args:
+    path: of the model, as gans.load takes it; its data set is read for the images that are translated.
+    generate: what gans.load made of it.
+    num: the number of samples, or of images that are translated to each label; None: a picture's.
+    seed: of the noise, or of the choice of the images from the data set.
+    labels: as in --labels; None: as many of each, class by class.
+    truncation: as in gans.load.
+    images: a folder of images to translate, or a single one; None: some of the model's data set.
+    at_least: samples, where fewer would do for a picture.
+
+  Raises:
+    UserError: the model cannot take one of these, or its data set is not available.
+  """
+  if num is not None and num < 1:
+    raise UserError(f'--num={num}: expected at least 1')
+  if not generate.translates:
+    if images is not None:
+      raise UserError(f'--inputs={images}: samples of this model are not made of images')
+    label = choose_labels(generate, max(num or 0, at_least) or None, labels)
+    return Drawing(inputs_for_labels(generate, seed, label, truncation), label if generate.num_classes else None, None)
+  if truncation:
+    raise UserError(f'--truncation={truncation}: samples of this model are not made from noise')
+  shown = choose_translations(path, generate, num, seed, labels, images, at_least)
+  inputs = generate.algorithm.inputs(jax.random.key(seed), shown.batch)
+  num_targets = len(shown.batch['image']) // len(shown.before)
+  label = np.tile(np.arange(num_targets, dtype=np.int32), len(shown.before))
+  if labels and not generate.spec.attributes:
+    label = shown.batch['label']
+  return Drawing(inputs, label if generate.num_classes else None, shown)
+
+
+def choose_translations(path, generate: TrainedGenerator, num: int | None, seed: int, labels: Sequence | None,
+                        images, at_least: int) -> Shown:
+  """Returns what a picture of translations shows; the arguments are those of `choose_drawing`."""
+  spec = generate.spec
+  given = parse_targets(generate, labels) if labels else None
+  num_targets = len(given) if labels else targets_of(spec, generate.num_classes, 1).shape[1]
+  if images is not None:
+    sources, attributes, after = read_images(images, spec)[:num], None, None
+  else:
+    num = max(num or SOURCES, math.ceil(at_least / num_targets))
+    data = generate.algorithm.data
+    _, dataset = load_data(path, generate)
+    positions = choose_sources(data, dataset, seed, min(num, len(dataset.images) // 2))
+    sources = dataset.images[positions]
+    attributes = dataset.attributes[positions] if spec.attributes else None
+    after = dataset.images[dataset.partners[positions]] if data == 'pairs' else None
+  if labels:
+    targets = np.broadcast_to(given, (len(sources), *given.shape))
+  else:
+    targets = targets_of(spec, generate.num_classes, len(sources), attributes)
+  return show_translations(spec, sources, targets, after)
+
+
+def load_data(path, generate: TrainedGenerator) -> tuple:
+  """Returns the config of a workdir and the data that it names; raises UserError if their shape is not the model's."""
+  config = read_config(find_model(path))
+  dataset = load_dataset(config.dataset)
+  if dataset.spec.shape != generate.image_shape:
+    raise UserError(f'dataset.name={config.dataset.name!r}: its examples are {dataset.spec.shape} now, those of {path} '
+                    f'{generate.image_shape}')
+  return config, dataset
+
+
+def read_images(path, spec: Spec) -> np.ndarray:
+  """Reads the images below a folder, or a single one, cropped and resized to a model's size: [N,H,W,C] uint8.
+
+  Raises:
+    UserError: there are none, or one cannot be read.
+  """
+  root = pathlib.Path(path).expanduser()
+  files = find_images(root) if root.is_dir() else [root] * root.exists()
+  if not files:
+    raise UserError(f'--inputs={path} holds no image: give a folder of images, or one image')
+  size, _, channels = spec.shape
+  found = []
+  for file in files:
+    pixels = decode_image(file, size)
+    if isinstance(pixels, str):
+      raise UserError(f'--inputs={path}: {str(file)!r} cannot be read: {pixels}')
+    grey = np.asarray(Image.fromarray(pixels).convert('L'))[..., None]
+    found.append(grey if channels == 1 else pixels)
+  return np.stack(found)
+
+
+def choose_labels(generate: TrainedGenerator, num: int | None, labels: Sequence | None) -> np.ndarray:
+  """Returns the labels of samples [N] int32, zeros where the model takes none; `labels` are repeated up to `num`.
+
+  By default each class has as many samples, class by class. Raises UserError for labels that the model cannot take.
+  """
+  if num is not None and num < 1:
+    raise UserError(f'--num={num}: expected at least 1')
+  if labels:
+    given = _parse_labels(labels)
+    repeated = np.resize(given, num or len(given))
+    if generate.spec.attributes:
+      raise UserError(f'--labels={",".join(map(str, labels))}: this model was trained with the attributes '
+                      f'{generate.spec.attributes}; without --labels there are samples of each')
+    return np.asarray(generate.check_labels(repeated, len(repeated)))
+  num_classes = max(generate.num_classes, 1)
+  default_num = ROW * num_classes if generate.num_classes else ROW**2
+  num = num or default_num
+  return (np.arange(num) * num_classes // num).astype(np.int32)
+
+
+def parse_targets(generate: TrainedGenerator, labels: Sequence) -> np.ndarray:
+  """Returns --labels as the targets of a translation: [T] int32, or [T,K] float32 of a model with attributes.
+
+  There, a target is the names of what an image should have, such as Blond_Hair+Young; it has nothing else.
+  """
+  names = generate.spec.attributes
+  if not names:
+    return choose_labels(generate, None, labels)
+  targets = np.zeros((len(labels), len(names)), np.float32)
+  for target, text in zip(targets, labels):
+    for name in filter(None, text.split('+')):
+      if name not in names:
+        raise UserError(f'--labels={",".join(labels)}: there is no attribute {name!r}; expected some of {names}, such '
+                        f'as {"+".join(names[:2])}')
+      target[names.index(name)] = 1
+  return targets
+
+
+def _parse_labels(labels: Sequence) -> np.ndarray:
+  try:
+    return np.array([int(label) for label in labels])
+  except ValueError as error:
+    raise UserError(f'--labels={",".join(map(str, labels))}: expected whole numbers, such as 3,3,7') from error
+
+
+def inputs_for_labels(generate: TrainedGenerator, seed: int, label: np.ndarray, truncation: float | None) -> dict:
+  """Returns the inputs of samples with the noise of a seed and the labels [N] of `choose_labels`."""
+  rng = jax.random.key(seed)
+  labels = as_condition(generate.spec, label) if generate.num_classes else None
+  return generate.inputs(rng, len(label), labels, truncation)
