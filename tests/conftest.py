@@ -56,8 +56,9 @@ def save_untrained(path, config, spec, scores: dict):
 
   All are the state of step 0, which is returned.
   """
-  state = build_state(config, build(config, spec), sharding.make_mesh(1, jax.local_devices()[:1]))
-  score_name, direction = evaluator.best_score(evaluator.name_scores(config, spec))
+  experiment = build(config, spec)
+  state = build_state(config, experiment, sharding.make_mesh(1, jax.local_devices()[:1]))
+  score_name, direction = evaluator.best_score(evaluator.name_scores(config, spec, experiment))
   workdir = workdirs.open_workdir(path, config, spec)
   with checkpoints.open_manager(workdir, score_name, direction) as manager:
     for step, score in scores.items():

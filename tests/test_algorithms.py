@@ -9,12 +9,12 @@ import pytest
 
 from configs import acgan, base, cgan, dcgan, gan, wgan, wgan_gp, wgan_gp_toy
 from gans.algorithms import acgan as acgan_algorithm
-from gans.build import Experiment, batch_shapes, build, build_state, build_train_step
+from gans.build import Experiment, build, build_state, build_train_step
 from gans.core import sharding
 from gans.core.game import GANState, Update, bind
 from gans.core.sampling import make_sampler
 from gans.core.step import make_train_step
-from gans.data.batches import make_prepare
+from gans.data.batches import batch_shapes, make_prepare
 from gans.data.dataset import Dataset, Spec
 from gans.data.kinds import labels_shown
 from gans.data.schedule import step_indices
@@ -44,7 +44,7 @@ def start(config) -> Start:
 
 def batch_of_step(config, experiment: Experiment, digits: Dataset, step: int) -> dict:
   index = step_indices(config, experiment.algorithm.batches_per_step, step, len(digits.images))[0]
-  return make_prepare(digits.spec.kind, flip=False)((digits.images, digits.labels), index, None)
+  return make_prepare(digits.spec, flip=False)((digits.images, digits.labels), index, None)
 
 
 def steps(config, count: int = 2):
@@ -94,7 +94,7 @@ def test_a_generators_loss_passes_its_own_images_alone(config_file):
     calls.append(play.calls)
     return loss
 
-  jax.eval_shape(follow, state.players, batch_shapes(config, spec), state.rng)
+  jax.eval_shape(follow, state.players, batch_shapes(spec, config.batch_size), state.rng)
   assert calls == [{'generator': 1, 'critic': 1}]
 
 
@@ -127,7 +127,7 @@ def least_squares_upsampling():
 
 def labels_drawn(experiment: Experiment, spec: Spec) -> np.ndarray:
   """Labels of a run's sample grids."""
-  return labels_shown(spec.kind, spec.num_classes if experiment.is_conditional else 0)
+  return labels_shown(spec.kind, experiment.num_labels)
 
 
 @pytest.mark.parametrize('combination', [conditional_wgan_gp, acgan_with_penalty_and_hinge, least_squares_upsampling])
@@ -137,7 +137,7 @@ def test_parts_go_together_from_config_fields_alone(combination):
   assert expected <= metrics.keys() and np.isfinite(list(metrics.values())).all()
   assert 'gradient_penalty' in expected or 'gradient_penalty' not in metrics
   spec = load_dataset(config.dataset).spec
-  assert experiment.is_conditional == bool(config.generator.label_dim)
+  assert experiment.num_labels == (10 if config.generator.label_dim else 0) and not experiment.translates
   label = labels_drawn(experiment, spec)
   sample = make_sampler(experiment.algorithm, experiment.modules, encode=jnp.asarray)
   images = sample(state.ema, {'z': jnp.ones((len(label), config.z_dim)), 'label': label})

@@ -36,9 +36,10 @@ def test_scaling_is_exact_and_comes_back():
 
 
 def test_the_batch_of_an_index_is_made_on_the_device():
-  pixels, labels = np.array([[0], [255], [51]], np.uint8), np.array([7, 8, 9], np.int32)
-  batch = make_prepare(IMAGES, flip=False)((jnp.asarray(pixels), jnp.asarray(labels)), jnp.array([[2, 1]]), None)
-  np.testing.assert_allclose(batch['image'], [[[-0.6], [1]]], rtol=1e-6)
+  pixels, labels = np.array([[[[0]]], [[[255]]], [[[51]]]], np.uint8), np.array([7, 8, 9], np.int32)
+  prepare = make_prepare(Spec((1, 1, 1)), flip=False)
+  batch = prepare((jnp.asarray(pixels), jnp.asarray(labels)), jnp.array([[2, 1]]), None)
+  np.testing.assert_allclose(batch['image'], [[[[[-0.6]]], [[[1]]]]], rtol=1e-6)
   np.testing.assert_array_equal(batch['label'], [[9, 8]])
 
 
@@ -51,8 +52,8 @@ def test_fit_crops_the_centre_and_resizes():
 
 def test_flips_are_fair_and_the_rest_stays():
   data_ = jnp.arange(2, dtype=jnp.uint8).reshape(1, 1, 2, 1), jnp.array([3])
-  batch = make_prepare(IMAGES, flip=True)(data_, jnp.zeros((5, 40), jnp.int32), jax.random.key(0))
-  plain = make_prepare(IMAGES, flip=False)(data_, jnp.zeros((5, 40), jnp.int32), None)
+  batch = make_prepare(Spec((1, 2, 1)), flip=True)(data_, jnp.zeros((5, 40), jnp.int32), jax.random.key(0))
+  plain = make_prepare(Spec((1, 2, 1)), flip=False)(data_, jnp.zeros((5, 40), jnp.int32), None)
   mirrored = np.asarray(batch['image'][..., 0, 0, 0] > batch['image'][..., 0, 1, 0])
   assert 70 < mirrored.sum() < 130 and (batch['label'] == 3).all()
   np.testing.assert_array_equal(batch['image'].sum(-2), plain['image'].sum(-2))
@@ -60,7 +61,7 @@ def test_flips_are_fair_and_the_rest_stays():
 
 def test_points_stay_as_they_are():
   points = jnp.array([[-3.5, 2.0], [0.25, 7.0]])
-  batch = make_prepare(POINTS, flip=False)((points, jnp.zeros(2, jnp.int32)), jnp.array([1]), None)
+  batch = make_prepare(Spec((2,)), flip=False)((points, jnp.zeros(2, jnp.int32)), jnp.array([1]), None)
   np.testing.assert_array_equal(batch['image'], points[1:])
   np.testing.assert_array_equal(POINTS.encode(POINTS.decode(points)), points)
 
