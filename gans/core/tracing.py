@@ -112,10 +112,13 @@ def _check_loss(update: Update, returned):
 
 
 def _check_gate(update: Update, metrics: Mapping):
-  holds = update.gate(metrics)
+  who = f'gate of the update of {" and ".join(update.players)}'
+  try:
+    holds = update.gate(metrics)
+  except KeyError as error:
+    raise UserError(f'{who} reads the metric {error}, but the loss reports {sorted(metrics)}') from error
   if jnp.shape(holds) or jnp.result_type(holds) != jnp.bool_:
-    raise UserError(f'gate of the update of {" and ".join(update.players)} returns {holds}: expected a bool, such as '
-                    "metrics['critic_accuracy'] <= 0.8")
+    raise UserError(f"{who} returns {holds}: expected a bool, such as metrics['critic_accuracy'] <= 0.8")
 
 
 def _check_projection(update: Update, traced: Traced):
