@@ -111,7 +111,7 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 # images wants 1: a channel); `use_bias` is that of the convolutions; `init_stddev` is that of the first weights, 0 for
 # LeCun's initialisation; `remat` is gradient checkpointing: see docs/scaling.md.
 # Common to critics: `classify` adds class logits to the scores, for AC-GAN; `outputs` above 0 returns so many numbers
-# in place of a score, for an encoder or a recogniser.
+# in place of a score, for an encoder or a recogniser; `features` adds the inputs of the last layer to the scores.
 
 
 def dcgan_generator(**fields) -> dict:
@@ -125,8 +125,8 @@ def dcgan_critic(**fields) -> dict:
   """A convolutional critic, with layer norm after all layers but the first: a gradient penalty allows no batch norm."""
   return {'network': 'dcgan.Critic', 'hidden': (16, 32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
           'use_bias': True, 'norm': 'layer', 'norm_first': False, 'head': 'dense', 'dense': (), 'dropout': 0.0,
-          'label_dim': 0, 'classify': False, 'outputs': 0, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(),
-          **fields}
+          'label_dim': 0, 'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.02, 'remat': False,
+          'optimizer': adam(), **fields}
 
 
 def mlp_generator(**fields) -> dict:
@@ -138,7 +138,8 @@ def mlp_generator(**fields) -> dict:
 def mlp_critic(**fields) -> dict:
   """A fully connected critic; `leak` is leaky ReLU's slope below zero."""
   return {'network': 'mlp.Critic', 'hidden': (128,), 'norm': 'none', 'leak': 0.2, 'dropout': 0.0, 'label_dim': 0,
-          'classify': False, 'outputs': 0, 'init_stddev': 0.0, 'remat': False, 'optimizer': adam(), **fields}
+          'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.0, 'remat': False, 'optimizer': adam(),
+          **fields}
 
 
 def residual_generator(**fields) -> dict:

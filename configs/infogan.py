@@ -10,12 +10,11 @@ from configs import base
 def get_config(variant: str = ''):
   """Returns the experiment; it has no variants."""
   adam = base.adam(learning_rate=2e-4, b2=0.999)
-  fast = base.adam(learning_rate=1e-3, b2=0.999)  # the paper's rates are 2e-4 for the critic and 1e-3 for the others
+  fast = base.adam(learning_rate=1e-3, b2=0.999)
   config = base.get_config('infogan')
   config.num_steps = 6000
   config.eval_every = 2_000
   config.generator = base.dcgan_generator(optimizer=fast)
-  config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch', optimizer=adam)
-  config.recogniser = base.dcgan_critic(hidden=(32, 64), norm='batch', outputs=config.get_ref('num_codes'),
-                                        optimizer=fast)
+  config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch', dense=(256,), features=True, optimizer=adam)
+  config.recogniser = base.mlp_critic(hidden=(64,), outputs=config.get_ref('num_codes'), optimizer=adam)
   return base.variant_of(config, variant)

@@ -4,8 +4,8 @@ r"""pix2pix (Isola et al. 2017) from the edges of handwritten digits to the digi
     python main.py --config=configs/pix2pix.py --workdir=/tmp/mine --config.dataset.name=folder_pairs \
         --config.dataset.path=FOLDER --config.dataset.image_size=64  # of images A|B, side by side
 
-Clothes: --config.dataset.name=fashion_mnist_edges. The generator of the paper, for 256 pixels, has hidden=(64, 128, 256,
-512, 512, 512, 512, 512), its critic hidden=(64, 128, 256, 512) and strides=(2, 2, 2, 1).
+Clothes: --config.dataset.name=fashion_mnist_edges. The generator of the paper, for 256 pixels, has hidden=(64, 128,
+256, 512, 512, 512, 512, 512), its critic hidden=(64, 128, 256, 512) and strides=(2, 2, 2, 1).
 
 Hardware: two CPU cores. Time: not measured. Expect: rows of edges, what is made of them, and the digit they are of.
 """

@@ -21,6 +21,7 @@ LEAST = {  # the least value of each whole number
     'sample_every': 1, 'checkpoint_every': 1, 'eval_every': 0, 'eval.num_samples': 2, 'eval.classifier_steps': 1,
     'dataset.device_bytes': 0, 'dataset.workers': 0,
 }
+LEAST_OF_ALGORITHMS = {'n_critic': 1, 'z_dim': 1, 'num_codes': 2, 'pool_size': 0}  # of those that have the field
 
 
 def check_config(config):
@@ -72,11 +73,14 @@ def _check_algorithm_fields(config, fields: dict):
     _expect(config, 'penalty.name', config.penalty.name in penalties.NAMES, f'one of {list(penalties.NAMES)}')
     _expect(config, 'penalty.weight', 0 <= config.penalty.weight < float('inf'), 'a number of at least 0')
     _expect(config, 'penalty.every', config.penalty.every >= 1, 'a whole number of at least 1')
-  if 'gp_weight' in fields:
-    _expect(config, 'gp_weight', 0 <= config.gp_weight < float('inf'), 'a number of at least 0')
-  for field in ('n_critic', 'z_dim'):
-    if field in fields:
-      _expect(config, field, config[field] >= 1, 'a whole number of at least 1')
+  for field in fields:
+    if field.endswith('_weight') and not isinstance(fields[field], dict):
+      _expect(config, field, 0 <= config[field] < float('inf'), 'a number of at least 0')
+    if field in LEAST_OF_ALGORITHMS:
+      least = LEAST_OF_ALGORITHMS[field]
+      _expect(config, field, config[field] >= least, f'a whole number of at least {least}')
+  if 'max_accuracy' in fields:
+    _expect(config, 'max_accuracy', 0 < config.max_accuracy <= 1, 'a number above 0, up to 1')
 
 
 def _check_player(config, player: str, players: tuple[str, ...]):
@@ -118,7 +122,8 @@ def check_data(config, dataset):
   _expect(config, 'batch_size', config.batch_size <= size, f'at most {size}, the size of {config.dataset.name}')
   kind = dataset.spec.kind
   if config.dataset.flip and not kind.can_be_mirrored:
-    raise UserError(f'dataset.flip=True: {config.dataset.name} has {kind.name}, not images; expected False')
+    raise UserError(f'dataset.flip=True: {config.dataset.name} has {kind.name}, which have no left and right; expected '
+                    'False')
 
 
 def _find(config, field: str):

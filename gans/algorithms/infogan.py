@@ -1,4 +1,9 @@
-"""InfoGAN: Chen et al. 2016, Interpretable Representation Learning by Information Maximizing GANs, equation 6."""
+"""InfoGAN: Chen et al. 2016, Interpretable Representation Learning by Information Maximizing GANs, equation 6.
+
+A recogniser guesses the code of an image from the critic's features, which it shares (section 6): the critic returns
+(scores [B], features [B,F]), `critic.features` in the config. As in the paper's code, the critic's update also trains
+the recogniser. With a recogniser that saw the image itself, the code would hide in details which no one sees.
+"""
 import dataclasses
 
 import jax
@@ -34,26 +39,30 @@ def make_algorithm(config: Fields) -> Algorithm:
     code = jax.random.randint(code_rng, (num,), 0, config.num_codes)
     return {'z': noise(rng, num, config.z_dim), 'label': code}
 
+  def judge(play, inputs):
+    """Returns the scores of samples, and the loss of what is guessed of their codes, -L_I but for a constant."""
+    code = inputs['label']
+    fake, features = play.critic(draw(play, inputs), code)
+    logits = play.recogniser(features, code)
+    return fake, jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, code))
+
   def critic_loss(play, batch, rng):
     x, label = batch['image'], batch['label']
-    x_tilde = draw(play, draw_inputs(rng, len(x)))
-    value = loss.critic(play.critic(x, label), play.critic(x_tilde, label))
+    real, _ = play.critic(x, label)
+    fake, code_loss = judge(play, draw_inputs(rng, len(x)))
+    value = loss.critic(real, fake) + config.info_weight * code_loss
     return value, {'critic_loss': value}
 
   def generator_loss(play, batch, rng):
-    label = batch['label']
-    inputs = draw_inputs(rng, len(label))
-    x_tilde = draw(play, inputs)
-    logits = play.recogniser(x_tilde, label)
-    code_loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, inputs['label']))
-    value = loss.generator(play.critic(x_tilde, label)) + config.info_weight * code_loss
+    fake, code_loss = judge(play, draw_inputs(rng, len(batch['image'])))
+    value = loss.generator(fake) + config.info_weight * code_loss
     information = jnp.log(config.num_codes) - code_loss  # the paper's lower bound L_I, at most log(num_codes)
     return value, {'generator_loss': value, 'mutual_information': information}
 
   return Algorithm(
       updates=(
-          Update(('critic',), critic_loss),
-          Update(('generator', 'recogniser'), generator_loss),
+          Update(('critic', 'recogniser'), critic_loss),
+          Update(('generator',), generator_loss),
       ),
       inputs=noise_and_label(config.z_dim),
       draw=draw,

@@ -97,10 +97,11 @@ def enlarge(network: Generator, x, convolution: Convolution):
 class Critic(nn.Module):
   """images [B,*positions,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2.
 
-  With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score. The
-  first convolution has no norm, as in DCGAN, unless `norm_first` is set; `use_bias` is that of the convolutions. `head`
-  'dense' scores all of the last map, after dense layers of widths `dense` with `dropout`, if any; 'conv' is one more
-  convolution, to one channel, whose map must have one position.
+  With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score; with
+  `features`, (scores [B], the last layer's inputs [B,F]), which another player may build on. The first convolution has
+  no norm, as in DCGAN, unless `norm_first` is set; `use_bias` is that of the convolutions. `head` 'dense' scores all of
+  the last map, after dense layers of widths `dense` with `dropout`, if any; 'conv' is one more convolution, to one
+  channel, whose map must have one position.
   """
   hidden: tuple[int, ...] = (16, 32, 64)
   kernels: int | tuple[int, ...] = 4
@@ -116,6 +117,7 @@ class Critic(nn.Module):
   num_classes: int = 0
   classify: bool = False
   outputs: int = 0
+  features: bool = False
   init_stddev: float = 0.02
   remat: bool = False
   dtype: Any = jnp.float32
@@ -135,14 +137,14 @@ class Critic(nn.Module):
     x = drop(self, x, train)
     x = apply_dense_layers(self, x, self.dense, train)
     num_classes = self.num_classes if self.classify else 0
-    return layers.apply_head(x, num_classes, self.outputs, self.init_stddev, self.dtype)
+    return layers.apply_head(x, num_classes, self.outputs, self.init_stddev, self.dtype, self.features)
 
   def squeeze(self, x):
     """[B,1,...,1] -> [B] float32."""
     one_position = (1,) * layers.count_axes(x.shape[1:])
-    if x.shape[1:] != (*one_position, 1) or self.classify or self.dense or self.outputs:
+    if x.shape[1:] != (*one_position, 1) or self.classify or self.dense or self.outputs or self.features:
       raise UserError(f"the critic's last map is {x.shape[1:-1]}; critic.head='conv' needs {one_position}, and no "
-                      "dense, classify or outputs: change critic.kernels, strides and padding, or take head='dense'")
+                      "dense, classify, outputs or features: change critic.kernels, strides and padding, or take head='dense'")
     return x.reshape(len(x)).astype(jnp.float32)
 
 

@@ -97,19 +97,24 @@ def apply_layer(network: nn.Module, layer: Callable, x):
   return layer(network, x)
 
 
-def apply_head(x, num_classes: int, outputs: int, stddev: float, dtype):
+def apply_head(x, num_classes: int, outputs: int, stddev: float, dtype, features: bool = False):
   """Applies a critic's last dense layer to features x [B,F]; all that it returns is float32.
 
-  Returns scores [B]; (scores [B], class logits [B,K]) for num_classes K > 0; or, for `outputs` N > 0, N numbers [B,N].
+  Returns scores [B]; (scores [B], class logits [B,K]) for num_classes K > 0; for `outputs` N > 0, N numbers [B,N]; or,
+  for `features`, (scores [B], x).
   """
-  if num_classes and outputs:
-    raise UserError(f'outputs={outputs} and classify=True: a network returns one or the other, expected outputs=0')
+  asked = {'classify': bool(num_classes), 'outputs': bool(outputs), 'features': features}
+  if sum(asked.values()) > 1:
+    both = ' and '.join(name for name, is_asked in asked.items() if is_asked)
+    raise UserError(f'{both} of one network: expected one of them, as it returns one of these')
   width = outputs or 1 + num_classes
-  x = nn.Dense(width, kernel_init=kernel_init(stddev), dtype=dtype)(x)
-  x = x.astype(jnp.float32)
+  y = nn.Dense(width, kernel_init=kernel_init(stddev), dtype=dtype)(x)
+  y = y.astype(jnp.float32)
   if outputs:
-    return x
-  scores, logits = x[:, 0], x[:, 1:]
+    return y
+  scores, logits = y[:, 0], y[:, 1:]
+  if features:
+    return scores, x.astype(jnp.float32)
   return (scores, logits) if num_classes else scores
 
 

@@ -48,7 +48,8 @@ def make_dense(network: nn.Module, width: int) -> nn.Dense:
 class Critic(nn.Module):
   """images [B,...] -> scores [B]: dense layers with leaky ReLU and dropout.
 
-  With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score.
+  With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score;
+  with `features`, (scores [B], the last layer's inputs [B,F]).
   """
   hidden: tuple[int, ...] = (128,)
   norm: str = 'none'
@@ -58,6 +59,7 @@ class Critic(nn.Module):
   num_classes: int = 0
   classify: bool = False
   outputs: int = 0
+  features: bool = False
   init_stddev: float = 0.
   remat: bool = False
   dtype: Any = jnp.float32
@@ -70,7 +72,7 @@ class Critic(nn.Module):
       layer = functools.partial(apply_critic_layer, width=width, train=train)
       x = layers.apply_layer(self, layer, x)
     num_classes = self.num_classes if self.classify else 0
-    return layers.apply_head(x, num_classes, self.outputs, self.init_stddev, self.dtype)
+    return layers.apply_head(x, num_classes, self.outputs, self.init_stddev, self.dtype, self.features)
 
 
 def apply_critic_layer(network: Critic, x, width: int, train: bool):
