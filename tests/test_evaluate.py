@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 
 from configs import wgan_gp, wgan_gp_toy
-from gans.core.sampling import noise, noise_and_label
+from gans.build import Experiment, build
+from gans.core.sampling import noise
 from gans.data.dataset import Dataset, Spec
 from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.evaluation import classifier, evaluator
-from gans.evaluation.scores import compare_points, find_mixture_modes, find_stacked_modes
+from gans.evaluation.scores import Measured, compare_points, find_mixture_modes, find_stacked_modes
 from gans.modes.evaluate import evaluate
 from gans.runs import checkpoints, workdirs
 from gans.runs.opening import open_run
 from gans.system.events import read_scalars
 from gans.training.loop import train
 from tests.shrink import shrink
-
-INPUTS = noise_and_label(8)  # of the games below
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -45,6 +44,11 @@ def small_digits():
   config.eval_every, config.eval.num_samples, config.eval.classifier_steps = 4, 300, 40
   config.generator.label_dim = 2
   return config
+
+
+def game_on(dataset: Dataset) -> Experiment:
+  """A game without labels on a data set, whatever the shape of its examples."""
+  return build(shrink(wgan_gp_toy.get_config()), dataset.spec)
 
 
 def draw_given(images, inputs):
@@ -97,10 +101,11 @@ def test_digits_are_measured_by_a_classifier_of_theirs_that_is_trained_once(tmp_
 
 def test_real_images_score_better_than_noise(small_digits):
   digits = load_dataset(small_digits.dataset)
-  config = evaluator.settle(small_digits, digits)
+  experiment = build(small_digits, digits.spec)
+  config = evaluator.settle(small_digits, digits, experiment)
   found = []
   for images in (digits.images[:300], np.random.default_rng(0).integers(0, 256, (300, 12, 12, 1), np.uint8)):
-    measured = evaluator.make_evaluate(config, digits, INPUTS, draw_given)
+    measured = evaluator.make_evaluate(config, digits, experiment, draw_given)
     found.append(measured([images]).scores)
   real, noise = ({name.split('/')[1]: values[0] for name, values in each.items()} for each in found)
   assert real['frechet_distance'] < noise['frechet_distance'] / 3
@@ -111,20 +116,24 @@ def test_real_images_score_better_than_noise(small_digits):
 def test_samples_are_of_the_noise_of_their_seed_and_come_in_bounded_pieces(toy):
   ring = load_dataset(toy.dataset)
   toy.eval.num_samples, toy.eval.seed = 1001, 3
+  toy.z_dim = 8
+  experiment = build(toy, ring.spec)
   drawn = []
 
   def draw(variables, inputs):
     drawn.append(np.asarray(inputs['z']))
     return draw_given(variables, inputs)
 
-  evaluator.make_evaluate(evaluator.settle(toy, ring), ring, INPUTS, draw)([ring.images])
+  config = evaluator.settle(toy, ring, experiment)
+  evaluator.make_evaluate(config, ring, experiment, draw)([ring.images])
   assert max(map(len, drawn)) <= evaluator.CHUNK
   np.testing.assert_array_equal(np.concatenate(drawn), noise(jax.random.key(3), 1001, 8))
 
 
 def test_a_broken_generator_is_not_measured(toy):
   ring = load_dataset(toy.dataset)
-  measured = evaluator.make_evaluate(evaluator.settle(toy, ring), ring, INPUTS, None)
+  experiment = build(toy, ring.spec)
+  measured = evaluator.make_evaluate(evaluator.settle(toy, ring, experiment), ring, experiment, None)
   with pytest.raises(UserError, match='not finite'):
     measured([{'generator': {'params': {'kernel': jnp.array([1.0, jnp.nan])}}}])
 
@@ -168,8 +177,9 @@ def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):
 def test_stacked_digits_are_looked_at_channel_by_channel(small_digits):
   small_digits.dataset.name, small_digits.eval.num_samples = 'stacked_mnist_5k', 500
   stacked = load_dataset(small_digits.dataset)
-  config = evaluator.settle(small_digits, stacked)
-  measured = evaluator.make_evaluate(config, stacked, INPUTS, draw_given)
+  experiment = build(small_digits, stacked.spec)
+  config = evaluator.settle(small_digits, stacked, experiment)
+  measured = evaluator.make_evaluate(config, stacked, experiment, draw_given)
   found = [{name: values[0] for name, values in measured([images]).scores.items()}
            for images in (stacked.images[:500], np.repeat(stacked.images[:1], 500, axis=0))]
   assert found[0]['mnist_5k_classifier/modes'] > 200 and found[1]['mnist_5k_classifier/modes'] == 1
@@ -178,7 +188,7 @@ def test_stacked_digits_are_looked_at_channel_by_channel(small_digits):
 
 def test_a_stacked_digit_is_the_mode_of_its_three():
   probabilities = np.eye(10)[np.array([[1, 2, 3], [1, 2, 3], [0, 0, 7]])]
-  found = dict(find_stacked_modes(None, None, {'probabilities': probabilities}))
+  found = dict(find_stacked_modes(None, None, Measured(None, probabilities)))
   assert found['modes'] == 2
   assert found['mode_kl'] == pytest.approx(np.log(1000) + 2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3))
 
@@ -202,17 +212,21 @@ def test_what_cannot_be_measured_is_said_at_the_start(fields, dataset, message):
   config = wgan_gp.get_config()
   config.eval.update(fields)
   with pytest.raises(UserError, match=message):
-    evaluator.settle(config, dataset)
+    evaluator.settle(config, dataset, game_on(dataset))
 
 
 def test_what_is_measured_follows_from_the_data():
   config = wgan_gp.get_config()
-  settled = evaluator.settle(config, images(28, 10))
+
+  def settle(dataset: Dataset):
+    return evaluator.settle(config, dataset, game_on(dataset))
+
+  settled = settle(images(28, 10))
   assert (settled.eval.features, settled.eval.best, settled.eval_every) == ('classifier', 'frechet_distance', 1500)
-  assert evaluator.settle(config, images(28, 0)).eval_every == 0
-  assert evaluator.settle(config, images(64, 10)).eval_every == 0
-  assert evaluator.settle(config, images(28, 10, num=128)).eval_every == 0
-  settled = evaluator.settle(config, Dataset(np.zeros((9, 2), np.float32), np.zeros(9, np.int32)))
+  assert settle(images(28, 0)).eval_every == 0
+  assert settle(images(64, 10)).eval_every == 0
+  assert settle(images(28, 10, num=128)).eval_every == 0
+  settled = settle(Dataset(np.zeros((9, 2), np.float32), np.zeros(9, np.int32)))
   assert (settled.eval.features, settled.eval.best) == ('points', 'sliced_wasserstein')
 
 
@@ -236,6 +250,6 @@ def test_a_damaged_checkpoint_is_named_and_stays_where_it_is(tmp_path, toy):
 
 def test_points_of_the_data_themselves_have_all_modes(toy):
   ring = load_dataset(toy.dataset)
-  real, fake = {'features': ring.images[:1000]}, {'features': ring.images[1000:2000]}
+  real, fake = Measured(ring.images[:1000], None), Measured(ring.images[1000:2000], None)
   found = dict(compare_points(toy, real, fake)) | dict(find_mixture_modes(toy, real, fake))
   assert found['modes'] == 8 and found['high_quality'] > 0.98 and found['sliced_wasserstein'] < 0.1

@@ -47,7 +47,7 @@ def test_classifier_learns_digits():
   digits = load_digits(config)
   order = np.random.default_rng(0).permutation(len(digits.images))
   kept, held_out = (Dataset(digits.images[i], digits.labels[i], 10) for i in (order[:4000], order[4000:]))
-  features, probabilities = classifier.classify(classifier.fit(kept, steps=156), held_out.images)
+  features, probabilities = classifier.classify(classifier.fit(kept, steps=156), held_out.images, digits.spec)
   assert features.shape == (1000, 128) and features.min() >= 0
   np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
   assert (probabilities.argmax(1) == held_out.labels).mean() > 0.8  # after some seconds
