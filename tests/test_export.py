@@ -28,8 +28,8 @@ def untrained(config, spec: Spec) -> TrainedGenerator:
   experiment = build(config, spec)
   state = build_state(config, experiment, make_mesh(1, jax.local_devices()[:1]))
   modules = {name: experiment.modules[name] for name in state.ema}
-  return TrainedGenerator(experiment.algorithm, modules, state.ema, spec, experiment.is_conditional, step=0,
-                          training_seed=0)
+  return TrainedGenerator(experiment.algorithm, modules, state.ema, spec, experiment.num_labels,
+                          experiment.translates, step=0, training_seed=0)
 
 
 @pytest.fixture(scope='module')

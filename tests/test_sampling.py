@@ -30,8 +30,8 @@ def test_many_samples_keep_their_order_and_come_in_bounded_pieces(monkeypatch):
     return variables * inputs['z'] + inputs['label'][:, None]
 
   monkeypatch.setattr(trained, 'make_sampler', lambda *_: draw)
-  generate = trained.TrainedGenerator(None, {}, variables=3, spec=Spec((2,)), is_conditional=False, step=0,
-                                      training_seed=0)
+  generate = trained.TrainedGenerator(None, {}, variables=3, spec=Spec((2,)), num_classes=0,
+                                      translates=False, step=0, training_seed=0)
   z, label = np.arange(2002.0).reshape(1001, 2), np.arange(1001)
   np.testing.assert_array_equal(generate.draw({'z': z, 'label': label}), 3 * z + label[:, None])
   assert max(sizes) <= trained.CHUNK and sum(sizes) == 1001

@@ -11,7 +11,7 @@ from PIL import Image
 from gans.data.dataset import Spec
 from gans.data.shown import SOURCES, Shown, as_condition, choose_sources, show_translations, targets_of
 from gans.data.sources import load_dataset
-from gans.data.sources.folder import decode_image, find_images
+from gans.data.sources.folder import SUFFIXES, decode_image, list_files
 from gans.errors import UserError
 from gans.runs.trained import TrainedGenerator, find_model
 from gans.runs.workdirs import read_config
@@ -101,7 +101,7 @@ def read_images(path, spec: Spec) -> np.ndarray:
     UserError: there are none, or one cannot be read.
   """
   root = pathlib.Path(path).expanduser()
-  files = find_images(root) if root.is_dir() else [root] * root.exists()
+  files = list_files(root, SUFFIXES) if root.is_dir() else [root] * root.exists()
   if not files:
     raise UserError(f'--inputs={path} holds no image: give a folder of images, or one image')
   size, _, channels = spec.shape

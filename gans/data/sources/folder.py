@@ -88,13 +88,19 @@ def find_files(path: str, suffixes: tuple[str, ...], what: str) -> list[pathlib.
   root = pathlib.Path(path).expanduser()
   if not path or not root.is_dir():
     raise UserError(f'dataset.path={path!r} is not a folder: give the folder that holds the {what}')
+  found = list_files(root, suffixes)
+  if len(found) < 2:
+    raise UserError(f'dataset.path={path!r} holds {len(found)} {what} ({", ".join(suffixes)}): expected 2')
+  return found
+
+
+def list_files(root: pathlib.Path, suffixes: tuple[str, ...]) -> list[pathlib.Path]:
+  """Returns the files of these suffixes below a folder, sorted, without links that lead out of it or nowhere."""
   home = root.resolve()
   found = []
   for folder, _, names in os.walk(root):
     candidates = [pathlib.Path(folder) / name for name in names]
     found += [each for each in candidates if each.suffix.lower() in suffixes and _is_file_below(home, each)]
-  if len(found) < 2:
-    raise UserError(f'dataset.path={path!r} holds {len(found)} {what} ({", ".join(suffixes)}): expected 2')
   return sorted(found)
 
 
