@@ -1,4 +1,6 @@
 """Interpolation: the arc's geometry, blends of classes, and the pictures of --mode=interpolate."""
+import dataclasses
+
 import jax
 import numpy as np
 from PIL import Image, ImageSequence
@@ -57,12 +59,17 @@ def test_a_loop_meets_itself():
 def test_a_blend_of_classes_blends_their_embeddings(digits_run):
   generate = gans.load(digits_run)
   z = generate.latents(jax.random.key(0), 4)
-  blended = interpolate.blend_classes(generate, np.array([np.eye(10)[7], (np.eye(10)[3] + np.eye(10)[7]) / 2]))
-  np.testing.assert_allclose(blended.from_latents(z, 0), generate.from_latents(z, 7), atol=1e-6)
-  table, mixed = (each.variables['generator']['params']['Embed_0']['embedding'] for each in (generate, blended))
-  np.testing.assert_allclose(mixed[1], (table[3] + table[7]) / 2, atol=1e-6)
-  with pytest.raises(UserError, match='labels: there is 2'):
-    blended.from_latents(z, 2)
+  whole, half = (np.tile(weights, (4, 1)).astype(np.float32) for weights in (np.eye(10)[7], np.eye(10)[[3, 7]].mean(0)))
+  np.testing.assert_allclose(generate.from_inputs({'z': z, 'label': whole}), generate.from_latents(z, 7), atol=1e-6)
+  variables = jax.tree.map(np.asarray, generate.variables)
+  embedding = variables['generator']['params']['Embed_0']
+  table = embedding['embedding']
+  embedding['embedding'] = np.concatenate([[(table[3] + table[7]) / 2], table[1:]])
+  blended = dataclasses.replace(generate, variables=variables)  # whose class 0 is that blend
+  np.testing.assert_allclose(generate.from_inputs({'z': z, 'label': half}), blended.from_latents(z, 0), atol=1e-6)
+  assert abs(blended.from_latents(z, 0) - generate.from_latents(z, 7)).max() > 1e-3
+  with pytest.raises(UserError, match='labels: there is 10'):
+    generate.from_latents(z, 10)
 
 
 def test_the_pictures_of_a_labelled_model(digits_run, tmp_path):
@@ -81,7 +88,8 @@ def test_the_pictures_of_a_labelled_model(digits_run, tmp_path):
 
 
 def test_the_gif_goes_all_the_way_and_starts_over(digits_run, tmp_path):
-  legs = interpolate.through_latents(gans.load(digits_run), np.eye(2, 8), 0)
+  legs = interpolate.through_inputs(
+      gans.load(digits_run), {'z': np.eye(2, 8), 'label': np.zeros(2, np.int32)})
   pictures.save_gif(tmp_path / 'a.gif', interpolate.frames(legs), 70)
   shown, milliseconds = [], 0
   with Image.open(tmp_path / 'a.gif') as gif:
