@@ -12,12 +12,13 @@ import pytest
 from configs import dcgan as dcgan_config
 from configs import wgan_gp as wgan_gp_config
 from gans.algorithms import wgan_gp
-from gans.build import batch_shapes, build, build_state, build_train_steps
+from gans.build import build, build_state, build_train_steps
 from gans.core import sharding
 from gans.core.game import Algorithm, GANState, Update, bind, create_player, create_state, variables_of
 from gans.core.sampling import noise, noise_and_label
 from gans.core.step import make_train_step, make_train_steps, make_update, update_ema
 from gans.core.tracing import trace_losses
+from gans.data.batches import batch_shapes
 from gans.data.dataset import Spec
 from gans.data.schedule import step_indices
 from gans.data.sources import load_dataset
@@ -495,7 +496,7 @@ def dcgan_game():
   spec = Spec((28, 28, 1), 10)
   experiment = build(config, spec)
   state = build_state(config, experiment, sharding.make_mesh(config.batch_size, jax.devices()[:1]))
-  batches = jax.tree.map(lambda shape: jnp.ones((1, *shape.shape), shape.dtype), batch_shapes(config, spec))
+  batches = jax.tree.map(lambda shape: jnp.ones((1, *shape.shape), shape.dtype), batch_shapes(spec, config.batch_size))
   return experiment, state, batches, jax.random.split(jax.random.PRNGKey(0), 1)
 
 
