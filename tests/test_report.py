@@ -8,6 +8,7 @@ import re
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageSequence
 import pytest
@@ -251,20 +252,47 @@ def test_a_run_without_a_checkpoint_has_a_page_too(run):
   assert 'has no checkpoint yet' in report.write_report([run]).read_text()
 
 
-def test_samples_of_other_than_noise_have_a_reason_in_place_of_a_picture(run, monkeypatch):
+def draw_between_with(run, monkeypatch, translates: bool = False, **parts) -> report.Between:
+  """Draws the ways of a run whose algorithm has other parts."""
+  generate = trained.load(run)
+  other = dataclasses.replace(generate, algorithm=generate.algorithm._replace(**parts), translates=translates)
+  monkeypatch.setattr(trained, 'load', lambda path: other)
+  between = report.draw_between(run)
+  monkeypatch.undo()
+  assert between.name == str(run)
+  return between
+
+
+def test_samples_of_other_than_noise_have_their_ways_too(run, monkeypatch):
   def noise_and_code(rng, batch):
     z = noise(rng, len(batch['label']), 8)
     return {'z': z, 'code': z, 'label': batch['label']}
 
+  def image_and_label(rng, batch):
+    return {'image': batch['image'], 'label': batch['label']}
+
+  def shade(play, inputs):
+    return inputs['image'] * inputs['label'][:, :1, None, None]
+
+  for parts in ({'inputs': noise_and_code}, {'inputs': image_and_label, 'draw': shade, 'translates': True}):
+    between = draw_between_with(run, monkeypatch, **parts)
+    assert between.png and not between.reason
+
+
+def test_samples_without_such_ways_have_a_reason_in_place_of_a_picture(run, tmp_path, monkeypatch):
+  def draw_of_whole_classes(play, inputs):
+    return play.generator(inputs['z'], jnp.arange(10)[inputs['label']])
+
   def images_alone(rng, batch):
     return {'image': batch['image']}
 
-  generate = trained.load(run)
-  for inputs, reason in ((noise_and_code, r"made from \['code', 'label', 'z'\]"), (images_alone, 'made from data')):
-    other = dataclasses.replace(generate, algorithm=generate.algorithm._replace(inputs=inputs))
-    monkeypatch.setattr(trained, 'load', lambda path, other=other: other)
-    name, png, said = report.draw_between(run)
-    assert (name, png) == (str(run), '') and re.search(reason, said)
+  dataset = {**workdirs.read_config(run).dataset, 'name': 'folder', 'path': 'gone'}
+  without_data = changed_copy(run, tmp_path / 'without_data', dataset=dataset)
+  for path, parts, reason in (
+      (run, {'draw': draw_of_whole_classes}, 'a label, but no weights of the classes'),
+      (without_data, {'inputs': images_alone, 'translates': True}, "dataset.path='gone' is not a folder")):
+    between = draw_between_with(path, monkeypatch, **parts)
+    assert between.png == '' and reason in between.reason
 
 
 @pytest.mark.parametrize('layout', [1, 2, 3, 4])
