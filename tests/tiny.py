@@ -20,7 +20,7 @@ DENSE = {  # those of images alone, whose networks are fully connected here, whi
     'infogan': {
         'generator': base.mlp_generator(hidden=(8,)),
         'critic': base.mlp_critic(hidden=(8,), features=True),
-        'recogniser': base.mlp_critic(hidden=(8,), outputs=3),
+        'recogniser': base.mlp_critic(hidden=(8,), outputs=3 + 2),
     },
     'bigan': {
         'generator': base.mlp_generator(hidden=(8,), norm='batch'),
