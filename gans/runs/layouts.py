@@ -20,6 +20,7 @@ ADDED = {
         'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
     3: {'mesh': {'data': -1}, 'dataset': {'device_bytes': 2 * 2**30, 'workers': 0}, 'optimizer': {'microbatches': 1}},
 }
+UNSET = json.loads(json.dumps(OPTIONAL))  # fields of `dataset`, as in a config.json, where tuples are lists
 TWO_PLAYERS = ('generator', 'critic')  # the only ones up to layout 3
 # What layout 3 had at another place, or for every algorithm.
 MOVED = ('optimizer', 'gp_weight', 'n_critic', 'z_dim', 'loss', 'clip', 'class_weight', *TWO_PLAYERS)
@@ -39,8 +40,7 @@ def upgrade_config(config: dict, version: int) -> dict:
   for layout in range(version + 1, VERSION):
     config = fill_missing(config, ADDED[layout])
   config = name_players(config) if version < VERSION else config
-  unset = json.loads(json.dumps(OPTIONAL))  # as in a config.json, where tuples are lists
-  return config | {'dataset': unset | config['dataset']}  # a source may have come to read more fields
+  return config | {'dataset': UNSET | config['dataset']}  # a source may have come to read more fields
 
 
 def name_players(config: dict) -> dict:
@@ -62,7 +62,7 @@ def name_players(config: dict) -> dict:
 def drop_unread_fields(dataset: dict) -> dict:
   """Returns a config's `dataset` without values that its source does not read, which earlier layouts did not refuse."""
   reads = find_source(dataset['name']).reads
-  unread = {field: unset for field, unset in OPTIONAL.items() if field not in reads}
+  unread = {field: unset for field, unset in UNSET.items() if field not in reads}
   return dataset | unread
 
 
