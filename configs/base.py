@@ -145,7 +145,8 @@ def mlp_critic(**fields) -> dict:
 def residual_generator(**fields) -> dict:
   """A generator of images from images, StarGAN's or with `kernel=3` CycleGAN's; `takes_target`: a class or weights."""
   return {'network': 'translation.ResidualGenerator', 'width': 64, 'num_downsamplings': 2, 'num_blocks': 6, 'kernel': 4,
-          'norm': 'instance', 'takes_target': False, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
+          'outer_kernel': 7, 'norm': 'instance', 'takes_target': False, 'init_stddev': 0.02, 'remat': False,
+          'optimizer': adam(), **fields}
 
 
 def unet_generator(**fields) -> dict:

@@ -22,7 +22,7 @@ def get_config(variant: str = ''):
   config.eval_every = 1_500
   config.eval.best = 'pair_error'
   for generator in ('generator_ab', 'generator_ba'):
-    config[generator] = base.residual_generator(width=16, num_blocks=2, kernel=3, optimizer=adam)
+    config[generator] = base.residual_generator(width=16, num_blocks=2, kernel=3, outer_kernel=3, optimizer=adam)
   for critic in ('critic_a', 'critic_b'):
     config[critic] = base.patch_critic(hidden=(32, 64), norm='instance', optimizer=adam)
   return base.variant_of(config, variant)

@@ -16,5 +16,6 @@ def get_config(variant: str = ''):
   config.eval_every = 2_000
   config.generator = base.dcgan_generator(optimizer=fast)
   config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch', dense=(256,), features=True, optimizer=adam)
-  config.recogniser = base.mlp_critic(hidden=(64,), outputs=config.get_ref('num_codes'), optimizer=adam)
+  num_guesses = config.get_ref('num_codes') + config.get_ref('num_continuous')
+  config.recogniser = base.mlp_critic(hidden=(64,), outputs=num_guesses, optimizer=adam)
   return base.variant_of(config, variant)

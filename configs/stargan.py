@@ -21,7 +21,8 @@ def get_config(variant: str = ''):
   config.num_steps = 5000
   config.sample_every = 250
   config.eval_every = 2_500
-  config.generator = base.residual_generator(width=16, num_blocks=2, takes_target=True, optimizer=adam)
+  config.generator = base.residual_generator(width=16, num_blocks=2, outer_kernel=3, takes_target=True,
+                                            optimizer=adam)
   config.critic = base.patch_critic(hidden=(32, 64, 128), leak=0.01, head_kernel=3, head_bias=False, classify=True,
                                     optimizer=adam)
   return base.variant_of(config, variant, faces=faces, paper=paper)
@@ -34,7 +35,7 @@ def faces(config):
   config.num_steps = 3000
   config.steps_per_call = 10
   config.eval_every = 0
-  config.generator.update({'width': 16, 'num_blocks': 3})
+  config.generator.update({'width': 16, 'num_blocks': 3, 'outer_kernel': 7})
   config.critic.hidden = (32, 64, 128, 256, 256)
   return config
 
@@ -49,7 +50,7 @@ def paper(config):
   config.steps_per_call = 10
   config.eval_every = 0
   config.sample_every = config.checkpoint_every = 1000
-  config.generator.update({'width': 64, 'num_blocks': 6, 'optimizer': adam})
+  config.generator.update({'width': 64, 'num_blocks': 6, 'outer_kernel': 7, 'optimizer': adam})
   config.critic.update({'hidden': (64, 128, 256, 512, 1024, 2048), 'optimizer': adam})
   return config
 

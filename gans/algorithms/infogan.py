@@ -21,7 +21,9 @@ class Fields:
   """What the algorithm reads of the config."""
   loss: str = 'non_saturating'  # a name in gans/core/losses.py
   num_codes: int = 10  # values of the categorical code c
+  num_continuous: int = 2  # continuous codes: the first entries of z, which the recogniser guesses too
   info_weight: float = 1.0  # weight of the mutual information, the paper's lambda
+  continuous_weight: float = 0.1  # the same of the continuous codes
   z_dim: int = 62  # size of the noise z
 
 
@@ -40,24 +42,29 @@ def make_algorithm(config: Fields) -> Algorithm:
     return {'z': noise(rng, num, config.z_dim), 'label': code}
 
   def judge(play, inputs):
-    """Returns the scores of samples, and the loss of what is guessed of their codes, -L_I but for a constant."""
-    code = inputs['label']
+    """Returns the scores of samples, and the losses of what is guessed of their codes: -L_I but for constants."""
+    code, continuous = inputs['label'], inputs['z'][:, :config.num_continuous]
     fake, features = play.critic(draw(play, inputs), code)
-    logits = play.recogniser(features, code)
-    return fake, jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, code))
+    guess = play.recogniser(features, code)
+    logits, means = jnp.split(guess, [config.num_codes], axis=-1)
+    code_loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, code))
+    continuous_loss = jnp.mean(jnp.sum((means - continuous)**2, axis=-1)) / 2  # of a Gaussian of variance 1
+    return fake, code_loss, continuous_loss
 
   def critic_loss(play, batch, rng):
     x, label = batch['image'], batch['label']
     real, _ = play.critic(x, label)
-    fake, code_loss = judge(play, draw_inputs(rng, len(x)))
-    value = loss.critic(real, fake) + config.info_weight * code_loss
+    fake, code_loss, continuous_loss = judge(play, draw_inputs(rng, len(x)))
+    information_loss = config.info_weight * code_loss + config.continuous_weight * continuous_loss
+    value = loss.critic(real, fake) + information_loss
     return value, {'critic_loss': value}
 
   def generator_loss(play, batch, rng):
-    fake, code_loss = judge(play, draw_inputs(rng, len(batch['image'])))
-    value = loss.generator(fake) + config.info_weight * code_loss
+    fake, code_loss, continuous_loss = judge(play, draw_inputs(rng, len(batch['image'])))
+    information_loss = config.info_weight * code_loss + config.continuous_weight * continuous_loss
+    value = loss.generator(fake) + information_loss
     information = jnp.log(config.num_codes) - code_loss  # the paper's lower bound L_I, at most log(num_codes)
-    return value, {'generator_loss': value, 'mutual_information': information}
+    return value, {'generator_loss': value, 'mutual_information': information, 'continuous_error': continuous_loss}
 
   return Algorithm(
       updates=(

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 Padding = str | Sequence[tuple[int, int]]
 Strides = int | Sequence[int]  # one for all axes, or one per axis
+LANES = 16  # float32 numbers of one instruction, AVX-512's
 
 
 def conv(x, kernel, strides: Strides = 1, padding: Padding = 'SAME'):
@@ -88,14 +89,53 @@ def _conv_as_dot(x, kernel, strides, padding):
   pads = map(_pads_to_whole_blocks, x.shape[1:-1], kernel.shape, strides, padding)
   x = _pad_or_crop(x, pads)
   x = _space_to_depth(x, strides)
-  patches = _patches.bind(x, taps=blocks.shape[:rank])
+  blocks = blocks.reshape(*blocks.shape[:rank], -1, blocks.shape[-1])
+  if math.prod(strides) == 1:
+    return _gather_and_add(x, blocks)
+  return _gather(x, blocks, blocks.shape[:rank])
+
+
+def _gather(x, weight, taps):
+  """Gathers patches of x [N,*positions,C] and multiplies them by weight [*taps,C,F]: [N,*positions - taps + 1,F]."""
+  patches = _patches.bind(x, taps=taps)
   *positions, patch_size = patches.shape
-  features = blocks.shape[-1]
-  y = _matmul.bind(patches.reshape(math.prod(positions), patch_size), blocks.reshape(patch_size, features))
+  features = weight.shape[-1]
+  y = _matmul.bind(patches.reshape(math.prod(positions), patch_size), weight.reshape(patch_size, features))
   return y.reshape(*positions, features)
 
 
+def _gather_and_add(x, kernel):
+  """Correlates x [N,*positions,C] with kernel [*taps,C,F]; taps are gathered before the dot, or added up after it.
+
+  Gathering moves C numbers for each tap and position, adding up F; along each axis either can be done. What moves the
+  fewest is fastest, as memory is what large kernels wait for; LANES numbers are moved as fast as fewer.
+  """
+  *taps, channels, features = kernel.shape
+  rank = len(taps)
+
+  def count_numbers(is_gathered):
+    gathered = [size for size, gathers in zip(taps, is_gathered) if gathers]
+    num_gathered = math.prod(gathered)
+    num_added = math.prod(taps) // num_gathered
+    return num_gathered * max(channels, LANES) + num_added * max(features, LANES)
+
+  is_gathered = min(itertools.product([True, False], repeat=rank), key=count_numbers)
+  gathered = [size if gathers else 1 for size, gathers in zip(taps, is_gathered)]
+  added = [1 if gathers else size for size, gathers in zip(taps, is_gathered)]
+  added_axes = [axis for axis in range(rank) if not is_gathered[axis]]
+  kernel = jnp.flip(kernel, added_axes)  # the first tap is the last to be added to a position
+  weight = kernel.reshape(*(size for pair in zip(gathered, added) for size in pair), channels, features)
+  weight = jnp.moveaxis(weight, range(1, 2 * rank, 2), range(rank + 1, 2 * rank + 1))
+  y = _gather(x, weight.reshape(*gathered, channels, -1), tuple(gathered))
+  if math.prod(added) == 1:
+    return y
+  y = _overlap_add.bind(y, taps=tuple(added))
+  return _pad_or_crop(y, [(1 - size, 1 - size) for size in added])
+
+
 def _conv_transpose_as_dot(x, kernel, strides, padding):
+  if math.prod(strides) == 1:
+    return _conv_as_dot(x, kernel, strides, padding)
   *positions, channels = x.shape
   rank = len(strides)
   blocks = _cut_into_taps(jnp.flip(kernel, range(rank)), strides)

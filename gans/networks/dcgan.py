@@ -144,7 +144,8 @@ class Critic(nn.Module):
     one_position = (1,) * layers.count_axes(x.shape[1:])
     if x.shape[1:] != (*one_position, 1) or self.classify or self.dense or self.outputs or self.features:
       raise UserError(f"the critic's last map is {x.shape[1:-1]}; critic.head='conv' needs {one_position}, and no "
-                      "dense, classify, outputs or features: change critic.kernels, strides and padding, or take head='dense'")
+                      "dense, classify, outputs or features: change critic.kernels, strides and padding, or take "
+                      "head='dense'")
     return x.reshape(len(x)).astype(jnp.float32)
 
 

@@ -103,10 +103,10 @@ def apply_head(x, num_classes: int, outputs: int, stddev: float, dtype, features
   Returns scores [B]; (scores [B], class logits [B,K]) for num_classes K > 0; for `outputs` N > 0, N numbers [B,N]; or,
   for `features`, (scores [B], x).
   """
-  asked = {'classify': bool(num_classes), 'outputs': bool(outputs), 'features': features}
-  if sum(asked.values()) > 1:
-    both = ' and '.join(name for name, is_asked in asked.items() if is_asked)
-    raise UserError(f'{both} of one network: expected one of them, as it returns one of these')
+  asked = {'outputs': outputs, 'classify': bool(num_classes), 'features': features}
+  given = [f'{name}={value}' for name, value in asked.items() if value]
+  if len(given) > 1:
+    raise UserError(f'{" and ".join(given)}: a network returns one of these, expected no more than one of them')
   width = outputs or 1 + num_classes
   y = nn.Dense(width, kernel_init=kernel_init(stddev), dtype=dtype)(x)
   y = y.astype(jnp.float32)

@@ -20,7 +20,8 @@ class ResidualGenerator(nn.Module):
 
   A convolution to `width` channels; `num_downsamplings` of stride 2, which double the channels; `num_blocks` residual
   blocks; as many transposed convolutions of stride 2, and one to the image's channels, with tanh (Johnson et al. 2016,
-  Perceptual Losses). The last one has no bias, as in StarGAN. StarGAN's `kernel` of stride 2 is 4, CycleGAN's 3.
+  Perceptual Losses). The last one has no bias, as in StarGAN. StarGAN's `kernel` of stride 2 is 4, CycleGAN's 3; the
+  `outer_kernel` of the first convolution and the last is 7 in both.
 
   The target, [B] int of K classes or [B,K] float, becomes K more channels of the image, each the same everywhere (Choi
   et al. 2018, section 3.3). The padding with zeros lets instance norm, which takes a constant away, see it at the
@@ -32,6 +33,7 @@ class ResidualGenerator(nn.Module):
   num_downsamplings: int = 2
   num_blocks: int = 6
   kernel: int = 4
+  outer_kernel: int = 7
   norm: str = 'instance'
   takes_target: bool = False
   num_classes: int = 0
@@ -45,15 +47,15 @@ class ResidualGenerator(nn.Module):
     x = self.join_target(image, target)
     widths = [self.width * 2**i for i in range(self.num_downsamplings + 1)]
     convolve = functools.partial(apply_convolution, self, norm=self.norm, activate=nn.relu, train=train)
-    x = convolve(x, Convolution(self.width, kernel=7))
+    x = convolve(x, Convolution(self.width, self.outer_kernel))
     for width in widths[1:]:
       x = convolve(x, Convolution(width, self.kernel, stride=2))
     for _ in range(self.num_blocks):
       x = layers.apply_layer(self, functools.partial(apply_residual_block, train=train), x)
     for width in reversed(widths[:-1]):
       x = convolve(x, Convolution(width, self.kernel, stride=2, transposed=True))
-    last = functools.partial(convolve_to_few_channels, width=self.image_shape[-1], kernel=7, use_bias=False)
-    x = layers.apply_layer(self, last, x)
+    last = Convolution(self.image_shape[-1], self.outer_kernel, use_bias=False)
+    x = layers.apply_layer(self, functools.partial(layers.convolve, convolution=last), x)
     return jnp.tanh(x.astype(jnp.float32))
 
   def join_target(self, image, target):
@@ -180,7 +182,7 @@ class PatchCritic(nn.Module):
     activate = layers.leaky_relu(self.leak)
     for i, convolution in enumerate(layers.list_convolutions(self, self.hidden)):
       x = apply_convolution(self, x, convolution, self.norm if i else 'none', activate, train)
-    scores = convolve_to_few_channels(self, x, 1, self.head_kernel, self.head_bias)
+    scores = layers.convolve(self, x, Convolution(1, self.head_kernel, use_bias=self.head_bias))
     scores = jnp.squeeze(scores, -1).astype(jnp.float32)
     return (scores, self.classify_map(x)) if self.classify else scores
 
@@ -200,12 +202,3 @@ def apply_convolution(network: nn.Module, x, convolution: Convolution, norm: str
       layers.convolve_and_activate, convolution=convolution._replace(use_bias=norm == 'none'), norm=norm,
       activate=activate, train=train)
   return layers.apply_layer(network, layer, x)
-
-
-def convolve_to_few_channels(network: nn.Module, x, width: int, kernel: int, use_bias: bool):
-  """Applies a convolution of stride 1 whose output has few channels: [B,h,w,c] -> [B,h,w,width].
-
-  It is written as a transposed one, which is the same function at stride 1. On a CPU that makes kernel^2 * width
-  numbers a position, where patches have kernel^2 * c: a generator's gradient takes half to two thirds of the time.
-  """
-  return layers.convolve(network, x, Convolution(width, kernel, use_bias=use_bias, transposed=True))
