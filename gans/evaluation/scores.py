@@ -10,6 +10,8 @@ import numpy as np
 from gans.data.kinds import VOXELS
 from gans.data.sources import digits, points
 
+COMPARED = 1000  # shapes whose nearest real shape is found
+
 
 class Scores(NamedTuple):
   """Scores that are computed together."""
@@ -137,10 +139,15 @@ def compare_voxels(config, real: Measured, fake: Measured) -> Iterator[tuple[str
   """Yields what can be counted of shapes, each beside the same of as many real ones."""
   from gans.evaluation import voxels
   del config
+  num = min(COMPARED, len(real.examples), len(fake.examples))
+  own = np.arange(num)
   yield 'occupied', voxels.occupied(fake.examples)
   yield 'occupied_real', voxels.occupied(real.examples)
   yield 'components', voxels.components(fake.examples)
   yield 'components_real', voxels.components(real.examples)
+  # Memorised shapes are much nearer to real ones than these are to each other.
+  yield 'nearest_iou', np.median(voxels.nearest_iou(fake.examples[:num], real.examples))
+  yield 'nearest_iou_real', np.median(voxels.nearest_iou(real.examples[:num], real.examples, own))
 
 
 def mean_difference(pixels: np.ndarray, others: np.ndarray) -> float:
