@@ -1,4 +1,6 @@
 """The convolutions as dots equal XLA's, in value and in the derivatives that a gradient penalty takes."""
+import functools
+
 from flax import linen as nn
 import jax
 from jax import lax
@@ -60,6 +62,26 @@ def test_equals_flax_through_second_derivatives(name, kernel, strides, padding, 
 
   ours, flaxs = jax.jit(lambda: results(ours))(), jax.jit(lambda: results(flaxs))()
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12), ours, flaxs)
+
+
+@pytest.mark.parametrize('channels, features, kernel, padding', [
+    (40, 2, (3, 3), 'SAME'),  # every tap is added up after the dot
+    (2, 40, (3, 3), ((0, 2), (1, 0))),  # every tap is gathered before it
+    (3, 4, (7, 5), 'VALID'),  # those along the second axis are gathered, the others added up
+    (40, 1, (2, 3, 2), 'SAME'),
+])
+def test_at_stride_1_taps_are_gathered_or_added_up(channels, features, kernel, padding):
+  x = jax.random.normal(jax.random.key(0), (2, *range(7, 7 + len(kernel)), channels), jnp.float64)
+  weight = jax.random.normal(jax.random.key(1), (*kernel, channels, features), jnp.float64) / channels
+  theirs = functools.partial(lax.conv_general_dilated, window_strides=(1,) * len(kernel), padding=padding,
+                             dimension_numbers=conv._layouts(x))
+  ours = functools.partial(conv.conv, padding=padding)
+
+  def gradients(convolve):
+    return jax.jit(jax.grad(lambda x, weight: jnp.sum(jnp.sin(convolve(x, weight))), (0, 1)))(x, weight)
+
+  np.testing.assert_allclose(jax.jit(ours)(x, weight), theirs(x, weight), rtol=1e-12, atol=1e-12)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12), gradients(ours), gradients(theirs))
 
 
 def test_equal_under_vmap_and_scan():

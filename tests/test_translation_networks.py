@@ -184,22 +184,6 @@ def test_instance_norm_keeps_examples_apart():
   np.testing.assert_allclose(apply(x.at[1:].multiply(3.0))[0], apply(x)[0], atol=1e-6)
 
 
-def test_a_convolution_to_few_channels_is_a_convolution():
-  """Its kernel is that of flax's convolution, with as many zeros around the image."""
-  class Last(nn.Module):
-    init_stddev: float = 0.0
-    dtype: type = jnp.float32
-
-    @nn.compact
-    def __call__(self, x, *, train):
-      return translation.convolve_to_few_channels(self, x, width=2, kernel=7, use_bias=True)
-
-  x = images(2, 5, 6, 4)
-  y, variables = init_and_apply(Last(), x)
-  params = variables['params']['ConvTranspose_0']
-  np.testing.assert_allclose(y, nn.Conv(2, (7, 7)).apply({'params': params}, x), atol=1e-5)
-
-
 def test_patch_critic_scores_maps_and_classes():
   critic = translation.PatchCritic((4, 3), num_classes=7, classify=True, dtype=jnp.bfloat16)
   (scores, logits), variables = init_and_apply(critic, images(2, 28, 28, 1))
