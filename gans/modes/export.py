@@ -97,7 +97,7 @@ def write_program(generate: TrainedGenerator) -> str:
 
 def pack_inputs(path, generate: TrainedGenerator) -> bytes:
   """Returns the inputs of the program's samples, {name: [NUM,...]}, as the contents of an .npz file."""
-  drawing = choose_drawing(path, generate, num=None if generate.translates else NUM, seed=0, labels=None)
+  drawing = choose_drawing(path, generate, num=None, seed=0, labels=None, at_least=NUM)
   arrays = {name: np.asarray(values)[:NUM] for name, values in drawing.inputs.items()}
   buffer = io.BytesIO()
   np.savez(buffer, **arrays)

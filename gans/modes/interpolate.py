@@ -63,6 +63,7 @@ def choose_classes(generate: TrainedGenerator, labels: Sequence | None) -> np.nd
   """Returns the classes to go through [K] int32, [0] for a model without labels; raises UserError for wrong labels."""
   names = generate.spec.attributes
   if labels and names:
+    labels = [str(label) for label in labels]
     if unknown := set(labels) - set(names):
       raise UserError(f'--labels={",".join(labels)}: there is no attribute {min(unknown)!r}; expected some of {names}')
     return np.array([names.index(name) for name in labels], np.int32)
@@ -157,14 +158,16 @@ def lerp(a, b, t):
 
 
 def loop_through(points: np.ndarray, between, steps: int) -> np.ndarray:
-  """Goes from each of points [K,Z] to the next and from the last to the first, by `slerp` or `lerp`: [K,steps,Z].
+  """Goes from each of points [K,...] to the next and from the last to the first, by `slerp` or `lerp`: [K,steps,...].
 
   A leg starts on its point and ends on the next one, where the leg after it starts.
   """
-  starts = points[:, None]
-  ends = np.roll(points, -1, axis=0)[:, None]
+  flat = points.reshape(len(points), -1)
+  starts = flat[:, None]
+  ends = np.roll(flat, -1, axis=0)[:, None]
   t = np.linspace(0, 1, steps)[None]
-  return between(starts, ends, t)
+  way = between(starts, ends, t)
+  return way.reshape(len(points), steps, *points.shape[1:])
 
 
 def rows(images: np.ndarray) -> np.ndarray:

@@ -73,7 +73,8 @@ def choose_translations(path, generate: TrainedGenerator, num: int | None, seed:
     num = max(num or SOURCES, math.ceil(at_least / num_targets))
     data = generate.algorithm.data
     _, dataset = load_data(path, generate)
-    positions = choose_sources(data, dataset, seed, min(num, len(dataset.images) // 2))
+    available = len(dataset.images) if data == 'examples' else len(dataset.images) // 2
+    positions = choose_sources(data, dataset, seed, min(num, available))
     sources = dataset.images[positions]
     attributes = dataset.attributes[positions] if spec.attributes else None
     after = dataset.images[dataset.partners[positions]] if data == 'pairs' else None
@@ -143,11 +144,12 @@ def parse_targets(generate: TrainedGenerator, labels: Sequence) -> np.ndarray:
   names = generate.spec.attributes
   if not names:
     return choose_labels(generate, None, labels)
-  targets = np.zeros((len(labels), len(names)), np.float32)
-  for target, text in zip(targets, labels):
+  texts = [str(label) for label in labels]
+  targets = np.zeros((len(texts), len(names)), np.float32)
+  for target, text in zip(targets, texts):
     for name in filter(None, text.split('+')):
       if name not in names:
-        raise UserError(f'--labels={",".join(labels)}: there is no attribute {name!r}; expected some of {names}, such '
+        raise UserError(f'--labels={",".join(texts)}: there is no attribute {name!r}; expected some of {names}, such '
                         f'as {"+".join(names[:2])}')
       target[names.index(name)] = 1
   return targets
