@@ -13,6 +13,7 @@ import pytest
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.runs import workdirs
+from gans.runs.layouts import UNSET
 from tests.conftest import ROOT, set_optimizers
 
 SPEC = Spec((28, 28, 1), 10)
@@ -21,7 +22,7 @@ SPEC = Spec((28, 28, 1), 10)
 def test_config_comes_back_as_it_was(tmp_path, config):
   made = workdirs.open_workdir(tmp_path / 'new' / 'run', config, SPEC)
   assert workdirs.differences(workdirs.read_config(made).to_dict(), {**config.to_dict()}).keys() == {
-      'critic.hidden', 'generator.hidden'}  # tuples come back as lists, which linen takes as well
+      'critic.hidden', 'dataset.attributes', 'generator.hidden'}  # tuples come back as lists, which linen takes as well
   workdirs.open_workdir(made, config, SPEC)  # the same again is welcome
 
 
@@ -114,7 +115,7 @@ def test_a_config_read_back_is_data_whatever_it_says(tmp_path):
   """No value is evaluated, imported or looked up."""
   text = '__import__("os").system("touch PATH")'.replace('PATH', str(tmp_path / 'ran'))
   hostile = {'algorithm': text, 'generator': {'network': f'!!python/object/apply:os.system [{text!r}]'},
-             'py/object': 'os.system', 'dataset': {'name': '../../etc'}}
+             'py/object': 'os.system', 'dataset': {**UNSET, 'name': '../../etc'}}
   (tmp_path / 'config.json').write_text(json.dumps({'version': workdirs.VERSION, 'config': hostile}))
   read = workdirs.read_config(tmp_path)
   assert read.to_dict() == hostile and type(read) is ml_collections.ConfigDict

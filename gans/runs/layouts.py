@@ -40,7 +40,7 @@ def upgrade_config(config: dict, version: int) -> dict:
   for layout in range(version + 1, VERSION):
     config = fill_missing(config, ADDED[layout])
   config = name_players(config) if version < VERSION else config
-  return config | {'dataset': UNSET | config['dataset']}  # a source may have come to read more fields
+  return fill_missing(config, {'dataset': UNSET})  # a source may have come to read more fields
 
 
 def name_players(config: dict) -> dict:
