@@ -34,7 +34,7 @@ def main(argv):
   print(f'classifier: {mnist_judge.accuracy:.2%} right on the test set, '
         f'over {SURE} sure of {mnist_judge.sure:.1%} of it')
   step, samples, label = sample_last(WORKDIR.value, 10_000)
-  _, fake = classifier.classify(mnist_judge.variables, samples)
+  _, fake = classifier.classify(mnist_judge.variables, samples, mnist_judge.spec)
   shares = np.bincount(fake.argmax(1), minlength=10) / len(fake)
   print(f'{WORKDIR.value} at step {step}: over {SURE} sure of {(fake.max(1) > SURE).mean():.1%} of {len(fake)} '
         f'samples; {shares.min():.1%} to {shares.max():.1%} a class; Frechet '
