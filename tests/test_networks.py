@@ -13,6 +13,10 @@ from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.networks import dcgan, mlp
 
+# Parameters of convolutions and norms: of a generator of digits from a map of 64 channels and its norm on, and of a
+# critic to such a map.
+DIGITS_FROM_7X7 = 2 * 64 + 4**2 * 64 * 32 + 32 + 2 * 32 + 4**2 * 32 + 1
+DIGITS_TO_7X7 = 4**2 * 32 + 32 + 4**2 * 32 * 64 + 64 + 2 * 64
 # (config, variant): parameters of each player, worked out by hand where they are few.
 PARAMETERS = {
     ('wgan_gp', ''): {'generator': 1_676_577, 'critic': 42_545},
@@ -31,6 +35,53 @@ PARAMETERS = {
         'critic': 2 * 128 + 128 + 2 * (128 * 129) + 129},
     ('cgan', ''): {'generator': 1_492_596, 'critic': 2_270_881},
     ('acgan', ''): {'generator': 268_805, 'critic': 68_011},
+    ('infogan', ''): {
+        'generator': (62 + 10 + 1) * 7 * 7 * 64 + DIGITS_FROM_7X7,
+        'critic': DIGITS_TO_7X7 + (7 * 7 * 64 + 1) * 256 + 257,
+        'recogniser': 257 * 64 + 65 * (10 + 2)},
+    ('bigan', ''): {
+        'generator': (50 + 1) * 7 * 7 * 64 + DIGITS_FROM_7X7,
+        'encoder': DIGITS_TO_7X7 + (7 * 7 * 64 + 1) * 50,
+        'critic': DIGITS_TO_7X7 + (50 + 1) * 128 + (7 * 7 * 64 + 128 + 1) * 128 + 129},
+    ('pix2pix', ''): {
+        'generator': sum([
+            4**2 * (1 * 32 + 32 * 64 + 64 * 128), 32 + 2 * 64 + 128,  # the encoder: kernels, biases or norms
+            4**2 * (128 * 64 + (64 + 64) * 32 + (32 + 32) * 1), 2 * 64 + 2 * 32 + 1]),
+        'critic': 4**2 * (2 * 32 + 32 * 64 + 64 * 1) + 32 + 2 * 64 + 1},
+    ('cyclegan', ''): {
+        **dict.fromkeys(['generator_ab', 'generator_ba'], sum([
+            3**2 * (3 * 16 + 16 * 32 + 32 * 64), 2 * (16 + 32 + 64),  # kernels, norms
+            2 * 2 * (3**2 * 64 * 64 + 2 * 64),  # residual blocks
+            3**2 * (64 * 32 + 32 * 16 + 16 * 3), 2 * (32 + 16)])),
+        **dict.fromkeys(['critic_a', 'critic_b'], 4**2 * (3 * 32 + 32 * 64 + 64 * 1) + 32 + 2 * 64 + 1),
+        'pool_a': 0, 'pool_b': 0},
+    ('stargan', ''): {
+        'generator': sum([
+            3**2 * (1 + 10) * 16 + 4**2 * (16 * 32 + 32 * 64), 2 * (16 + 32 + 64),
+            2 * 2 * (3**2 * 64 * 64 + 2 * 64),
+            4**2 * (64 * 32 + 32 * 16) + 3**2 * 16 * 1, 2 * (32 + 16)]),
+        'critic': 4**2 * (1 * 32 + 32 * 64 + 64 * 128) + 32 + 64 + 128 + 3**2 * 128 + 4 * 4 * 128 * 10},
+    ('stargan', 'faces'): {
+        'generator': sum([
+            7**2 * (3 + 5) * 16 + 4**2 * (16 * 32 + 32 * 64), 2 * (16 + 32 + 64),
+            3 * 2 * (3**2 * 64 * 64 + 2 * 64),
+            4**2 * (64 * 32 + 32 * 16) + 7**2 * 16 * 3, 2 * (32 + 16)]),
+        'critic': sum([
+            4**2 * (3 * 32 + 32 * 64 + 64 * 128 + 128 * 256 + 256 * 256), 32 + 64 + 128 + 256 + 256,
+            3**2 * 256, 2 * 2 * 256 * 5])},
+    ('stargan', 'paper'): {'generator': 8_430_528, 'critic': 44_762_048},  # the authors' at 128 pixels
+    ('gan_3d', ''): {
+        'generator': (200 + 1) * 3**3 * 128 + 4**3 * (128 * 64 + 64 * 32 + 32 * 1) + 2 * (128 + 64 + 32),
+        'critic': 4**3 * (1 * 32 + 32 * 64 + 64 * 128) + 2 * (64 + 128) + 3**3 * 128 + 1},
+    ('gan_3d', 'wgan_gp'): {
+        'generator': (64 + 1) * 3**3 * 128 + 4**3 * (128 * 64 + 64 * 32 + 32 * 1) + 2 * (128 + 64 + 32),
+        'critic': 4**3 * (1 * 32 + 32 * 64 + 64 * 128) + 2 * (64 + 128) + 3**3 * 128 + 1},
+    ('gan_3d', 'modelnet'): {
+        'generator': (200 + 1) * 4**3 * 128 + 4**3 * (128 * 64 + 64 * 32 + 32 * 1) + 2 * (128 + 64 + 32),
+        'critic': 4**3 * (1 * 32 + 32 * 64 + 64 * 128) + 2 * (64 + 128) + 4**3 * 128 + 1},
+    ('gan_3d', 'paper'): {
+        'generator': 17_569_664,
+        'critic': 4**3 * (1 * 64 + 64 * 128 + 128 * 256 + 256 * 512) + 2 * (128 + 256 + 512) + 4**3 * 512 + 1},
 }
 EXPERIMENTS = sorted(path.stem for path in pathlib.Path('configs').glob('*.py') if path.stem != 'base')
 
@@ -52,19 +103,23 @@ def init_and_apply(module, x, label=None):
   return jax.jit(lambda x: module.init_with_output(jax.random.key(0), x, label, train=True))(x)
 
 
-def shape_of_examples(config) -> tuple[int, ...]:
+def spec_of(config) -> Spec:
   """What the data of a config look like; no data are read."""
-  size = config.dataset.image_size
-  if config.dataset.name == 'ring8':
-    return (2,)
-  return (size, size, 1 if size == 28 else 3)
+  name, size = config.dataset.name, config.dataset.image_size
+  if name == 'ring8':
+    return Spec((2,), 10)
+  if name.startswith('voxel_'):
+    return Spec((size, size, size, 1), 10)
+  if name in ('mnist_5k_edges', 'mnist_5k_coloured'):
+    return Spec((size, size, 3 if name == 'mnist_5k_coloured' else 1), 2, paired=True)
+  return Spec((size, size, 1 if size == 28 else 3), 10, tuple(config.dataset.attributes))
 
 
 @pytest.mark.parametrize('name, variant', PARAMETERS)
 def test_exact_parameter_counts(name, variant):
   """They are those of the players as a run creates them, each from what a loss first calls it with."""
   config = importlib.import_module(f'configs.{name}').get_config(variant)
-  experiment = build(config, Spec(shape_of_examples(config), 10))
+  experiment = build(config, spec_of(config))
   state = jax.eval_shape(lambda: create_state(
       jax.random.PRNGKey(0), experiment.algorithm, experiment.modules, experiment.optimizers,
       experiment.traced.first_inputs))
@@ -243,6 +298,20 @@ def test_critic_with_outputs_returns_numbers_in_place_of_a_score(critic, feature
   assert count(variables['params']) - count(scoring['params']) == (features + 1) * (5 - 1)
 
 
+@pytest.mark.parametrize('critic, width, last', [
+    (dcgan.Critic((4, 3), dense=(6,), features=True), 6, 'Dense_1'),
+    (mlp.Critic((8, 9), features=True, dtype=jnp.bfloat16), 9, 'Dense_2'),
+])
+def test_critic_with_features_returns_what_its_score_is_made_of(critic, width, last):
+  image = jax.random.normal(jax.random.key(1), (3, 8, 8, 1))
+  (score, features), variables = init_and_apply(critic, image)
+  alone, _ = init_and_apply(critic.clone(features=False), image)
+  np.testing.assert_array_equal(score, alone)
+  assert features.shape == (3, width) and features.dtype == score.dtype == jnp.float32
+  dense = variables['params'][last]
+  np.testing.assert_allclose(features @ dense['kernel'][:, 0] + dense['bias'][0], score, rtol=0.02, atol=1e-3)
+
+
 @pytest.mark.parametrize('module, x, message', [
     (dcgan.Generator((28, 28, 1), label_dim=4), jnp.zeros((1, 8)), 'label_dim=4: the data set has no labels'),
     (dcgan.Generator((28, 28, 1), upsample='cubic'), jnp.zeros((1, 8)), "generator.upsample='cubic'"),
@@ -255,11 +324,14 @@ def test_critic_with_outputs_returns_numbers_in_place_of_a_score(critic, feature
     (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 8, 8, 8, 1)), r"map is \(2, 2, 2\).*needs \(1, 1, 1\)"),
     (dcgan.Critic((4,), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
     (dcgan.Critic((4,), kernels=4, padding='VALID', head='conv', outputs=3), jnp.zeros((1, 10, 10, 1)),
-     r"last map is \(1, 1\); critic.head='conv' needs \(1, 1\), and no dense, classify or outputs"),
+     r"last map is \(1, 1\); critic.head='conv' needs \(1, 1\), and no dense, classify, outputs or features"),
     (dcgan.Critic((4,), num_classes=7, classify=True, outputs=3), jnp.zeros((1, 28, 28, 1)),
      'outputs=3 and classify=True'),
     (mlp.Critic((4,), num_classes=7, classify=True, outputs=3), jnp.zeros((1, 28, 28, 1)),
      'outputs=3 and classify=True'),
+    (dcgan.Critic((4,), outputs=3, features=True), jnp.zeros((1, 28, 28, 1)), 'outputs=3 and features=True'),
+    (mlp.Critic((4,), num_classes=7, classify=True, features=True), jnp.zeros((1, 28, 28, 1)),
+     'classify=True and features=True'),
 ])
 def test_settings_that_do_not_fit_are_named(module, x, message):
   with pytest.raises(UserError, match=message):

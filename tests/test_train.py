@@ -173,7 +173,8 @@ def test_a_field_that_is_missing_is_named(tmp_path, config, field, message):
 def test_an_image_size_that_the_network_cannot_make_is_named(tmp_path):
   config = shrink(wgan_gp.get_config())
   config.dataset.image_size = 30
-  with pytest.raises(UserError, match=r'of \(28, 28, 1\), the data have \(30, 30, 1\): change dataset.image_size'):
+  message = r'of the shape \(28, 28, 1\), the data have \(30, 30, 1\): change dataset.image_size'
+  with pytest.raises(UserError, match=message):
     train(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
