@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from configs import acgan, dcgan, wgan, wgan_gp
+from configs import acgan, bigan, cyclegan, dcgan, gan_3d, infogan, pix2pix, stargan, wgan, wgan_gp
 from gans.algorithms import default_fields
 from gans.data.sources import OPTIONAL, SOURCES, TFDS, check_fields_read, find_source
 from gans.errors import UserError
@@ -13,8 +13,8 @@ from gans.training.loop import train
 from gans.validate import check_config
 from tests.shrink import shrink
 
-ALGORITHMS = ('acgan', 'adversarial', 'wgan', 'wgan_gp')
-CONFIGS = {'acgan': acgan, 'adversarial': dcgan, 'wgan': wgan, 'wgan_gp': wgan_gp}
+CONFIGS = {'acgan': acgan, 'adversarial': dcgan, 'bigan': bigan, 'cyclegan': cyclegan, 'gan_3d': gan_3d,
+           'infogan': infogan, 'pix2pix': pix2pix, 'stargan': stargan, 'wgan': wgan, 'wgan_gp': wgan_gp}
 
 
 def set_field(config, field: str, value):
@@ -69,7 +69,7 @@ def test_what_is_not_read_is_refused_and_nothing_is_written(tmp_path, name, chan
   assert not (tmp_path / 'run').exists()
 
 
-@pytest.mark.parametrize('algorithm, other', itertools.permutations(ALGORITHMS, 2))
+@pytest.mark.parametrize('algorithm, other', itertools.permutations(CONFIGS, 2))
 def test_no_algorithm_takes_the_fields_of_another(algorithm, other):
   check_config(CONFIGS[algorithm].get_config())
   for field in default_fields(other).keys() - default_fields(algorithm).keys():
