@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from gans.algorithms import build_algorithm
 from gans.build import build, build_state, build_train_steps
 from gans.core import sharding
 from gans.core.game import Algorithm, Update, each_seed
@@ -251,11 +250,9 @@ def compare(one, other):
 
 
 def gentle(name: str):
-  """A config that is tinier still, under SGD, as Adam magnifies rounding where a gradient is 0."""
+  """A tiny config under SGD, as Adam magnifies rounding where a gradient is 0."""
   config = tiny(name)
   config.dataset.flip = True
-  for player in build_algorithm(config).networks:
-    config[player].update({'hidden': (4,)} if 'hidden' in config[player] else {'num_blocks': 0})
   set_optimizers(config, learning_rate=0.005)
   return config
 
