@@ -21,10 +21,10 @@ def get_config(variant: str = ''):
   config.steps_per_call = 10
   config.sample_every = 200
   config.eval_every = 2_000
-  config.generator = base.dcgan_generator(start=3, hidden=(128, 64, 32), use_bias=False,
-                                          optimizer=base.adam(learning_rate=2.5e-3, b2=0.999))
-  config.critic = base.dcgan_critic(hidden=(32, 64, 128), norm='batch', use_bias=False,
-                                    optimizer=base.adam(learning_rate=2e-4, b2=0.999))
+  config.generator = base.dcgan_generator(start=3, hidden=(64, 32, 16), use_bias=False,
+                                          optimizer=base.adam(learning_rate=1e-3, b2=0.999))
+  config.critic = base.dcgan_critic(hidden=(16, 32, 64), norm='batch', use_bias=False,
+                                    optimizer=base.adam(learning_rate=5e-4, b2=0.999))
   return base.variant_of(config, variant, wgan_gp=wgan_gp, modelnet=modelnet, paper=paper)
 
 

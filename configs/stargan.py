@@ -14,17 +14,17 @@ from configs import base
 
 def get_config(variant: str = ''):
   """Returns the experiment; `configs/stargan.py:VARIANT` selects 'faces' or 'paper'."""
-  adam = base.adam(learning_rate=5e-4, schedule='linear', b2=0.999)
+  adam = base.adam(learning_rate=1e-3, schedule='linear')
   config = base.get_config('stargan')
-  config.n_critic = 2
+  config.n_critic = 3
   config.batch_size = 32
-  config.num_steps = 5000
+  config.num_steps = 4000
   config.sample_every = 250
-  config.eval_every = 2_500
+  config.eval_every = 2_000
   config.generator = base.residual_generator(width=16, num_blocks=2, outer_kernel=3, takes_target=True,
                                             optimizer=adam)
   config.critic = base.patch_critic(hidden=(32, 64, 128), leak=0.01, head_kernel=3, head_bias=False, classify=True,
-                                    optimizer=adam)
+                                    init_stddev=0.0, optimizer=adam)
   return base.variant_of(config, variant, faces=faces, paper=paper)
 
 

@@ -17,7 +17,7 @@ from gans.data.order import find_order
 from gans.errors import UserError
 from gans.evaluation import checks, inception
 from gans.evaluation.features import BY_NAME, Extractor, default_features
-from gans.evaluation.requests import Request, make_request
+from gans.evaluation.requests import Request, find_expected, make_request
 from gans.evaluation.scores import DIRECTIONS, Measured, compute_scores, directions
 from gans.system import cache
 
@@ -95,7 +95,7 @@ def _measure(extractor: Extractor, dataset: Dataset, experiment, request: Reques
   if keeps:
     fake = fake._replace(examples=np.concatenate(kept))
   if experiment.translates and experiment.spec.paired:
-    fake = fake._replace(expected=dataset.images[dataset.partners[request.sources]])
+    fake = fake._replace(expected=dataset.images[find_expected(dataset, request)])
   if experiment.algorithm.reconstruct:
     fake = _add_reconstructions(fake, extractor, dataset, experiment, request, variables)
   return fake

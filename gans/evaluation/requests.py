@@ -47,6 +47,12 @@ def make_request(config, dataset: Dataset, experiment) -> Request:
   return Request(real, condition, None, inputs)
 
 
+def find_expected(dataset: Dataset, request: Request) -> np.ndarray:
+  """Returns where in a data set of pairs the images are that the translations should be: [N], the image or its partner."""
+  is_own_class = request.condition == dataset.labels[request.sources]
+  return np.where(is_own_class, request.sources, dataset.partners[request.sources])
+
+
 def _choose_targets(dataset: Dataset, experiment, sources: np.ndarray, rng: np.random.Generator) -> np.ndarray:
   """Returns the target of each source: [N] int32, or [N,K] float32 of attributes."""
   if experiment.algorithm.data != 'examples':

@@ -84,68 +84,63 @@ def _transpose_pads(kernel: int, stride: int, padding: str) -> tuple[int, int]:
 
 def _conv_as_dot(x, kernel, strides, padding):
   x = lax.optimization_barrier(x)  # or XLA computes x again for each of the patches that share it
-  rank = len(strides)
-  blocks = _cut_into_taps(kernel, strides)
   pads = map(_pads_to_whole_blocks, x.shape[1:-1], kernel.shape, strides, padding)
-  x = _pad_or_crop(x, pads)
-  x = _space_to_depth(x, strides)
-  blocks = blocks.reshape(*blocks.shape[:rank], -1, blocks.shape[-1])
-  if math.prod(strides) == 1:
-    return _gather_and_add(x, blocks)
-  return _gather(x, blocks, blocks.shape[:rank])
-
-
-def _gather(x, weight, taps):
-  """Gathers patches of x [N,*positions,C] and multiplies them by weight [*taps,C,F]: [N,*positions - taps + 1,F]."""
-  patches = _patches.bind(x, taps=taps)
-  *positions, patch_size = patches.shape
-  features = weight.shape[-1]
-  y = _matmul.bind(patches.reshape(math.prod(positions), patch_size), weight.reshape(patch_size, features))
-  return y.reshape(*positions, features)
-
-
-def _gather_and_add(x, kernel):
-  """Correlates x [N,*positions,C] with kernel [*taps,C,F]; taps are gathered before the dot, or added up after it.
-
-  Gathering moves C numbers for each tap and position, adding up F; along each axis either can be done. What moves the
-  fewest is fastest, as memory is what large kernels wait for; LANES numbers are moved as fast as fewer.
-  """
-  *taps, channels, features = kernel.shape
-  rank = len(taps)
-
-  def count_numbers(is_gathered):
-    gathered = [size for size, gathers in zip(taps, is_gathered) if gathers]
-    num_gathered = math.prod(gathered)
-    num_added = math.prod(taps) // num_gathered
-    return num_gathered * max(channels, LANES) + num_added * max(features, LANES)
-
-  is_gathered = min(itertools.product([True, False], repeat=rank), key=count_numbers)
-  gathered = [size if gathers else 1 for size, gathers in zip(taps, is_gathered)]
-  added = [1 if gathers else size for size, gathers in zip(taps, is_gathered)]
-  added_axes = [axis for axis in range(rank) if not is_gathered[axis]]
-  kernel = jnp.flip(kernel, added_axes)  # the first tap is the last to be added to a position
-  weight = kernel.reshape(*(size for pair in zip(gathered, added) for size in pair), channels, features)
-  weight = jnp.moveaxis(weight, range(1, 2 * rank, 2), range(rank + 1, 2 * rank + 1))
-  y = _gather(x, weight.reshape(*gathered, channels, -1), tuple(gathered))
-  if math.prod(added) == 1:
-    return y
-  y = _overlap_add.bind(y, taps=tuple(added))
-  return _pad_or_crop(y, [(1 - size, 1 - size) for size in added])
+  x = _space_to_depth(_pad_or_crop(x, pads), strides)
+  blocks = _cut_into_taps(kernel, strides)
+  taps = blocks.shape[:len(strides)]
+  return _sum_taps(x, blocks.reshape(*taps, x.shape[-1], -1), outwards=False)
 
 
 def _conv_transpose_as_dot(x, kernel, strides, padding):
-  if math.prod(strides) == 1:
-    return _conv_as_dot(x, kernel, strides, padding)
-  *positions, channels = x.shape
+  lengths = x.shape[1:-1]
   rank = len(strides)
   blocks = _cut_into_taps(jnp.flip(kernel, range(rank)), strides)
-  pixels = x.reshape(-1, channels)
-  weight = jnp.moveaxis(blocks, -2, 0).reshape(channels, -1)
-  y = _matmul.bind(pixels, weight).reshape(*positions, -1)
-  y = _overlap_add.bind(y, taps=blocks.shape[:rank])
+  taps = blocks.shape[:rank]
+  blocks = jnp.moveaxis(blocks, -2, rank).reshape(*taps, x.shape[-1], -1)
+  y = _sum_taps(x, jnp.flip(blocks, range(rank)), outwards=True)  # its taps run the other way
   y = _depth_to_space(y, strides)
-  crops = map(_crop_of_transpose, positions[1:], kernel.shape, strides, padding)
+  crops = map(_crop_of_transpose, lengths, kernel.shape, strides, padding)
   return _pad_or_crop(y, crops)
+
+
+def _sum_taps(x, weight, outwards: bool):
+  """Correlates x [N,*positions,C] with weight [*taps,C,F], at positions where all taps lie within x, or `outwards` any.
+
+  Before the dot, taps are gathered into patches; after it, their products are added up. Along each axis either can be
+  done. Gathering moves C numbers for each tap and position, adding up F. What moves the fewest is fastest, as memory is
+  what a convolution waits for; LANES numbers are moved as fast as fewer.
+  """
+  *taps, channels, features = weight.shape
+  rank = len(taps)
+
+  def count_moved(is_gathered):
+    num_gathered = math.prod(itertools.compress(taps, is_gathered))
+    num_added = math.prod(taps) // num_gathered
+    return num_gathered * max(channels, LANES) + num_added * max(features, LANES)
+
+  is_gathered = min(itertools.product([True, False], repeat=rank), key=count_moved)
+  gathered = tuple(size if gathers else 1 for size, gathers in zip(taps, is_gathered))
+  added = tuple(1 if gathers else size for size, gathers in zip(taps, is_gathered))
+  if outwards:
+    x = _pad_or_crop(x, [(size - 1, size - 1) for size in gathered])
+  patches = _patches.bind(x, taps=gathered) if math.prod(gathered) > 1 else x
+  *positions, patch_size = patches.shape
+  y = _matmul.bind(patches.reshape(-1, patch_size), _arrange_taps(weight, gathered, added))
+  y = y.reshape(*positions, -1)
+  if math.prod(added) > 1:
+    y = _overlap_add.bind(y, taps=added)
+  return y if outwards else _pad_or_crop(y, [(1 - size, 1 - size) for size in added])
+
+
+def _arrange_taps(weight, gathered: tuple[int, ...], added: tuple[int, ...]):
+  """[*taps,C,F] -> [gathered taps * C, added taps * F], each axis of taps being of one sort or the other."""
+  rank = len(gathered)
+  *_, channels, features = weight.shape
+  weight = jnp.flip(weight, [axis for axis in range(rank) if added[axis] > 1])  # the first tap comes from the furthest
+  by_sort = [size for pair in zip(gathered, added) for size in pair]
+  weight = weight.reshape(*by_sort, channels, features)
+  weight = jnp.moveaxis(weight, range(1, 2 * rank, 2), range(rank + 1, 2 * rank + 1))
+  return weight.reshape(math.prod(gathered) * channels, math.prod(added) * features)
 
 
 def _num_taps(kernel: int, stride: int) -> int:
