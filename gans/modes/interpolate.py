@@ -118,6 +118,8 @@ def through_classes(generate: TrainedGenerator, inputs: dict, classes: np.ndarra
       ways[name] = np.broadcast_to(values[0], (*shape, *values.shape[1:]))
   try:
     return _draw(generate, ways)
+  except UserError:
+    raise
   except (TypeError, ValueError) as error:
     raise UserError('the networks of this model take a label, but no weights of the classes in its place (see '
                     'as_weights in gans/networks/layers.py), so there is nothing between its classes: give one, such '
