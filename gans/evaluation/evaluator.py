@@ -3,26 +3,21 @@ from collections.abc import Callable
 import functools
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import tqdm
 
 from gans.core.finite import all_finite
-from gans.core.game import bind_trained
-from gans.data import batches
 from gans.data.dataset import Dataset, Spec, identifying_arrays
 from gans.data.kinds import VOXELS
-from gans.data.order import find_order
 from gans.errors import UserError
 from gans.evaluation import checks, inception
 from gans.evaluation.features import BY_NAME, Extractor, default_features
+from gans.evaluation.reconstructions import make_reconstruct
 from gans.evaluation.requests import Request, find_expected, make_request
 from gans.evaluation.scores import DIRECTIONS, Measured, compute_scores, directions
 from gans.system import cache
 
 CHUNK = 500  # samples whose features are computed at a time
-RECONSTRUCTED = 2000  # images that are reconstructed
 CLASSIFIED = 32  # the most pixels of a side of images for which a classifier is the default
 
 
@@ -48,15 +43,18 @@ def make_evaluate(config, dataset: Dataset, experiment, sample: Callable) -> Cal
     extractor = BY_NAME[config.eval.features].make(config, dataset)
     request = make_request(config, dataset, experiment)
     real = _extract_real(extractor, dataset, request.real)
-    return extractor, request, real
+    reconstruct = make_reconstruct(dataset, experiment) if experiment.algorithm.reconstruct else None
+    return extractor, request, real, reconstruct
 
   def evaluate(variables: list) -> Evaluation:
-    extractor, request, real = prepare()
+    extractor, request, real, reconstruct = prepare()
     scores = {}
     for seed_variables in variables:
       if not all_finite(seed_variables):  # which uint8 pixels would not show
         raise UserError('the generator has variables that are not finite: evaluate an earlier checkpoint')
       fake = _measure(extractor, dataset, experiment, request, sample, seed_variables)
+      if reconstruct:
+        fake = _add_reconstructions(fake, extractor, *reconstruct(seed_variables))
       for name, value in compute_scores(config, experiment, real, fake):
         values = scores.setdefault(f'{extractor.name}/{name}', [])
         values.append(float(value))
@@ -96,35 +94,17 @@ def _measure(extractor: Extractor, dataset: Dataset, experiment, request: Reques
     fake = fake._replace(examples=np.concatenate(kept))
   if experiment.translates and experiment.spec.paired:
     fake = fake._replace(expected=dataset.images[find_expected(dataset, request)])
-  if experiment.algorithm.reconstruct:
-    fake = _add_reconstructions(fake, extractor, dataset, experiment, request, variables)
   return fake
 
 
-def _add_reconstructions(fake: Measured, extractor: Extractor, dataset: Dataset, experiment, request: Request,
-                         variables) -> Measured:
-  """Adds the reconstructions of RECONSTRUCTED images of the data set, and whether their class is kept."""
-  data = experiment.algorithm.data
-  order = find_order(data, dataset)
-  positions, = order(0, 0, 1, min(RECONSTRUCTED, len(dataset.images)), len(dataset.images))
-  prepare = batches.make_prepare(dataset.spec, flip=False, data=data)
-  encode = dataset.spec.kind.encode
-
-  @jax.jit
-  def reconstruct(variables, arrays):
-    batch = prepare(arrays, jnp.arange(len(arrays[1])), None)
-    play = bind_trained(experiment.modules, variables)
-    return [encode(images) for images in experiment.algorithm.reconstruct(play, batch)]
-
-  parts = []
-  for start in range(0, len(positions), CHUNK):
-    part = positions[start:start + CHUNK]
-    parts.append(reconstruct(variables, (dataset.images[part], dataset.conditions[part])))
-  reconstructed, originals = (np.concatenate(images) for images in zip(*parts))
-  said = [extract(extractor, lambda part, images=images: images[part], len(images)).get('probabilities')
-          for images in (reconstructed, originals)]
-  kept = None if said[0] is None else said[0].argmax(-1) == said[1].argmax(-1)
-  return fake._replace(reconstructed=(reconstructed, originals), kept=kept)
+def _add_reconstructions(fake: Measured, extractor: Extractor, images: np.ndarray, originals: np.ndarray) -> Measured:
+  """Adds reconstructions [M,...] of originals [M,...], and whether a classifier sees the same class in both."""
+  said = [extract(extractor, lambda part, each=each: each[part], len(each)) for each in (images, originals)]
+  kept = None
+  if 'probabilities' in said[0]:
+    classes = [each['probabilities'].argmax(-1) for each in said]
+    kept = classes[0] == classes[1]
+  return fake._replace(reconstructed=(images, originals), kept=kept)
 
 
 def extract(extractor: Extractor, draw: Callable, num: int) -> dict[str, np.ndarray]:

@@ -48,7 +48,7 @@ def make_request(config, dataset: Dataset, experiment) -> Request:
 
 
 def find_expected(dataset: Dataset, request: Request) -> np.ndarray:
-  """Returns where in a data set of pairs the images are that the translations should be: [N], the image or its partner."""
+  """Returns the positions [N] in a data set of pairs of what translations should be: sources or partners."""
   is_own_class = request.condition == dataset.labels[request.sources]
   return np.where(is_own_class, request.sources, dataset.partners[request.sources])
 
