@@ -245,6 +245,14 @@ def test_a_target_picks_the_generator_and_weights_blend_both():
   np.testing.assert_allclose(drawn, x + jnp.array([10, 20, 15, 11.0])[:, None, None, None], rtol=1e-5)
 
 
+def test_voxels_are_translated_as_images_are():
+  algorithm = cyclegan.make_algorithm(cyclegan.Fields())
+  voxels = jnp.zeros((2, 4, 4, 4, 1))
+  drawn = algorithm.draw(cycle_play(lambda x: x + 1, lambda x: x + 2), {'image': voxels, 'label': jnp.array([1, 0])})
+  assert drawn.shape == voxels.shape
+  np.testing.assert_array_equal(drawn[:, 0, 0, 0, 0], [2, 1])
+
+
 def test_cyclegan_reconstructs_both_domains():
   algorithm = cyclegan.make_algorithm(cyclegan.Fields())
   batch = both_domains()

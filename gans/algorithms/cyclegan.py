@@ -87,7 +87,8 @@ def make_algorithm(config: Fields) -> Algorithm:
 
   def draw(play, inputs):
     image = inputs['image']
-    to_a, to_b = jnp.moveaxis(as_weights(inputs['label'], 2), -1, 0).reshape(2, -1, 1, 1, 1)
+    weights = as_weights(inputs['label'], 2)
+    to_a, to_b = jnp.expand_dims(weights.T, range(2, 1 + image.ndim))
     return to_a * play.generator_ba(image) + to_b * play.generator_ab(image)
 
   def reconstruct(play, batch):
