@@ -35,9 +35,9 @@ def make_algorithm(config: Fields) -> Algorithm:
     value = loss.critic(real, fake)
     return value, {'critic_loss': value, 'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
 
-  def generator_loss(play, batch, rng):  # both want the other's score: the "inverse" objective, with swapped labels
+  def generator_loss(play, batch, rng):  # section 3.4: the critic's objective with swapped labels
     real, fake = score_pairs(play, batch, rng)
-    value = loss.generator(fake) + loss.generator(-real)
+    value = loss.critic(fake, real)
     return value, {'generator_loss': value}
 
   def reconstruct(play, batch):
