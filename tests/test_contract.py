@@ -1,5 +1,7 @@
 """Mistakes in an algorithm of one's own are named at the start, in a line, before anything is compiled or written."""
 import dataclasses
+import importlib
+import pathlib
 import sys
 import types
 
@@ -9,11 +11,14 @@ import jax.numpy as jnp
 import pytest
 
 from gans import algorithms
+from gans.build import build
 from gans.core.game import Algorithm, Update
 from gans.core.sampling import noise, noise_and_label
 from gans.core.tracing import trace_losses, trace_samples
+from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.networks import mlp
+from tests.shrink import shrink
 
 MODULES = {'generator': mlp.Generator((2,), (4,), output='linear'), 'critic': mlp.Critic((4,))}
 BATCH = {'image': jax.ShapeDtypeStruct((8, 2), jnp.float32), 'label': jax.ShapeDtypeStruct((8,), jnp.int32)}
@@ -142,3 +147,17 @@ def test_an_error_in_a_users_own_module_is_not_called_a_missing_one(tmp_path, mo
     algorithms.find_algorithm('broken')
   with pytest.raises(UserError, match=r"algorithm='brokn': expected one of .*'wgan_gp'\], or a module of your own"):
     algorithms.find_algorithm('brokn')
+
+
+@pytest.mark.parametrize('algorithm, field, value, line', [
+    ('infogan', 'critic.features', False, 'fake, features = play.critic'),
+    ('stargan', 'critic.classify', False, 'real, logits = play.critic'),
+])
+def test_a_network_that_returns_other_things_is_named_by_the_line_that_takes_them(algorithm, field, value, line):
+  config = shrink(importlib.import_module(f'configs.{algorithm}').get_config())
+  config.update_from_flattened_dict({field: value})
+  file = importlib.import_module(f'gans.algorithms.{algorithm}').__file__
+  with pytest.raises(UserError, match='too many values to unpack.*the fields of the players') as raised:
+    build(config, Spec((28, 28, 1), 10))
+  named, number, _ = str(raised.value).split(':', 2)
+  assert named == file and line in pathlib.Path(file).read_text().splitlines()[int(number) - 1]

@@ -2,9 +2,11 @@
 
 So a player is initialised by what a loss first calls it with, and a mistake in an algorithm is found at the start.
 """
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
 import functools
 import inspect
+import traceback
 from typing import NamedTuple
 
 from flax import linen as nn
@@ -38,7 +40,8 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
     called: set[str] = set()
 
     def follow(batch, rng, update=update, called=called):
-      returned = update.loss(_FirstCalls(modules, traced, called, rng), _Batch(batch), rng)
+      with _placing_errors(update.loss):
+        returned = update.loss(_FirstCalls(modules, traced, called, rng), _Batch(batch), rng)
       _check_loss(update, returned)
       _check_gate(update, returned[1])
       return returned
@@ -97,6 +100,21 @@ def _find_used(function: Callable, batch: dict, *others) -> frozenset[str]:
   _, are_used = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
   names = sorted(batch)  # as JAX orders the arguments of the jaxpr
   return frozenset(name for name, is_used in zip(names, are_used) if is_used)
+
+
+@contextlib.contextmanager
+def _placing_errors(loss: Callable) -> Iterator[None]:
+  """Turns an error of a loss, such as of what a player returns, into one that names its line."""
+  try:
+    yield
+  except UserError:
+    raise
+  except (TypeError, ValueError, AttributeError, LookupError) as error:
+    file = inspect.getsourcefile(loss)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    place = f'{file}:{lines[-1]}' if lines else file
+    raise UserError(f'{place}: {type(error).__name__}: {error}; the fields of the players may not suit the algorithm, '
+                    'such as what a network returns') from error
 
 
 def _check_loss(update: Update, returned):
