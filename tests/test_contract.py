@@ -150,7 +150,7 @@ def test_an_error_in_a_users_own_module_is_not_called_a_missing_one(tmp_path, mo
 
 
 @pytest.mark.parametrize('algorithm, field, value, line', [
-    ('infogan', 'critic.features', False, 'fake, features = play.critic'),
+    ('infogan', 'critic.features', False, 'real, _ = play.critic'),
     ('stargan', 'critic.classify', False, 'real, logits = play.critic'),
 ])
 def test_a_network_that_returns_other_things_is_named_by_the_line_that_takes_them(algorithm, field, value, line):
