@@ -12,8 +12,12 @@ def get_config(variant: str = ''):
   adam = base.adam(learning_rate=2e-4, b2=0.999)
   fast = base.adam(learning_rate=1e-3, b2=0.999)
   config = base.get_config('infogan')
-  config.num_steps = 6000
+  config.num_steps = 8000
+  config.sample_every = 200
   config.eval_every = 2_000
+  # With the paper's 62 entries, z takes over more of what the codes could say.
+  config.z_dim = 16
+  config.continuous_weight = 0.5
   config.generator = base.dcgan_generator(optimizer=fast)
   config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch', dense=(256,), features=True, optimizer=adam)
   num_guesses = config.get_ref('num_codes') + config.get_ref('num_continuous')

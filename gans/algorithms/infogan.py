@@ -51,18 +51,19 @@ def make_algorithm(config: Fields) -> Algorithm:
     continuous_loss = jnp.mean(jnp.sum((means - continuous)**2, axis=-1)) / 2  # of a Gaussian of variance 1
     return fake, code_loss, continuous_loss
 
+  def weigh(code_loss, continuous_loss):
+    return config.info_weight * code_loss + config.continuous_weight * continuous_loss
+
   def critic_loss(play, batch, rng):
     x, label = batch['image'], batch['label']
     real, _ = play.critic(x, label)
     fake, code_loss, continuous_loss = judge(play, draw_inputs(rng, len(x)))
-    information_loss = config.info_weight * code_loss + config.continuous_weight * continuous_loss
-    value = loss.critic(real, fake) + information_loss
+    value = loss.critic(real, fake) + weigh(code_loss, continuous_loss)
     return value, {'critic_loss': value}
 
   def generator_loss(play, batch, rng):
     fake, code_loss, continuous_loss = judge(play, draw_inputs(rng, len(batch['image'])))
-    information_loss = config.info_weight * code_loss + config.continuous_weight * continuous_loss
-    value = loss.generator(fake) + information_loss
+    value = loss.generator(fake) + weigh(code_loss, continuous_loss)
     information = jnp.log(config.num_codes) - code_loss  # the paper's lower bound L_I, at most log(num_codes)
     return value, {'generator_loss': value, 'mutual_information': information, 'continuous_error': continuous_loss}
 
