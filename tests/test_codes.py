@@ -33,7 +33,7 @@ def info_algorithm(**fields):
 
 
 class InfoPlay:
-  """G(z, c) = (z_0, the number of c); D(x) = x_0, and its features are x; (x_0, 1) is guessed of the continuous codes."""
+  """G(z, c) = (z_0, the number of c); D(x) = x_0 with the features x; (x_0, 1) is guessed of the continuous codes."""
 
   def __init__(self, certainty: float):
     self.certainty = certainty  # the logit of the right code
@@ -68,7 +68,8 @@ def test_one_that_knows_every_code_has_its_entropy():
 
 
 def test_the_losses_of_infogan_by_hand():
-  (critic, critic_metrics), (generator, metrics) = losses_of(info_algorithm(info_weight=7.0, continuous_weight=5.0), InfoPlay(certainty=1))
+  algorithm = info_algorithm(info_weight=7.0, continuous_weight=5.0)
+  (critic, critic_metrics), (generator, metrics) = losses_of(algorithm, InfoPlay(certainty=1))
   code_loss = np.log(np.e + CODES - 1) - 1
   real, z = batch()['image'][:, 0], noise(KEY, NUM, Z)
   fake = z[:, 0]
