@@ -21,6 +21,8 @@ def get_config(variant: str = ''):
   config.steps_per_call = 10
   config.sample_every = 200
   config.eval_every = 2_000
+  config.eval.classifier_steps = 400  # which take as long as 2,000 on images
+  config.eval.num_samples = 2_000
   config.generator = base.dcgan_generator(start=3, hidden=(64, 32, 16), use_bias=False,
                                           optimizer=base.adam(learning_rate=1e-3, b2=0.999))
   config.critic = base.dcgan_critic(hidden=(16, 32, 64), norm='batch', use_bias=False,
