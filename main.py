@@ -54,6 +54,9 @@ _OUT = [flags.DEFINE_string(
     'out', None, 'A new file or folder to write. sample: NAME.png, a grid; NAME.npz, arrays; NAME.gif, turning voxels; '
     'or a folder of single PNGs. nearest: NAME.png. report: NAME.html. interpolate, export and pack: a folder. The '
     'default is in the workdir.')]
+_INPUTS = [flags.DEFINE_string(
+    'inputs', None, 'A folder of images, or one image, for a model that translates. The default is some of its '
+    'data set.')]
 _DRAW = [
     flags.DEFINE_integer('num', None, 'How many samples to draw. The default is 64 for sample, or 8 of each class; 8 '
                          'for interpolate and nearest.', lower_bound=1),
@@ -61,8 +64,6 @@ _DRAW = [
                          upper_bound=2**31 - 1),
     flags.DEFINE_list('labels', None, 'Labels of the samples to draw, repeated as needed: 3,3,7. By default each class '
                       'has as many samples.'),
-    flags.DEFINE_string('inputs', None, 'A folder of images, or one image, for a model that translates. The default is '
-                        'some of its data set.'),
     flags.DEFINE_float('truncation', None, 'Noise beyond +-truncation is drawn again: fewer broken samples, less '
                        'variety. The default is off.', lower_bound=0),
 ]
@@ -115,11 +116,11 @@ def _report():
 MODES = {
     'train': (_train, _PROCESSES),
     'evaluate': (_evaluate, _EVAL + _PROCESSES),
-    'sample': (_sample, _CHOICE + _DRAW + _OUT),
+    'sample': (_sample, _CHOICE + _DRAW + _INPUTS + _OUT),
     'pack': (_pack, _CHOICE + _OUT),
-    'interpolate': (_interpolate, _CHOICE + _DRAW + _OUT),
-    'nearest': (_nearest, _CHOICE + _DRAW + _OUT + _EVAL[:1]),
-    'export': (_export, _CHOICE + _OUT),
+    'interpolate': (_interpolate, _CHOICE + _DRAW + _INPUTS + _OUT),
+    'nearest': (_nearest, _CHOICE + _DRAW + _INPUTS + _OUT + _EVAL[:1]),
+    'export': (_export, _CHOICE + _INPUTS + _OUT),
     'report': (_report, _OUT),
 }
 _MODE = flags.DEFINE_enum(

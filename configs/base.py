@@ -82,7 +82,8 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           'num_samples': 10_000,
           # The seed of the samples' noise.
           'seed': 0,
-          # The score that decides which checkpoint is best; '': frechet_distance, or sliced_wasserstein for points.
+          # The score that decides which checkpoint is best; '': frechet_distance, pair_error where it is
+          # known what a translation should be, or sliced_wasserstein for points.
           'best': '',
       },
   })

@@ -20,7 +20,6 @@ def get_config(variant: str = ''):
   config.batch_size = 16
   config.num_steps = 3000
   config.eval_every = 1_500
-  config.eval.best = 'pair_error'
   for generator in ('generator_ab', 'generator_ba'):
     config[generator] = base.residual_generator(width=16, num_blocks=2, kernel=3, outer_kernel=3, optimizer=adam)
   for critic in ('critic_a', 'critic_b'):

@@ -20,7 +20,6 @@ def get_config(variant: str = ''):
   config.batch_size = 16
   config.num_steps = 3000
   config.eval_every = 1_500
-  config.eval.best = 'pair_error'
   config.generator = base.unet_generator(hidden=(32, 64, 128), num_dropouts=1, optimizer=adam)
   config.critic = base.patch_critic(hidden=(32, 64), norm='batch', optimizer=adam)
   return base.variant_of(config, variant)

@@ -19,7 +19,7 @@ from gans.modes.export import export_generator
 from gans.modes.pack import pack_generator
 from gans.modes.report import write_report
 from gans.modes.sample import sample
-from gans.runs.drawing import load_data
+from gans.runs.drawing import load_data, read_sources
 from gans.system import pictures
 from gans.training.loop import train
 from tests.conftest import ROOT, save_untrained
@@ -123,10 +123,10 @@ def test_a_row_has_the_source_its_translations_and_what_they_should_be():
   np.testing.assert_array_equal(shown.lay_out(numbered(4) + 10).ravel(), [0, 10, 11, 20, 1, 12, 13, 21])
   np.testing.assert_allclose(shown.batch['image'].ravel(), np.array([0, 0, 1, 1]) / 127.5 - 1)
   np.testing.assert_array_equal(shown.batch['label'], [0, 1, 0, 1])
-  assert shown.columns == 12 and number_of_samples(shown) == 4  # three rows of four beside each other
+  assert shown.columns == 8 and number_of_samples(shown) == 4  # two rows of four beside each other
 
 
-@pytest.mark.parametrize('targets, after, columns', [(10, False, 11), (1, True, 12), (1, False, 12), (4, False, 10)])
+@pytest.mark.parametrize('targets, after, columns', [(10, False, 11), (1, True, 12), (1, False, 10), (4, False, 10)])
 def test_rows_are_whole(targets, after, columns):
   shown = show_translations(Spec((1, 1, 1), targets), numbered(5), np.zeros((5, targets), np.int32),
                             numbered(5) if after else None)
@@ -231,12 +231,11 @@ def test_a_picture_has_each_source_before_its_translations(run, tmp_path):
   sample(run('faces'), num=2, out=tmp_path / 'grid.png')
   drawn = pixels_of('faces', run)['images'][:2 * 3]
   found = pictures.read_png(tmp_path / 'grid.png')
-  assert found.shape == (8, 12 * 8, 3)  # three rows beside each other, of which the last is empty
-  cells = found.reshape(8, 12, 8, 3).swapaxes(0, 1)
+  assert found.shape == (8, 8 * 8, 3)  # two rows beside each other
+  cells = found.reshape(8, 8, 8, 3).swapaxes(0, 1)
   assert_near(cells[[1, 2, 3, 5, 6, 7]], drawn)
   _, dataset = load_data(run('faces'), gans.load(run('faces')))
   np.testing.assert_array_equal(cells[[0, 4]], dataset.images[choose_sources('examples', dataset, 0, 2)])
-  assert not cells[8:].any()
 
 
 def test_as_many_images_are_translated_as_are_asked_for(run, tmp_path):
@@ -415,10 +414,14 @@ def test_an_attribute_that_there_is_not_cannot_be_gone_through(run, tmp_path, la
 
 def test_a_translator_wants_images_of_its_shape(run):
   generate = gans.load(run('stargan'))
-  with pytest.raises(UserError, match=r'images=of the shape \(2, 9, 9, 1\): .* give them as \(2, 8, 8, 1\) in \[-1, 1'):
-    generate.translate(np.zeros((2, 9, 9, 1), np.float32))
-  with pytest.raises(UserError, match=r'images=None: this model translates images, give them as \(2, 8, 8, 1\)'):
+  wanted = r'this model translates images, give them as float \(.n., 8, 8, 1\) in \[-1, 1'
+  for wrong in (np.zeros((2, 9, 9, 1), np.float32), np.zeros((8, 8, 1), np.float32), 'me.jpg'):
+    with pytest.raises(UserError, match=f'images of the shape .*{wanted}'):
+      generate.translate(wrong)
+  with pytest.raises(UserError, match=f'images=None: {wanted}'):
     generate(jax.random.key(0), 2)
+  with pytest.raises(UserError, match=f'images=None: {wanted}'):
+    generate.translate(None)
   with pytest.raises(UserError, match=r'labels: there is 10 among them'):
     generate.translate(np.zeros((2, 8, 8, 1), np.float32), [10, 0])
   with pytest.raises(UserError, match=r"samples of this model are made from \['image', 'label'\]; expected label and"):
@@ -449,3 +452,20 @@ def test_a_data_set_that_has_changed_its_size_is_refused(run, tmp_path):
   (path / 'config.json').write_text(json.dumps(record))
   with pytest.raises(UserError, match=r"dataset.name='mnist_5k_edges': its examples are \(12, 12, 1\) now, those of "):
     sample(path, out=tmp_path / 'out.png')
+
+
+@pytest.mark.parametrize('images', [
+    np.full((1, 8, 8, 1), 200, np.uint8), np.full((1, 8, 8, 1), 1.1), np.full((1, 8, 8, 1), np.nan)])
+def test_a_translator_wants_images_of_its_range(run, images):
+  with pytest.raises(UserError, match='images of type .*: expected float from -1 to 1, which uint8 pixels / 127.5 - 1'):
+    gans.load(run('stargan')).translate(images)
+
+
+def test_pairs_of_ones_own_are_translated_from_their_left_halves(tmp_path):
+  pair = np.concatenate([np.full((8, 8, 3), 40, np.uint8), np.full((8, 8, 3), 90, np.uint8)], axis=1)
+  Image.fromarray(pair).save(tmp_path / 'pair.png')
+  a, b = read_sources(tmp_path, Spec((8, 8, 1), 2, paired=True), may_be_pairs=True)
+  assert a.shape == b.shape == (1, 8, 8, 1) and set(a.ravel()) == {40} and set(b.ravel()) == {90}
+  Image.fromarray(pair[:, :8]).save(tmp_path / 'single.png')
+  sources, partners = read_sources(tmp_path, Spec((8, 8, 3), 2, paired=True), may_be_pairs=True)
+  assert sources.shape == (2, 8, 8, 3) and partners is None

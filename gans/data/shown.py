@@ -53,7 +53,8 @@ def show_translations(spec: Spec, sources: np.ndarray, targets: np.ndarray, afte
       'image': np.asarray(spec.kind.decode(sources)).repeat(num_targets, axis=0),
       condition(spec): targets.reshape(-1, *targets.shape[2:]),
   }
-  return Shown(batch, in_row * max(1, WIDEST // in_row), sources, after)
+  rows_side_by_side = min(max(1, WIDEST // in_row), len(sources))
+  return Shown(batch, in_row * rows_side_by_side, sources, after)
 
 
 def targets_of(spec: Spec, num_labels: int, num: int, attributes: np.ndarray | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ from gans.evaluation import checks, inception
 from gans.evaluation.features import BY_NAME, Extractor, default_features
 from gans.evaluation.reconstructions import make_reconstruct
 from gans.evaluation.requests import Request, find_expected, make_request
-from gans.evaluation.scores import DIRECTIONS, Measured, compute_scores, directions
+from gans.evaluation.scores import DIRECTIONS, Measured, compute_scores, default_score, directions
 from gans.system import cache
 
 CHUNK = 500  # samples whose features are computed at a time
@@ -173,7 +173,7 @@ def name_scores(config, spec: Spec, experiment):
   if config.eval.features not in BY_NAME:
     raise UserError(f'eval.features={config.eval.features!r}: expected one of {sorted(BY_NAME)}')
   if not config.eval.best:
-    config.eval.best = BY_NAME[config.eval.features].default_score
+    config.eval.best = default_score(config, experiment)
   available = directions(config, experiment)
   if config.eval.best not in available:
     raise UserError(f'eval.best={config.eval.best!r}: expected one of {sorted(available)}')

@@ -9,6 +9,7 @@ import numpy as np
 
 from gans.data.kinds import VOXELS
 from gans.data.sources import digits, points
+from gans.evaluation.features import BY_NAME
 
 COMPARED = 1000  # shapes whose nearest real shape is found
 
@@ -251,6 +252,11 @@ def directions(config, experiment) -> dict[str, str]:
     if scores.apply_to(config, experiment):
       found |= scores.best
   return found
+
+
+def default_score(config, experiment) -> str:
+  """Returns the score that decides which checkpoint is best if the config names none."""
+  return 'pair_error' if has_pairs(config, experiment) else BY_NAME[config.eval.features].default_score
 
 
 def compute_scores(config, experiment, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:

@@ -46,7 +46,7 @@ FROM_FILE = '''\
 inputs = np.load(here / '{inputs}')  # those of --mode=sample --seed=0; any number of rows'''
 
 
-def export_generator(path, *, out=None, **choice) -> epath.Path:
+def export_generator(path, *, inputs=None, out=None, **choice) -> epath.Path:
   """Writes a trained generator as one file, and a program beside it that draws from it.
 
   The program draws the samples of --mode=sample --seed=0 --num=16. If they are not made from noise and a label alone,
@@ -54,6 +54,7 @@ def export_generator(path, *, out=None, **choice) -> epath.Path:
 
   Args:
     path: whatever gans.load takes; `choice` is its checkpoint, weights and training_seed.
+    inputs: the images that the program of a model that translates does so with, as in --mode=sample.
     out: a new folder; None: `export` in the workdir.
 
   Returns:
@@ -65,12 +66,13 @@ def export_generator(path, *, out=None, **choice) -> epath.Path:
   generate = gans.load(path, **choice)
   folder = outputs.choose(path, out, 'export')
   contents = serialize(generate)
+  contents_of_inputs = b'' if is_noise_and_label(generate) else pack_inputs(path, generate, inputs)
   with outputs.explain_errors(folder):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_bytes(contents)
     (folder / SCRIPT).write_text(write_program(generate))
     if not is_noise_and_label(generate):
-      (folder / INPUTS).write_bytes(pack_inputs(path, generate))
+      (folder / INPUTS).write_bytes(contents_of_inputs)
   print(f'{folder / FILE}: {len(contents) / 2**20:.1f} MiB, of step {generate.step}, for {", ".join(PLATFORMS)}')
   print(f'{folder / SCRIPT}: draws from it with jax and flatbuffers alone; JAX promises that its versions of the next '
         'six months can read it')
@@ -95,9 +97,9 @@ def write_program(generate: TrainedGenerator) -> str:
                         date=datetime.date.today(), inputs=inputs, arguments=arguments)
 
 
-def pack_inputs(path, generate: TrainedGenerator) -> bytes:
+def pack_inputs(path, generate: TrainedGenerator, images) -> bytes:
   """Returns the inputs of the program's samples, {name: [NUM,...]}, as the contents of an .npz file."""
-  drawing = choose_drawing(path, generate, num=None, seed=0, labels=None, at_least=NUM)
+  drawing = choose_drawing(path, generate, num=None, seed=0, labels=None, images=images, at_least=NUM)
   arrays = {name: np.asarray(values)[:NUM] for name, values in drawing.inputs.items()}
   buffer = io.BytesIO()
   np.savez(buffer, **arrays)

@@ -287,10 +287,10 @@ def last_value(by_step: dict[int, float]) -> str:
 
 def best(run: Run) -> str:
   """Says at which step the score was best that the run's checkpoints are compared by."""
-  wanted = best_scores(run.config)
-  for name in score_names([run]):
-    score = name.rsplit('/', 1)[-1]
-    if score in wanted:
+  names = {name.rsplit('/', 1)[-1]: name for name in score_names([run])}
+  for score in best_scores(run.config):
+    if score in names:
+      name = names[score]
       by_step = score_by_step(run, name)
       pick = min if DIRECTIONS[score] == 'min' else max
       step = pick(by_step, key=by_step.get)
@@ -303,7 +303,8 @@ def best_scores(config: dict) -> list[str]:
   asked = config['eval']
   if asked['best']:
     return [asked['best']]
-  return [features.default_score for name, features in BY_NAME.items() if asked['features'] in ('', name)]
+  defaults = [features.default_score for name, features in BY_NAME.items() if asked['features'] in ('', name)]
+  return ['pair_error', *defaults]  # as evaluation.scores.default_score has it
 
 
 def own_scores(run: Run) -> list[tuple[int, Evaluation]]:

@@ -11,11 +11,13 @@ from PIL import Image
 from gans.data.dataset import Spec
 from gans.data.shown import SOURCES, Shown, as_condition, choose_sources, show_translations, targets_of
 from gans.data.sources import load_dataset
+from gans.data.sources.counterparts import decode_pair
 from gans.data.sources.folder import SUFFIXES, decode_image, list_files
 from gans.errors import UserError
 from gans.runs.trained import TrainedGenerator, find_model
 from gans.runs.workdirs import read_config
 
+PAIRS = 'folder_pairs'  # the data set whose files hold two images
 ROW = 8  # default number of images of each class, and images in a row
 
 
@@ -68,11 +70,16 @@ def choose_translations(path, generate: TrainedGenerator, num: int | None, seed:
   given = parse_targets(generate, labels) if labels else None
   num_targets = len(given) if labels else targets_of(spec, generate.num_classes, 1).shape[1]
   if images is not None:
-    sources, attributes, after = read_images(images, spec)[:num], None, None
+    attributes = None
+    sources, after = read_sources(images, spec, may_be_pairs=read_config(find_model(path)).dataset.name == PAIRS)
+    sources, after = sources[:num], None if after is None else after[:num]
   else:
     num = max(num or SOURCES, math.ceil(at_least / num_targets))
     data = generate.algorithm.data
-    _, dataset = load_data(path, generate)
+    try:
+      _, dataset = load_data(path, generate)
+    except UserError as error:
+      raise UserError(f'{error}; or give images of your own to translate, --inputs=FOLDER') from error
     available = len(dataset.images) if data == 'examples' else len(dataset.images) // 2
     positions = choose_sources(data, dataset, seed, min(num, available))
     sources = dataset.images[positions]
@@ -95,8 +102,10 @@ def load_data(path, generate: TrainedGenerator) -> tuple:
   return config, dataset
 
 
-def read_images(path, spec: Spec) -> np.ndarray:
+def read_sources(path, spec: Spec, may_be_pairs: bool) -> tuple[np.ndarray, np.ndarray | None]:
   """Reads the images below a folder, or a single one, cropped and resized to a model's size: [N,H,W,C] uint8.
+
+  If all of them may be and are pairs A|B, their left halves, and the right ones as what translations should be.
 
   Raises:
     UserError: there are none, or one cannot be read.
@@ -106,14 +115,22 @@ def read_images(path, spec: Spec) -> np.ndarray:
   if not files:
     raise UserError(f'--inputs={path} holds no image: give a folder of images, or one image')
   size, _, channels = spec.shape
-  found = []
-  for file in files:
-    pixels = decode_image(file, size)
+  pairs = [decode_pair(file, size) for file in files] if may_be_pairs else ['']
+  if not any(isinstance(pair, str) for pair in pairs):
+    a, b = np.stack(pairs, axis=1)
+    return with_channels(a, channels), with_channels(b, channels)
+  found = [decode_image(file, size) for file in files]
+  for file, pixels in zip(files, found):
     if isinstance(pixels, str):
       raise UserError(f'--inputs={path}: {str(file)!r} cannot be read: {pixels}')
-    grey = np.asarray(Image.fromarray(pixels).convert('L'))[..., None]
-    found.append(grey if channels == 1 else pixels)
-  return np.stack(found)
+  return with_channels(np.stack(found), channels), None
+
+
+def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
+  """Returns RGB images [N,H,W,3] uint8 in grey if `channels` is 1."""
+  if channels > 1:
+    return images
+  return np.stack([np.asarray(Image.fromarray(image).convert('L'))[..., None] for image in images])
 
 
 def choose_labels(generate: TrainedGenerator, num: int | None, labels: Sequence | None) -> np.ndarray:

@@ -98,7 +98,9 @@ class TrainedGenerator:
 
   def translate(self, images, labels=None):
     """Translates images [n, *image_shape] in [-1, 1], of a model that translates; labels as in a call."""
-    return self(jax.random.key(0), len(images), labels, images=images)
+    num = np.shape(images)[0] if np.ndim(images) == len(self.image_shape) + 1 else 1
+    self._check_images(images, num)
+    return self(jax.random.key(0), num, labels, images=images)
 
   def inputs(self, rng, n: int, labels=None, truncation: float | None = None, images=None) -> dict:
     """Returns the inputs that a call with the same arguments makes images from, {'z': [n,Z], 'label': [n]}."""
@@ -148,10 +150,16 @@ class TrainedGenerator:
     if not self.translates:
       raise UserError(f'images of the shape {np.shape(images)}: samples of this model are not made of images; expected '
                       'None')
-    expected = (n, *self.image_shape)
-    if images is None or np.shape(images) != expected:
-      given = None if images is None else f'of the shape {np.shape(images)}'
-      raise UserError(f'images={given}: this model translates images, give them as {expected} in [-1, 1]')
+    shape = np.shape(images)
+    if images is None or shape != (n, *self.image_shape):
+      given = 'images=None' if images is None else f'images of the shape {shape}'
+      expected = ('n', *self.image_shape)
+      raise UserError(f'{given}: this model translates images, give them as float {expected} in [-1, 1]')
+    if not isinstance(images, jax.core.Tracer):
+      images = np.asarray(images)
+      if not np.issubdtype(images.dtype, np.floating) or not (np.abs(images) <= 1 + 1e-3).all():
+        raise UserError(f'images of type {images.dtype}, from {images.min()} to {images.max()}: expected float from -1 '
+                        'to 1, which uint8 pixels / 127.5 - 1 are')
     return jnp.asarray(images, jnp.float32)
 
   def from_inputs(self, inputs: dict):
