@@ -2,7 +2,7 @@
 
     python main.py --config=configs/bigan.py --workdir=/tmp/bigan
 
-Hardware: two CPU cores. Time: not measured. Expect: digits, and reconstructions that look like their originals.
+Hardware: two CPU cores. Time: not measured yet. Expect: digits, and reconstructions that look like their originals.
 """
 from configs import base
 
