@@ -7,8 +7,8 @@ r"""pix2pix (Isola et al. 2017) from the edges of handwritten digits to the digi
 Clothes: --config.dataset.name=fashion_mnist_edges. The generator of the paper, for 256 pixels, has hidden=(64, 128,
 256, 512, 512, 512, 512, 512), its critic hidden=(64, 128, 256, 512) and strides=(2, 2, 2, 1).
 
-Hardware: one CPU core (Intel Xeon, AVX-512). Time: 6 minutes, half of them for the classifier of its evaluation. Expect:
-edges, what is made of them, and the digit they are of, which are hard to tell apart: off by 1.6 % of a pixel's range.
+Hardware: one CPU core (Intel Xeon, AVX-512). Time: 6 minutes, half of them for the classifier of its evaluation.
+Expect: edges, what is made of them, and the digit they are of, which differ by 1.6 % of a pixel's range.
 """
 from configs import base
 
