@@ -219,6 +219,7 @@ def test_ones_own_images_are_translated(run, tmp_path, name):
   sources = generate.spec.kind.decode(pixels[..., :channels].repeat(num_targets, 0))
   targets = None if given is None else np.concatenate([given] * 3)
   assert_near(found['images'], encode(generate, generate.translate(sources, targets)))
+  np.testing.assert_array_equal(found['sources'], pixels[..., :channels].repeat(num_targets, 0))
   if name == 'stargan':
     np.testing.assert_array_equal(found['labels'], [3, 7] * 3)
   if name == 'faces':

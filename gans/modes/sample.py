@@ -34,8 +34,9 @@ def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | No
     truncation: as in gans.load.
     inputs: a folder of images to translate, or one image; None: images of the model's data set.
     out: NAME.png, a grid; NAME.npz, `images` [N,H,W,C] uint8 (`voxels` [N,X,Y,Z,1] uint8, `points` [N,D] float32) and,
-      if any, `labels` [N]; NAME.gif, voxels that turn; or a new folder of one PNG each, in a folder for each label, if
-      any. None: a new grid in the workdir's `generated`, and of voxels a GIF beside it.
+      if any, `labels` [N], and of translations `sources` [N,H,W,C]; NAME.gif, voxels that turn; or a new folder of one
+      PNG each, in a folder for each label, if any. None: a new grid in the workdir's `generated`, and of voxels a GIF
+      beside it.
 
   Returns:
     The path that was written.
@@ -85,6 +86,9 @@ def write_samples(target: epath.Path, samples: np.ndarray, drawing: Drawing, kin
     arrays = {kind.name: samples}
     if label is not None:
       arrays['labels'] = label
+    if drawing.shown is not None:
+      sources = drawing.shown.before
+      arrays['sources'] = sources.repeat(len(samples) // len(sources), axis=0)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     target.write_bytes(buffer.getvalue())
