@@ -47,7 +47,9 @@ def load_folder(config) -> Dataset:
   """
   names = attributes.check_names(config)
   root = pathlib.Path(config.path).expanduser()
-  table = attributes.read_table(root, names) if names and config.path and root.is_dir() else None  # first, as images take longer
+  table = None
+  if names and config.path and root.is_dir():
+    table = attributes.read_table(root, names)  # first, as images take longer
   files = read_files(config, decode_image)
   dataset = Dataset(files.images, files.labels, files.num_classes)
   if table is None:
