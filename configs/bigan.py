@@ -2,8 +2,8 @@
 
     python main.py --config=configs/bigan.py --workdir=/tmp/bigan
 
-Hardware: one CPU core (Intel Xeon, AVX-512). Time: 13 minutes, beside other work. Expect: reconstructions that look like
-their originals, of whose classes a classifier sees 83 of 100 in both; samples from noise are worse.
+Hardware: one CPU core (Intel Xeon, AVX-512). Time: 13 minutes, beside other work. Expect: reconstructions that look
+like their originals, with the same class for a classifier in 83 of 100; samples from noise are worse.
 """
 from configs import base
 
