@@ -195,7 +195,7 @@ def test_the_images_of_the_data_set_are_translated_to_every_target(run, name):
   expected = generate.translate(generate.spec.kind.decode(sources), labels)
   assert_near(drawn['images'], encode(generate, expected))
   if name == 'pix2pix':
-    assert drawn.keys() == {'images'} and num == 8
+    assert drawn.keys() == {'images', 'sources'} and num == 8
   else:
     np.testing.assert_array_equal(drawn['labels'], list(range(num_targets)) * num)
   assert num == 8
