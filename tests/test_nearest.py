@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from gans.data.dataset import OnDisk
+from gans.data.kinds import VOXELS
 from gans.errors import UserError
 from gans.modes import nearest
 from gans.modes.nearest import show_nearest
@@ -76,3 +77,9 @@ def test_points_are_refused():
 def test_what_cannot_be_shown_is_named(digits_run, arguments, message):
   with pytest.raises(UserError, match=message):
     show_nearest(digits_run, **arguments)
+
+
+def test_voxels_are_mirrored_from_left_to_right():
+  models = np.arange(8, dtype=np.uint8).reshape(1, 2, 2, 2, 1)
+  both = nearest.with_mirrored(models, VOXELS.mirror_axis)
+  np.testing.assert_array_equal(both[1], models[0, ::-1])

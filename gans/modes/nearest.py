@@ -7,6 +7,7 @@ import numpy as np
 import gans
 from gans.build import build
 from gans.data.dataset import Dataset, OnDisk
+from gans.data.kinds import IMAGES
 from gans.evaluation import evaluator
 from gans.evaluation.features import BY_NAME
 from gans.modes import outputs
@@ -61,7 +62,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   space = choose_space(config, dataset, features)
   samples = generate.draw(drawing.inputs)
   num_real = len(dataset.images)
-  real = with_mirrored(dataset.images) if config.dataset.flip else dataset.images
+  real = with_mirrored(dataset.images, generate.spec.kind.mirror_axis) if config.dataset.flip else dataset.images
   indices, found = measure_distances(samples, real, num_real, space)
   print(describe_distances(found, num_real, space))
   shown = np.linspace(0, len(samples) - 1, num).astype(int)  # some of all classes, which are in order by default
@@ -113,11 +114,10 @@ def measure_distances(samples: np.ndarray, real: np.ndarray, num_own: int, space
   return indices, Distances(distances[:, 0] * space.scale, to_others * space.scale)
 
 
-def with_mirrored(images: np.ndarray | OnDisk) -> np.ndarray | OnDisk:
-  """Appends the mirror images to images [N,H,W,C]: [2*N,H,W,C]."""
+def with_mirrored(images: np.ndarray | OnDisk, axis: int = IMAGES.mirror_axis) -> np.ndarray | OnDisk:
+  """Appends the mirror images, along an axis counted from the last, to images [N,...]: [2*N,...]."""
   if not isinstance(images, OnDisk):
-    mirrored = images[:, :, ::-1]
-    return np.concatenate([images, mirrored])
+    return np.concatenate([images, np.flip(images, axis)])
   num = len(images)
 
   def read(positions: list[int]) -> list[np.ndarray]:
@@ -125,7 +125,7 @@ def with_mirrored(images: np.ndarray | OnDisk) -> np.ndarray | OnDisk:
     found = []
     for position, image in zip(positions, originals):
       is_mirrored = position >= num
-      found.append(image[:, ::-1] if is_mirrored else image)
+      found.append(np.flip(image, axis) if is_mirrored else image)
     return found
 
   return OnDisk((2 * num, *images.shape[1:]), f'{images.key} mirrored', read)
