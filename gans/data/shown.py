@@ -103,9 +103,16 @@ def choose_shown(data: str, dataset: Dataset, seed: int, num_labels: int, transl
   if not translates:
     return show_samples(spec, num_labels)
   num = SOURCES if num_labels else SOURCES * (WIDEST // 3)
-  positions = choose_sources(data, dataset, seed, num)
-  attributes = dataset.attributes[positions] if spec.attributes else None
-  targets = targets_of(spec, num_labels, len(positions), attributes)
+  return show_translated(data, dataset, choose_sources(data, dataset, seed, num), num_labels)
+
+
+def show_translated(data: str, dataset: Dataset, positions: np.ndarray, num_labels: int,
+                    targets: np.ndarray | None = None) -> Shown:
+  """Shows the images at some positions [R] of a data set, translated to `targets` [R,T,...]; None: see targets_of."""
+  spec = dataset.spec
+  if targets is None:
+    attributes = dataset.attributes[positions] if spec.attributes else None
+    targets = targets_of(spec, num_labels, len(positions), attributes)
   after = dataset.images[dataset.partners[positions]] if data == 'pairs' else None
   return show_translations(spec, dataset.images[positions], targets, after)
 

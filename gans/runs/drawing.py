@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gans.data.dataset import Spec
-from gans.data.shown import SOURCES, Shown, as_condition, choose_sources, show_translations, targets_of
+from gans.data.shown import SOURCES, Shown, as_condition, choose_sources, show_translated, show_translations, targets_of
 from gans.data.sources import load_dataset
 from gans.data.sources.counterparts import decode_pair
 from gans.data.sources.folder import SUFFIXES, decode_image, list_files
@@ -68,28 +68,28 @@ def choose_translations(path, generate: TrainedGenerator, num: int | None, seed:
   """Returns what a picture of translations shows; the arguments are those of `choose_drawing`."""
   spec = generate.spec
   given = parse_targets(generate, labels) if labels else None
-  num_targets = len(given) if labels else targets_of(spec, generate.num_classes, 1).shape[1]
+
+  def targets_for(count: int) -> np.ndarray | None:
+    return None if given is None else np.broadcast_to(given, (count, *given.shape))
+
   if images is not None:
-    attributes = None
-    sources, after = read_sources(images, spec, may_be_pairs=read_config(find_model(path)).dataset.name == PAIRS)
+    may_be_pairs = read_config(find_model(path)).dataset.name == PAIRS
+    sources, after = read_sources(images, spec, may_be_pairs)
     sources, after = sources[:num], None if after is None else after[:num]
-  else:
-    num = max(num or SOURCES, math.ceil(at_least / num_targets))
-    data = generate.algorithm.data
-    try:
-      _, dataset = load_data(path, generate)
-    except UserError as error:
-      raise UserError(f'{error}; or give images of your own to translate, --inputs=FOLDER') from error
-    available = len(dataset.images) if data == 'examples' else len(dataset.images) // 2
-    positions = choose_sources(data, dataset, seed, min(num, available))
-    sources = dataset.images[positions]
-    attributes = dataset.attributes[positions] if spec.attributes else None
-    after = dataset.images[dataset.partners[positions]] if data == 'pairs' else None
-  if labels:
-    targets = np.broadcast_to(given, (len(sources), *given.shape))
-  else:
-    targets = targets_of(spec, generate.num_classes, len(sources), attributes)
-  return show_translations(spec, sources, targets, after)
+    targets = targets_for(len(sources))
+    if targets is None:
+      targets = targets_of(spec, generate.num_classes, len(sources))
+    return show_translations(spec, sources, targets, after)
+  num_targets = len(given) if labels else targets_of(spec, generate.num_classes, 1).shape[1]
+  num = max(num or SOURCES, math.ceil(at_least / num_targets))
+  data = generate.algorithm.data
+  try:
+    _, dataset = load_data(path, generate)
+  except UserError as error:
+    raise UserError(f'{error}; or give images of your own to translate, --inputs=FOLDER') from error
+  available = len(dataset.images) if data == 'examples' else len(dataset.images) // 2
+  positions = choose_sources(data, dataset, seed, min(num, available))
+  return show_translated(data, dataset, positions, generate.num_classes, targets_for(len(positions)))
 
 
 def load_data(path, generate: TrainedGenerator) -> tuple:
