@@ -14,6 +14,7 @@ class Spec(NamedTuple):
   num_classes: int = 0  # 0: unlabelled
   attributes: tuple[str, ...] = ()  # the names of what an example has or has not; (): nothing is known
   paired: bool = False  # whether each example has a partner, the same thing in the other of two classes
+  class_names: tuple[str, ...] = ()  # of the num_classes classes; (): they have none
 
   @property
   def num_labels(self) -> int:
@@ -58,6 +59,13 @@ class Dataset(NamedTuple):
   attributes: np.ndarray | None = None  # [N,K] uint8 of 0 and 1
   attribute_names: tuple[str, ...] = ()  # of the K attributes
   partners: np.ndarray | None = None  # [N] int32: of two classes, where the same thing is in the other one
+  class_names: tuple[str, ...] = ()  # of the num_classes classes; (): they have none
+  names: tuple[str, ...] = ()  # of the N examples, such as the paths of their files in a folder; (): they have none
+  # [K] uint32: checksums of the files of K evenly spaced examples, by which data are the same wherever they lie and
+  # whatever decodes them; None: the examples are computed, or come from one file, and tell it themselves.
+  checksums: np.ndarray | None = None
+  left_out: dict[str, str] = {}  # {file: why it was not read}
+  notes: tuple[str, ...] = ()  # what else is to be said of how it was read, in sentences
 
   @property
   def conditions(self) -> np.ndarray:
@@ -68,7 +76,7 @@ class Dataset(NamedTuple):
   def spec(self) -> Spec:
     """Returns what the networks need to know about it."""
     shape = tuple(self.images.shape[1:])
-    return Spec(shape, self.num_classes, self.attribute_names, self.partners is not None)
+    return Spec(shape, self.num_classes, self.attribute_names, self.partners is not None, self.class_names)
 
 
 def is_too_large(config, shape: tuple[int, ...], itemsize: int = 1) -> bool:

@@ -14,13 +14,14 @@ from gans.data.sources import tfds
 from gans.data.sources.square import fit_square
 
 NUM_TRIPLES = 128_000
+DIGITS = tuple('0123456789')
 
 
 def load_digits(config) -> Dataset:
   """Returns [5000, S, S, 1] uint8 digits, S = config.image_size (28 as they come), and their labels, 0 to 9."""
   digits, labels = read_mnist_5k()
   fitted = np.stack([fit_square(digit, config.image_size) for digit in digits])
-  return Dataset(fitted, labels, num_classes=10)
+  return Dataset(fitted, labels, num_classes=10, class_names=DIGITS)
 
 
 def read_mnist_5k() -> tuple[np.ndarray, np.ndarray]:
@@ -54,4 +55,5 @@ def load_stacked_digits(config) -> Dataset:
   triples = rng.integers(len(digits.images), size=(NUM_TRIPLES, 3))
   channels = [digits.images[column] for column in triples.T]
   labels = digits.labels[triples] @ np.array([100, 10, 1], np.int32)
-  return Dataset(np.concatenate(channels, axis=-1), labels, num_classes=1000)
+  class_names = tuple(f'{label:03d}' for label in range(1000))
+  return Dataset(np.concatenate(channels, axis=-1), labels, num_classes=1000, class_names=class_names)

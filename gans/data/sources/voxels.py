@@ -33,7 +33,7 @@ def load_voxel_digits(config) -> Dataset:
   pixels, labels = digits.read_mnist_5k()
   angles = np.random.default_rng(0).uniform(-MAX_TURN, MAX_TURN, len(pixels))
   models = [extrude(digit[..., 0], size, math.radians(angle)) for digit, angle in zip(pixels, angles)]
-  return Dataset(np.stack(models), labels, num_classes=10)
+  return Dataset(np.stack(models), labels, num_classes=10, class_names=digits.DIGITS)
 
 
 def extrude(digit: np.ndarray, size: int, angle: float) -> np.ndarray:
