@@ -4,8 +4,19 @@
     python main.py --mode=sample --workdir=/tmp/run
 """
 import pathlib
+import signal
 import sys
 import traceback
+
+
+def _quit(*_):
+  """Ends the program at Ctrl-C without a traceback, wherever there is nothing to save."""
+  print('interrupted', file=sys.stderr)
+  sys.exit(130)
+
+
+if __name__ == '__main__':
+  signal.signal(signal.SIGINT, _quit)  # now, as the imports below take seconds
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -30,6 +41,11 @@ _EVAL = [
     flags.DEFINE_string('eval.weights', None, "The file of weights for --eval.features=inception."),
     flags.DEFINE_integer('eval.num_samples', None, 'How many samples to measure.', lower_bound=2),
     flags.DEFINE_integer('eval.seed', None, 'The seed of the noise of the samples to measure.', lower_bound=0),
+]
+_CHANGES = [
+    flags.DEFINE_bool('resume_with_changes', None, 'Resume a run, from its latest checkpoint, with another config or '
+                      'other data than it was made with, as after a divergence. starts.jsonl and the report say what '
+                      'changed, and at which step.'),
 ]
 # Flags of several processes, see docs/several-devices.md; the last three are jax.distributed.initialize's.
 _PROCESSES = [
@@ -74,7 +90,7 @@ _DRAW = [
 
 def _train():
   from gans.training.loop import train
-  train(_CONFIG.value, _WORKDIR.value)
+  train(_CONFIG.value, _WORKDIR.value, **_given(_CHANGES))
 
 
 def _evaluate():
@@ -114,7 +130,7 @@ def _report():
 
 # {mode: (function, flags that belong to it)}.
 MODES = {
-    'train': (_train, _PROCESSES),
+    'train': (_train, _CHANGES + _PROCESSES),
     'evaluate': (_evaluate, _EVAL + _PROCESSES),
     'sample': (_sample, _CHOICE + _DRAW + _INPUTS + _OUT),
     'pack': (_pack, _CHOICE + _OUT),
@@ -137,7 +153,8 @@ def main(argv):
   if not flags.FLAGS['verbosity'].present:
     # Orbax and CLU log much, and print tracebacks of errors that are also raised; --verbosity=0 shows their logs.
     logging.set_verbosity(logging.FATAL)
-  from gans.system import cache, processes
+  from gans.system import cache, processes, streams
+  streams.outlive_readers()
   cache.keep_compilations()
   try:
     known = _given(_PROCESSES)
@@ -148,9 +165,6 @@ def main(argv):
     run_mode()
   except UserError as error:
     sys.exit(f'error: {error}')
-  except KeyboardInterrupt:
-    print('interrupted')
-    sys.exit(130)
 
 
 def parse_flags(argv):

@@ -36,6 +36,10 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       'sample_every': 100,
       # Steps between checkpoints.
       'checkpoint_every': 500,
+      # Checkpoints that are kept, the latest ones, beside the best; -1: all.
+      'keep_checkpoints': 3,
+      # Steps between checkpoints that are kept for good, a multiple of checkpoint_every; 0: none.
+      'keep_every': 0,
       # Steps between evaluations, the last of which is after the last step; 0: none. The best checkpoint is kept.
       'eval_every': 1000,
       # Devices along which the batch is split; -1: all that there are.
@@ -54,6 +58,9 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           # Which attributes of a list beside the images of 'folder' to read, such as ('Male', 'Young') of CelebA's
           # list_attr_celeba.txt or of a CSV, attributes.csv; (): none.
           'attributes': (),
+          # The share of a folder's files, or of a file's voxel models, that may be left out because they cannot be read
+          # or are empty; 0: none. They are named at the start of a run and in its data.json.
+          'max_unreadable': 0.1,
           # Where TFDS finds or puts its data sets; '': ~/tensorflow_datasets.
           'data_dir': '',
           # The split of a TFDS data set.

@@ -18,6 +18,7 @@ def get_config(variant: str = ''):
   """Returns the experiment; `configs/gan_3d.py:VARIANT` selects 'wgan_gp', 'modelnet' or 'paper'."""
   config = base.get_config('wgan_gp' if variant == 'wgan_gp' else 'gan_3d')
   config.dataset.update({'name': 'voxel_digits', 'image_size': 24})
+  config.batch_size = 32
   config.num_steps = 3000
   config.steps_per_call = 10
   config.sample_every = 200
@@ -40,9 +41,10 @@ def wgan_gp(config):
 
 
 def modelnet(config):
-  """Voxels of 32^3 of one's own."""
+  """Voxels of 32^3 of one's own, in classes: the paper trains a model for each class, this is one for all."""
   config.dataset.update({'name': 'voxel_folder', 'image_size': 32})
-  config.generator.start = 4
+  config.generator.update({'start': 4, 'label_dim': 16})
+  config.critic.label_dim = 1
   return config
 
 

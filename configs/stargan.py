@@ -33,10 +33,11 @@ def faces(config):
   """Five attributes of CelebA at 64x64, on networks for two cores."""
   config.dataset.update({'name': 'folder', 'image_size': 64, 'flip': True, 'attributes': ATTRIBUTES})
   config.batch_size = 16
+  config.n_critic = 2
   config.num_steps = 3000
   config.steps_per_call = 10
   config.eval_every = 0
-  config.generator.update({'width': 16, 'num_blocks': 3, 'outer_kernel': 7})
+  config.generator.num_blocks = 3
   config.critic.hidden = (32, 64, 128, 256, 256)
   return config
 

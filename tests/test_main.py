@@ -94,7 +94,7 @@ def test_samples_from_the_command_line(tmp_path):
   assert refused.returncode == 1 and refused.stderr.startswith('error: --out=') and 'exists' in refused.stderr
 
 
-@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_saves_and_the_same_command_resumes(tmp_path, write_config, number, code):
   command = [sys.executable, 'main.py', f'--config={write_config("gan")}', f'--workdir={tmp_path / "run"}',
              '--config.num_steps=1000000', '--config.checkpoint_every=1000000', '--config.sample_every=1000000']

@@ -12,7 +12,7 @@ import pytest
 
 from gans.data.dataset import Spec
 from gans.errors import UserError
-from gans.runs import workdirs
+from gans.runs import layouts, workdirs
 from gans.runs.layouts import UNSET
 from tests.conftest import ROOT, set_optimizers
 
@@ -84,6 +84,38 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, config):
       workdirs.open_workdir(tmp_path / 'run', config, SPEC)
 
 
+@pytest.mark.parametrize('name', workdirs.LEFT_BY_SYSTEMS)
+def test_what_a_system_leaves_in_a_folder_is_nothing(tmp_path, config, name):
+  (tmp_path / name).write_text('')
+  workdirs.open_workdir(tmp_path, config, SPEC)
+
+
+def test_what_a_killed_first_start_leaves_is_nothing(tmp_path, config):
+  (tmp_path / 'checkpoints').mkdir()
+  (tmp_path / 'data.json').write_text('{')
+  (tmp_path / 'lock').write_text('')
+  workdirs.check_workdir(tmp_path, config)
+  (tmp_path / 'checkpoints' / '20').mkdir()
+  with pytest.raises(UserError, match='something else'):
+    workdirs.check_workdir(tmp_path, config)
+
+
+@pytest.mark.parametrize('name', ['a[1]b', 'a*', 'what?', 'back\\slash'])
+def test_a_path_that_is_a_pattern_is_refused_before_anything_is_written(tmp_path, config, name):
+  with pytest.raises(UserError, match='pattern'):
+    workdirs.check_workdir(tmp_path / name / 'run', config)
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_schedule_is_named_where_it_forbids_a_longer_run(tmp_path, config):
+  workdirs.open_workdir(tmp_path, config, SPEC)
+  config.num_steps *= 2
+  with pytest.raises(UserError, match=r'critic\.optimizer\.schedule=linear(.|\n)*--resume_with_changes'):
+    workdirs.check_workdir(tmp_path, config)
+  assert workdirs.check_workdir(tmp_path, config, resume_with_changes=True) == epath.Path(tmp_path)
+  assert workdirs.find_changes(epath.Path(tmp_path), config) == {'num_steps': (4, 8)}
+
+
 @pytest.mark.parametrize('text', [None, '', '{}', '[1]', '{"version": 1}', '{"version": 1, "config": [2]}',
                                   '{"version": 1, "config": {"__class__": 3}}'])
 def test_what_is_no_workdir_is_said_to_be_none(tmp_path, text):
@@ -114,7 +146,7 @@ def test_a_second_run_is_refused_but_not_after_a_killed_one(tmp_path):
 def test_a_config_read_back_is_data_whatever_it_says(tmp_path):
   """No value is evaluated, imported or looked up."""
   text = '__import__("os").system("touch PATH")'.replace('PATH', str(tmp_path / 'ran'))
-  hostile = {'algorithm': text, 'generator': {'network': f'!!python/object/apply:os.system [{text!r}]'},
+  hostile = {**layouts.NEW, 'algorithm': text, 'generator': {'network': f'!!python/object/apply:os.system [{text!r}]'},
              'py/object': 'os.system', 'dataset': {**UNSET, 'name': '../../etc'}}
   (tmp_path / 'config.json').write_text(json.dumps({'version': workdirs.VERSION, 'config': hostile}))
   read = workdirs.read_config(tmp_path)

@@ -1,4 +1,4 @@
-"""Checkpoints of the whole state with Orbax: written in the background, the last few kept, and the best one."""
+"""Checkpoints of the whole state with Orbax, written in the background: the latest, the best, and some for good."""
 import math
 
 from etils import epath
@@ -6,17 +6,17 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from gans.core.game import GANState
-from gans.errors import UserError
 from gans.runs import checksums
 from gans.runs.layouts import downgrade_state, is_of_two_players, upgrade_state
 
-KEEP = 3
+ALL = -1  # config.keep_checkpoints
 
-
-def open_manager(workdir: epath.Path, score: str, mode: str, **options) -> ocp.CheckpointManager:
+def open_manager(workdir: epath.Path, score: str, mode: str, keep: int = ALL, keep_every: int = 0,
+                 **options) -> ocp.CheckpointManager:
   """Opens workdir/checkpoints; use it as a context manager, whose end waits for the last write.
 
-  It keeps the last KEEP and the one whose `score` is best: the least if the mode is 'min', the greatest if 'max'.
+  It keeps the last `keep`, those at multiples of `keep_every` steps, and the one whose `score` is best: the least if
+  the mode is 'min', the greatest if 'max'.
   """
   worst = math.inf if mode == 'min' else -math.inf
 
@@ -25,7 +25,10 @@ def open_manager(workdir: epath.Path, score: str, mode: str, **options) -> ocp.C
 
   best = checkpoint_managers.BestN(get_metric_fn=value, reverse=mode == 'min', n=1,
                                    keep_checkpoints_without_metrics=False)
-  policy = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(KEEP), best])
+  policies = [best, checkpoint_managers.LatestN(None if keep == ALL else keep)]
+  if keep_every:
+    policies.append(checkpoint_managers.EveryNSteps(keep_every))
+  policy = checkpoint_managers.AnyPreservationPolicy(policies)
   # A folder that cannot be made is an error at once; in the background Orbax's threads would wait for it for minutes.
   in_background = ocp.options.AsyncOptions(create_directories_asynchronously=False)
   all_options = ocp.CheckpointManagerOptions(
@@ -65,19 +68,3 @@ def restore(manager: ocp.CheckpointManager, step: int, state: GANState) -> GANSt
   checksums.check_fit(manager.directory / str(step), saved, target)
   restored = manager.restore(step, args=ocp.args.StandardRestore(target))
   return upgrade_state(restored) if is_old else restored
-
-
-def pick_step(manager: ocp.CheckpointManager, wanted: str | int) -> int:
-  """Returns a step that was kept: that number, the 'latest', or the 'best', the latest where none was evaluated.
-
-  Raises:
-    UserError: it was not kept.
-  """
-  steps = sorted(manager.all_steps())
-  latest = manager.latest_step()
-  by_name = {str(step): step for step in steps} | {'latest': latest, 'best': manager.best_step() or latest}
-  step = by_name.get(str(wanted))
-  if step is None:
-    raise UserError(f"checkpoint={wanted!r}: {manager.directory} has the steps {steps}; expected one of them, 'best' "
-                    "or 'latest'")
-  return step

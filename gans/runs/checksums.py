@@ -10,6 +10,7 @@ import pathlib
 from etils import epath
 import jax
 import orbax.checkpoint as ocp
+import tensorstore
 
 import gans
 from gans.errors import UserError
@@ -20,14 +21,17 @@ NAME = 'checksums.json'
 EARLIER_NAME = 'seal.json'  # of the same file in older checkpoints
 ITEM = 'default'  # the folder that Orbax gives to a checkpoint's only item
 UNFINISHED = '.orbax-checkpoint-tmp'
+ARRAY = '/.zarray'  # what ends the key of an array in the index
+ARRAYS = ('jax.Array', 'np.ndarray')  # as the metadata name them
 
 
 class ChecksumHandler(ocp.StandardCheckpointHandler):
-  """Orbax's own handler, which writes checksums last; the rename that makes a checkpoint count comes after that."""
+  """Orbax's own handler, which reads the index back and writes checksums; the rename that counts comes after that."""
 
   def finalize(self, directory: epath.Path):
     super().finalize(directory)
     if not disk.is_remote(directory):
+      check_index(pathlib.Path(directory))
       write_checksums(pathlib.Path(directory))
 
   @classmethod
@@ -52,6 +56,26 @@ def write_checksums(folder: pathlib.Path):
       files[str(path.relative_to(folder))] = _measure(path)
   record = {'gans': gans.__version__, 'files': files}
   (folder / NAME).write_text(json.dumps(record, indent=1) + '\n')
+
+
+def check_index(folder: pathlib.Path):
+  """Checks that the arrays which a checkpoint's metadata name can be found in it.
+
+  Raises:
+    UserError: they cannot, although Orbax reported no error as it wrote them.
+  """
+  metadata = json.loads((folder / '_METADATA').read_text())['tree_metadata']
+  expected = set()
+  for leaf in metadata.values():
+    if leaf['value_metadata']['value_type'] in ARRAYS:
+      expected.add('.'.join(key['key'] for key in leaf['key_metadata']))
+  index = tensorstore.KvStore.open({'driver': 'ocdbt', 'base': f'file://{folder}/'}).result()
+  keys = [key.decode() for key in index.list().result()]
+  found = {key.removesuffix(ARRAY) for key in keys if key.endswith(ARRAY)}
+  if missing := sorted(expected - found):
+    raise UserError(f'{folder} was written and cannot be read back: {len(missing)} of {len(expected)} arrays are not '
+                    f'there, such as {missing[0]}. Earlier checkpoints are unchanged; resume in another folder or on '
+                    'another disk')
 
 
 def find_checksums(folder: pathlib.Path | epath.Path) -> pathlib.Path | epath.Path | None:
@@ -116,7 +140,7 @@ def check_fit(checkpoint: epath.Path, saved, wanted):
   """Compares the names and shapes of the arrays in a whole checkpoint, which its metadata give, with a state's.
 
   Raises:
-    UserError: they differ, so another version of this package has written it.
+    UserError: they differ, so another version of this package has written it, or another config.
   """
   saved = shapes_of(saved)
   wanted = shapes_of(wanted)
@@ -124,15 +148,22 @@ def check_fit(checkpoint: epath.Path, saved, wanted):
   differing = [name for name in all_names if saved.get(name) != wanted.get(name)]
   if not differing:
     return
-  writer = 'a version that wrote no checksums'
-  if checksums := find_checksums(checkpoint / ITEM):
-    record = json.loads(checksums.read_text())
-    writer = f'version {record["gans"]}'
   name = differing[0]
-  raise UserError(
-      f'{checkpoint} was written by {writer} of gans and does not fit this one, {gans.__version__}: {name} has shape '
-      f'{saved.get(name)} there, {wanted.get(name)} now, and {len(differing) - 1} more differ: resume with that '
-      'version, or give another --workdir')
+  difference = (f'{name} has shape {saved.get(name)} there, {wanted.get(name)} now, and {len(differing) - 1} more '
+                'differ')
+  version = _find_version(checkpoint)
+  if version == gans.__version__:
+    raise UserError(f'{checkpoint} does not fit this config: {difference}. Networks, the number of seeds and the kind '
+                    'of optimizer and of schedule have to be those of the run')
+  writer = f'version {version}' if version else 'a version that wrote no checksums'
+  raise UserError(f'{checkpoint} was written by {writer} of gans and does not fit this one, {gans.__version__}: '
+                  f'{difference}: resume with that version, or give another --workdir')
+
+
+def _find_version(checkpoint: epath.Path) -> str:
+  """Returns the version of this package that wrote a checkpoint; '' where its checksums do not say."""
+  checksums = find_checksums(checkpoint / ITEM)
+  return json.loads(checksums.read_text())['gans'] if checksums else ''
 
 
 def _set_aside(checkpoints: pathlib.Path, target: pathlib.Path):

@@ -20,6 +20,7 @@ ADDED = {
         'features': '', 'weights': '', 'classifier_steps': 2000, 'num_samples': 10_000, 'seed': 0, 'best': ''}},
     3: {'mesh': {'data': -1}, 'dataset': {'device_bytes': 2 * 2**30, 'workers': 0}, 'optimizer': {'microbatches': 1}},
 }
+NEW = {'keep_checkpoints': 3, 'keep_every': 0}  # fields that came without a layout, and what was done before them
 UNSET = json.loads(json.dumps(OPTIONAL))  # fields of `dataset`, as in a config.json, where tuples are lists
 TWO_PLAYERS = ('generator', 'critic')  # the only ones up to layout 3
 # What layout 3 had at another place, or for every algorithm.
@@ -40,7 +41,7 @@ def upgrade_config(config: dict, version: int) -> dict:
   for layout in range(version + 1, VERSION):
     config = fill_missing(config, ADDED[layout])
   config = name_players(config) if version < VERSION else config
-  return fill_missing(config, {'dataset': UNSET})  # a source may have come to read more fields
+  return fill_missing(config, NEW | {'dataset': UNSET})  # a source may have come to read more fields
 
 
 def name_players(config: dict) -> dict:

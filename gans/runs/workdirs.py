@@ -1,6 +1,7 @@
 """The workdir, the folder of a run: it says what was trained in it, and a folder with other files is refused.
 
-    config.json   checkpoints/   damaged/   events/   samples/   losses.png   eval.jsonl   starts.jsonl   lock
+    config.json   data.json   checkpoints/   damaged/   events/   samples/   losses.png   eval.jsonl   starts.jsonl
+    lock
 
 The modes other than training add generated/, interpolation/, nearest.png, report.html, export/ and packed/.
 """
@@ -21,44 +22,83 @@ from gans.runs import packed
 from gans.runs.layouts import VERSION, fill_missing, upgrade_config
 from gans.system import disk, processes
 
-# The fields that may change when a run resumes: they alter no step, except for rounding on other devices.
+# The fields that may change when a run resumes: they alter no step, except for rounding on other devices. Where the
+# data lie may change as well; what they are is compared with data.json.
 MAY_CHANGE = ('steps_per_call', 'log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights',
-              'profile', 'mesh.data', 'dataset.data_dir', 'dataset.device_bytes', 'dataset.workers')
+              'keep_checkpoints', 'keep_every', 'profile', 'mesh.data', 'dataset.path', 'dataset.data_dir',
+              'dataset.device_bytes', 'dataset.workers')
 MAY_CHANGE_IN_A_PLAYER = ('remat',)
+# What a folder that is as good as empty has in it: what is left by a first start that was killed, and by systems.
+LEFT_BY_A_START = ('config.json.new', 'data.json', 'data.json.new', 'lock')
+LEFT_BY_SYSTEMS = ('.DS_Store', 'Thumbs.db', 'desktop.ini', '.directory', 'lost+found')
+PATTERN = '*?[\\'  # what Orbax and TensorFlow read in a path as a pattern of paths
 
 
 def open_workdir(path, config, spec) -> epath.Path:
   """Creates the folder of a run of `config` on data of `spec` (dataset.Spec), or opens it again; returns its path.
 
   Raises:
-    UserError: it holds other files, was made with another config, cannot be written, or is not the same folder for
-      all processes.
+    UserError: as check_workdir and write_record.
   """
   with processes.fail_together():
     workdir = check_workdir(path, config)
-    record = {'version': VERSION, 'data': spec._asdict(), 'config': config.to_dict()}
-    try:
-      workdir.mkdir(parents=True, exist_ok=True)
-      if not jax.process_index():
-        disk.write_whole(workdir / 'config.json', json.dumps(record, indent=2) + '\n')
-    except OSError as error:
-      raise _not_writable(path, error) from error
-  with processes.fail_together():
-    if not (workdir / 'config.json').exists():
-      raise UserError(f'--workdir={path} is not the same folder in process {jax.process_index()} as in process 0: give '
-                      'one that all of them share')
+  write_record(workdir, config, spec)
   return workdir
 
 
-def check_workdir(path, config) -> epath.Path:
-  """Returns the path of a folder that is new, empty, or a run's of the same config; raises UserError for any other."""
+def check_workdir(path, config, resume_with_changes: bool = False) -> epath.Path:
+  """Returns the path of a folder that is new, empty, or a run's of the same config; nothing is written.
+
+  With `resume_with_changes` the run may be of another config.
+
+  Raises:
+    UserError: it is none of these, or checkpoints could be written there and not be read back.
+  """
   workdir = disk.absolute(path)
+  _refuse_pattern(workdir)
   try:
     if _is_taken(workdir):
-      _refuse_another_config(workdir, config)
+      _refuse_other_files(workdir)
+      if not resume_with_changes:
+        _refuse_another_config(workdir, config)
   except OSError as error:
     raise UserError(f'--workdir={path} cannot be read: {error.strerror or error}') from error
   return workdir
+
+
+def write_record(workdir: epath.Path, config, spec, inventory: dict | None = None):
+  """Writes what a run is of: config.json, and data.json if an inventory of its data is given.
+
+  Raises:
+    UserError: the folder cannot be written, or is not the same one for all processes.
+  """
+  record = {'version': VERSION, 'data': spec._asdict(), 'config': config.to_dict()}
+  with processes.fail_together():
+    try:
+      workdir.mkdir(parents=True, exist_ok=True)
+      if not jax.process_index():
+        if inventory:  # first, as config.json makes the folder a run's
+          disk.write_whole(workdir / 'data.json', json.dumps(inventory, indent=1) + '\n')
+        disk.write_whole(workdir / 'config.json', json.dumps(record, indent=2) + '\n')
+    except OSError as error:
+      raise _not_writable(workdir, error) from error
+  with processes.fail_together():
+    if not (workdir / 'config.json').exists():
+      raise UserError(f'--workdir={workdir} is not the same folder in process {jax.process_index()} as in process 0: '
+                      'give one that all of them share')
+
+
+def read_inventory(path) -> dict | None:
+  """Returns the inventory of a run's data; None for a run from before there were any.
+
+  Raises:
+    UserError: it is not as it was written.
+  """
+  file = disk.absolute(path) / 'data.json'
+  try:
+    return json.loads(file.read_text()) if file.exists() else None
+  except (OSError, ValueError) as error:
+    raise UserError(f'{file} is not as it was written: {error}') from error
 
 
 @contextlib.contextmanager
@@ -89,7 +129,8 @@ def read_spec(path) -> Spec | None:
       return None
     shape = tuple(int(size) for size in data['shape'])
     attributes = tuple(str(name) for name in data.get('attributes', ()))
-    return Spec(shape, int(data['num_classes']), attributes, bool(data.get('paired', False)))
+    class_names = tuple(str(name) for name in data.get('class_names', ()))
+    return Spec(shape, int(data['num_classes']), attributes, bool(data.get('paired', False)), class_names)
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f"--workdir={path}: the field 'data' of its config.json is not as it was written") from error
 
@@ -141,30 +182,69 @@ def _not_writable(path, error: OSError) -> UserError:
 
 
 def _is_taken(workdir: epath.Path) -> bool:
-  """Tells whether the folder holds more than what a first start that was killed may leave."""
+  """Tells whether the folder holds more than LEFT_BY_A_START and LEFT_BY_SYSTEMS."""
   if not workdir.exists():
     return False
-  names = {child.name for child in workdir.iterdir()}
-  return bool(names - {'config.json.new', 'lock'})
+  names = {child.name for child in workdir.iterdir()} - {*LEFT_BY_A_START, *LEFT_BY_SYSTEMS}
+  if 'checkpoints' in names and not any((workdir / 'checkpoints').iterdir()):  # made before the first record
+    names.remove('checkpoints')
+  return bool(names)
 
 
-def _refuse_another_config(workdir: epath.Path, config):
+def _refuse_pattern(workdir: epath.Path):
+  found = sorted(set(PATTERN) & set(str(workdir)))
+  if found and not disk.is_remote(workdir):
+    raise UserError(f'--workdir={workdir} has {" ".join(found)} in it, which Orbax takes for a pattern: it could not '
+                    'read its checkpoints there. Give a folder whose whole path has none of  '
+                    f'{" ".join(PATTERN)}')
+
+
+def _refuse_other_files(workdir: epath.Path):
   if not (workdir / 'config.json').exists():
     raise UserError(f'--workdir={workdir} holds files of something else: give a new or empty folder')
   if packed.is_packed(workdir):
     raise UserError(f'--workdir={workdir} is a packed generator, which cannot be trained: give a new or empty folder')
+
+
+def find_changes(workdir: epath.Path, config) -> dict[str, tuple]:
+  """Returns {field: (value there, value in `config`)} of what would make the run in a workdir another one."""
+  if not _is_taken(workdir):
+    return {}
   old = read_config(workdir).to_dict()
-  players = [field for field, value in old.items() if isinstance(value, dict) and 'network' in value]
+  players = _players_of(old)
   changed = differences(fill_defaults(old), fill_defaults(config.to_dict()))
   changed = {field: values for field, values in changed.items() if not _may_change(field, players)}
-  if 'num_steps' in changed and _is_extension(*changed['num_steps'], config, players):
+  if 'num_steps' in changed and _is_extension(*changed['num_steps'], config):
     del changed['num_steps']
+  return changed
+
+
+def _refuse_another_config(workdir: epath.Path, config):
+  changed = find_changes(workdir, config)
   if not changed:
     return
   lines = [f'--workdir={workdir} was made with another config:']
-  lines += [f'  {field}: {before!r} there, {after!r} now' for field, (before, after) in changed.items()]
-  lines += ['give another --workdir, or the same config to resume']
+  lines += describe_changes(changed)
+  if 'num_steps' in changed and (schedules := _find_schedules(config)):
+    lines += [f"  (learning rates that follow a schedule, here {', '.join(schedules)}, depend on num_steps)"]
+  lines += ['give another --workdir, or the same config to resume; --resume_with_changes trains on from the latest '
+            'checkpoint with this config']
   raise UserError('\n'.join(lines))
+
+
+def describe_changes(changed: dict[str, tuple]) -> list[str]:
+  """Returns a line for each of `find_changes`."""
+  return [f'  {field}: {before!r} there, {after!r} now' for field, (before, after) in changed.items()]
+
+
+def _players_of(config: dict) -> list[str]:
+  return [field for field, value in config.items() if isinstance(value, dict) and 'network' in value]
+
+
+def _find_schedules(config) -> list[str]:
+  """Names the schedules that depend on num_steps, as PLAYER.optimizer.schedule=NAME."""
+  schedules = {player: config[player].optimizer.schedule for player in _players_of(config.to_dict())}
+  return [f'{player}.optimizer.schedule={name}' for player, name in schedules.items() if name != 'constant']
 
 
 def _may_change(field: str, players: list[str]) -> bool:
@@ -173,9 +253,6 @@ def _may_change(field: str, players: list[str]) -> bool:
   return field in MAY_CHANGE or may_change_in_player
 
 
-def _is_extension(before: int, after: int, config, players: list[str]) -> bool:
+def _is_extension(before: int, after: int, config) -> bool:
   """Tells whether a run may be trained for more steps: only if no learning rate depends on their number."""
-  if after <= before:
-    return False
-  schedules = {config[player].optimizer.schedule for player in players if player in config}
-  return schedules <= {'constant'}
+  return after > before and not _find_schedules(config)

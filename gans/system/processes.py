@@ -28,14 +28,14 @@ def connect(**known):
     raise UserError(f'--coordinator_address={address}: expected HOST:PORT')
   if not known.get('process_id'):
     print('waiting for the other processes, for five minutes at most', flush=True)
-  signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would run only after the wait
+  handler = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a handler of Python's would run only after the wait
   try:
     jax.distributed.initialize(**known, shutdown_timeout_seconds=PATIENCE)
   except (ValueError, RuntimeError) as error:
     found = known or 'found by JAX'
     raise UserError(f'several processes, {found}: {error} Where JAX cannot find them, give '
                     '--coordinator_address=HOST:PORT of the first, --num_processes and --process_id') from error
-  signal.signal(signal.SIGINT, signal.default_int_handler)
+  signal.signal(signal.SIGINT, handler)
   # JAX takes SIGTERM for a notice; until `signals.watched` is entered it has to end the process.
   signal.signal(signal.SIGTERM, signal.SIG_DFL)
   if jax.process_index():

@@ -1,11 +1,14 @@
-"""Ctrl-C, and the notice before a machine is taken away (SIGTERM): the steps in flight end, and the state is saved."""
+"""Ctrl-C, a closed terminal (SIGHUP), and the notice before a machine is taken away (SIGTERM).
+
+The steps in flight end, and the state is saved.
+"""
 from collections.abc import Callable, Iterator
 import contextlib
 import os
 import signal
 import threading
 
-WATCHED = (signal.SIGINT, signal.SIGTERM)
+WATCHED = tuple(getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name))
 
 
 @contextlib.contextmanager
@@ -26,7 +29,9 @@ def watched() -> Iterator[Callable[[], int]]:
   if threading.current_thread() is not threading.main_thread():  # signals can be handled only there
     yield received
     return
-  old = {number: signal.signal(number, handle) for number in WATCHED}
+  # What is ignored stays so: nohup ignores SIGHUP, for a run that is to outlive its terminal.
+  watched_numbers = [number for number in WATCHED if signal.getsignal(number) != signal.SIG_IGN]
+  old = {number: signal.signal(number, handle) for number in watched_numbers}
   try:
     with _end_at_second_signal():
       yield received

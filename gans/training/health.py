@@ -12,6 +12,7 @@ from gans.errors import UserError
 
 HELP = ("what usually helps: a lower optimizer.learning_rate of each player, dtype='float32', a gradient penalty or "
         'another loss')
+RESUME = '; --resume_with_changes resumes from the latest checkpoint with such a change'
 COLLAPSED = 0.1  # the share of the real data's spread below which samples have collapsed
 LEARNT = 1000  # steps after which a healthy generator's samples differ; those of an untrained one hardly do
 
@@ -30,10 +31,11 @@ def check_finite(step: int, metrics: dict, count: int, state: GANState):
   if first_bad:
     name = min(first_bad, key=first_bad.get)
     place = first_bad[name]
-    raise UserError(f'diverged in step {step + place + 1}: {name}={metrics[name][place]}; {HELP}')
+    raise UserError(f'diverged in step {step + place + 1}: {name}={metrics[name][place]}; {HELP}{RESUME}')
   for name, player in state.players.items():
     if not all_finite(player):
-      raise UserError(f'diverged in step {step + count}: the {name} has parameters that are not finite; {HELP}')
+      raise UserError(f'diverged in step {step + count}: the {name} has parameters that are not finite; {HELP}'
+                      f'{RESUME}')
 
 
 def spread(samples: np.ndarray) -> float:

@@ -22,37 +22,42 @@ from gans.data.sources import load_dataset
 from gans.evaluation import evaluator
 from gans.runs import checkpoints, checksums, workdirs
 from gans.system import cache, disk, processes, signals
+from gans.system.records import read_records
 from gans.training import health
 from gans.training.reporter import Reporter
 
 
 class Training(NamedTuple):
-  """A run before its first step: its config, and what was built from it."""
+  """A run before its first step, whose config and data are those of its folder: what it is built from."""
   config: ml_collections.ConfigDict  # settled: the fields that were left open are filled in
   dataset: Dataset
   experiment: Experiment
   mesh: jax.sharding.Mesh
+  changes: dict[str, tuple]  # {field: (value so far, value from here on)} of a run that resumes with changes
 
 
-def train(config, path) -> GANState:
+def train(config, path, resume_with_changes: bool = False) -> GANState:
   """Trains `config` in the folder `path`, or resumes the run that is there, and returns the final state.
+
+  With `resume_with_changes`, it may be the run of another config or on other data, which its state has to fit.
 
   Raises:
     UserError: the config, the data set or the folder is not what it should be, and nothing was written.
   """
   with processes.fail_together():
-    training, workdir = prepare(config, path)
+    training, workdir = prepare(config, path, resume_with_changes)
     several = jax.process_count() > 1
     mark = fingerprint(config, training.dataset) if several else ''  # it reads some of the data
   processes.check_same('the config or the data set', mark)
   state = build_state(config, training.experiment, training.mesh)
   with disk.explain_errors(workdir), workdirs.locked(workdir):
-    workdirs.open_workdir(workdir, config, training.dataset.spec)
     checksums.set_damaged_aside(workdir)
     score, direction = evaluator.best_score(training.config)
-    with checkpoints.open_manager(workdir, score, direction) as manager:
+    keep = {'keep': config.keep_checkpoints, 'keep_every': config.keep_every}
+    with checkpoints.open_manager(workdir, score, direction, **keep) as manager:
       state = checkpoints.restore_latest(manager, state)
-      if int(state.step) >= config.num_steps:
+      workdirs.write_record(workdir, config, training.dataset.spec)  # now that all checks have passed
+      if int(state.step) >= config.num_steps and not is_unmeasured(training.config, workdir, int(state.step)):
         print(f'already finished: {workdir} is at step {state.step} of {config.num_steps}')
         return state
       state = resume(training, workdir, manager, state)
@@ -60,21 +65,24 @@ def train(config, path) -> GANState:
   return state
 
 
-def prepare(config, path) -> tuple[Training, object]:
+def prepare(config, path, resume_with_changes: bool) -> tuple[Training, object]:
   """Checks what can be checked before the first step; returns what the run is built from, and its workdir."""
   validate.check_config(config)
-  workdir = workdirs.check_workdir(path, config)
+  workdir = workdirs.check_workdir(path, config, resume_with_changes)
   mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data, microbatches=config.microbatches)
   dataset = load_dataset(config.dataset)
   validate.check_data(config, dataset)
   experiment = build(config, dataset.spec)
+  validate.check_training(config, experiment)
   settled = evaluator.settle(config, dataset, experiment)
   algorithm = experiment.algorithm
   classes_per_batch = 1 if algorithm.data == 'examples' else 2
   settled = shorten_calls(settled, algorithm.batches_per_step * classes_per_batch, dataset)
   if config.eval_every and not settled.eval_every:
     print(f'no evaluation: it needs some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
-  return Training(settled, dataset, experiment, mesh), workdir
+  for doubt in validate.list_doubts(config, experiment):
+    print(doubt)
+  return Training(settled, dataset, experiment, mesh, workdirs.find_changes(workdir, config)), workdir
 
 
 def resume(training: Training, workdir, manager, state: GANState) -> GANState:
@@ -85,6 +93,8 @@ def resume(training: Training, workdir, manager, state: GANState) -> GANState:
   with Reporter(workdir, config, experiment.traced.intervals, start) as reporter:
     if start:
       reporter.say(f'resuming at step {start} of {config.num_steps}')
+    if training.changes:
+      reporter.say('\n'.join(['with changes:', *workdirs.describe_changes(training.changes)]))
     pick = functools.partial(step_indices, config, experiment.algorithm.batches_per_step,
                              num_examples=len(training.dataset.images),
                              order=find_order(experiment.algorithm.data, training.dataset))
@@ -107,13 +117,16 @@ def run_steps(training: Training, take: Callable, state: GANState, manager, repo
   sample = make_sampler(experiment.algorithm, experiment.modules, training.dataset.spec.kind.encode)
   show = make_show(training, sample, reporter)
   measure = make_measure(training, sample, reporter)
+  step = int(state.step)
+  if step and is_unmeasured(config, reporter.workdir, step):  # it was interrupted there
+    measure(step, state)
   for call, (step, stop) in enumerate(split_into_calls(int(state.step), config)):
     count = stop - step
     with reporter.trace(config.profile and call == 1):  # the first call compiles
       state, metrics = train_steps(state, *take(step), count)  # no name keeps this call's data past it
       local_state, metrics = sharding.local((state, metrics))
       if call == 0:  # compiled; the steps keep running while this is written
-        reporter.started(local_state)
+        reporter.started(local_state, training.changes)
       health.check_finite(step, metrics, count, local_state)
       reporter.metrics(stop, metrics, count)
       show(stop, local_state)
@@ -174,6 +187,12 @@ def make_measure(training: Training, sample: Callable, reporter: Reporter) -> Ca
     return {name: evaluator.best_value(config, evaluation)}
 
   return measure
+
+
+def is_unmeasured(config, workdir, step: int) -> bool:
+  """Tells whether an evaluation is due at a step and has not been made."""
+  measured = [record['step'] for record in read_records(workdir / 'eval.jsonl')]
+  return is_due(step, config.eval_every, config) and step not in measured
 
 
 def save_if_raised(measure: Callable, manager, step: int, state: GANState) -> dict[str, float]:

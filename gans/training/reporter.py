@@ -57,13 +57,15 @@ class Reporter:
     """CLU's writer of TensorBoard's files, opened at the first use, as opening takes seconds."""
     return events.open_writer(self.workdir / 'events')
 
-  def started(self, state: GANState):
-    """Says how long the start took; writes the environment, the config and tables of the parameters."""
+  def started(self, state: GANState, changes: dict[str, tuple]):
+    """Says how long the start took; writes the environment, the config, its changes and tables of the parameters."""
     if not self.first:
       return
     self.say(f'first step {environment.seconds_since_start():.1f} s after the command')
     starts = self.workdir / 'starts.jsonl'
     this_start = {'step': self.bar.n, **environment.describe_environment()}
+    if changes:
+      this_start['changes'] = changes
     write_records(starts, [*read_records(starts), this_start])
     self.writer.write_hparams(flatten(self.config.to_dict()))
     tables = {}

@@ -1,0 +1,146 @@
+"""Resuming: what is owed is made up for, changes are recorded, and a refusal leaves a folder as it was."""
+import contextlib
+import functools
+import operator
+import pathlib
+import shutil
+import signal
+
+from etils import epath
+import numpy as np
+import pytest
+
+from configs import wgan_gp_toy
+from gans.errors import UserError
+from gans.runs import checkpoints
+from gans.system import signals
+from gans.system.records import read_records
+from gans.training.loop import train
+from tests.conftest import set_optimizers
+from tests.shrink import shrink
+
+
+def small_config():
+  config = shrink(wgan_gp_toy.get_config())
+  config.num_steps, config.checkpoint_every, config.sample_every = 6, 2, 6
+  set_optimizers(config, 'adam', b1=0.5, b2=0.9)
+  return config
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """The folder of a finished run of small_config, not to be altered."""
+  folder = tmp_path_factory.mktemp('finished')
+  train(small_config(), folder)
+  return folder
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+  """A copy of it."""
+  return shutil.copytree(finished, tmp_path / 'run')
+
+
+def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
+  """Returns {path: contents} of all below a folder; None for a folder."""
+  return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob('*')}
+
+
+def kept_steps(folder: pathlib.Path) -> list[int]:
+  return sorted(int(path.name) for path in (folder / 'checkpoints').iterdir())
+
+
+def evaluations(folder: pathlib.Path) -> dict[int, dict]:
+  return {record['step']: record for record in read_records(folder / 'eval.jsonl')}
+
+
+def test_an_evaluation_that_a_signal_prevented_is_made_at_the_next_start(tmp_path, monkeypatch):
+  """Ctrl-C during the steps at whose end it is due: in the middle of a run, and at its end."""
+  config = small_config()
+  config.steps_per_call, config.eval_every, config.eval.num_samples = 3, 3, 50
+  config.checkpoint_every = 6
+  train(config, tmp_path / 'whole')
+
+  @contextlib.contextmanager
+  def watched():
+    yield lambda: signal.SIGINT  # comes with the first call, which ends at a multiple of 3
+
+  monkeypatch.setattr(signals, 'watched', watched)
+  for step in (3, 6):
+    with pytest.raises(SystemExit):
+      train(config, tmp_path / 'cut')
+    assert step not in evaluations(tmp_path / 'cut')
+  monkeypatch.undo()
+  train(config, tmp_path / 'cut')
+  assert evaluations(tmp_path / 'cut') == evaluations(tmp_path / 'whole')
+  before = contents(tmp_path / 'cut')
+  train(config, tmp_path / 'cut')  # finished, and nothing is owed
+  assert contents(tmp_path / 'cut') == before
+
+
+@pytest.mark.parametrize('keep, keep_every, expected', [(3, 0, [4, 6, 8]), (1, 0, [8]), (1, 4, [4, 8]),
+                                                        (checkpoints.ALL, 0, [2, 4, 6, 8])])
+def test_as_many_checkpoints_are_kept_as_the_config_says(tmp_path, keep, keep_every, expected):
+  with checkpoints.open_manager(epath.Path(tmp_path), 'score', 'min', keep, keep_every) as manager:
+    for step in (2, 4, 6, 8):
+      checkpoints.save(manager, step, {'x': np.zeros(1)}, {})
+  assert kept_steps(tmp_path) == expected
+
+
+def test_changes_are_taken_up_from_the_latest_checkpoint_and_recorded(run, capsys):
+  config = small_config()
+  config.num_steps = 8
+  config.critic.optimizer.learning_rate = 1e-5
+  with pytest.raises(UserError, match='--resume_with_changes trains on'):
+    train(config, run)
+  assert int(train(config, run, resume_with_changes=True).step) == 8
+  assert 'resuming at step 6 of 8\nwith changes:\n  critic.optimizer.learning_rate' in capsys.readouterr().out
+  *_, last = read_records(run / 'starts.jsonl')
+  assert last['step'] == 6 and last['changes'] == {'critic.optimizer.learning_rate': [0.02, 1e-5]}
+  train(config, run)  # the changed config is the run's from here on
+  assert 'already finished' in capsys.readouterr().out
+
+
+def test_another_optimizer_fits_no_state_and_changes_nothing(run):
+  before = contents(run)
+  config = small_config()
+  config.num_steps = 8
+  set_optimizers(config, 'sgd')
+  with pytest.raises(UserError, match='does not fit this config'):
+    train(config, run, resume_with_changes=True)
+  assert contents(run) == before
+
+
+def test_what_was_written_is_read_back(tmp_path):
+  """Orbax itself writes a checkpoint without its arrays where it takes the path for a pattern."""
+  folder = epath.Path(tmp_path / 'a[1]b')
+  with pytest.raises(UserError, match='was written and cannot be read back: 1 of 1 arrays are not there, such as x'), \
+       checkpoints.open_manager(folder, 'score', 'min') as manager:
+    checkpoints.save(manager, 2, {'x': np.zeros(1)}, {})
+  assert not (folder / 'checkpoints' / '2').exists()
+
+
+REFUSALS = {  # {what: (field: value of the config, what the message says)}
+    'another seed': ({'seed': 1}, 'seed: 0 there, 1 now'),
+    'a shorter run': ({'num_steps': 4}, 'num_steps: 6 there, 4 now'),
+    'another loss': ({'gp_weight': 3.0}, 'gp_weight'),
+    'no such field': ({'gp_weigth': 3.0}, 'gp_weigth=3.0'),
+    'no such algorithm': ({'algorithm': 'wgan_qp'}, 'wgan_qp'),
+    'no such data': ({'dataset.name': 'no_such_data'}, 'no_such_data'),
+    'other data': ({'dataset.name': 'grid25'}, 'dataset.name'),
+    'no such mesh': ({'mesh.data': 3}, 'mesh'),
+    'a score that is none': ({'eval_every': 2, 'eval.best': 'beauty'}, 'eval.best'),
+}
+
+
+@pytest.mark.parametrize('changes, message', REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_refusal_leaves_every_byte_as_it_was(run, changes, message):
+  before = contents(run)
+  config = small_config()
+  with config.unlocked():
+    for field, value in changes.items():
+      *groups, name = field.split('.')
+      functools.reduce(operator.getitem, groups, config)[name] = value
+  with pytest.raises(UserError, match=message):
+    train(config, run)
+  assert contents(run) == before
