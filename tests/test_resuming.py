@@ -1,6 +1,7 @@
 """Resuming: what is owed is made up for, changes are recorded, and a refusal leaves a folder as it was."""
 import contextlib
 import functools
+import json
 import operator
 import pathlib
 import shutil
@@ -8,13 +9,15 @@ import signal
 
 from etils import epath
 import numpy as np
+from PIL import Image
 import pytest
 
-from configs import wgan_gp_toy
+from configs import gan, wgan_gp_toy
 from gans.errors import UserError
 from gans.runs import checkpoints
 from gans.system import signals
 from gans.system.records import read_records
+from gans.training import loop
 from gans.training.loop import train
 from tests.conftest import set_optimizers
 from tests.shrink import shrink
@@ -96,7 +99,7 @@ def test_changes_are_taken_up_from_the_latest_checkpoint_and_recorded(run, capsy
   assert int(train(config, run, resume_with_changes=True).step) == 8
   assert 'resuming at step 6 of 8\nwith changes:\n  critic.optimizer.learning_rate' in capsys.readouterr().out
   *_, last = read_records(run / 'starts.jsonl')
-  assert last['step'] == 6 and last['changes'] == {'critic.optimizer.learning_rate': [0.02, 1e-5]}
+  assert last['step'] == 6 and last['changes'] == ['critic.optimizer.learning_rate: 0.02 -> 1e-05']
   train(config, run)  # the changed config is the run's from here on
   assert 'already finished' in capsys.readouterr().out
 
@@ -144,3 +147,78 @@ def test_a_refusal_leaves_every_byte_as_it_was(run, changes, message):
   with pytest.raises(UserError, match=message):
     train(config, run)
   assert contents(run) == before
+
+
+@pytest.fixture(scope='module')
+def on_pictures(tmp_path_factory):
+  """(the folder of a finished run, its config) on 20 grey pictures in two classes; not to be altered."""
+  pictures = tmp_path_factory.mktemp('pictures')
+  for i in range(20):
+    folder = pictures / ('cats' if i % 2 else 'dogs')
+    folder.mkdir(exist_ok=True)
+    Image.new('L', (8, 8), 10 * i).save(folder / f'{i:02}.png')
+  config = shrink(gan.get_config())
+  config.num_steps = 2
+  config.dataset.update({'name': 'folder', 'path': str(pictures), 'image_size': 8})
+  folder = tmp_path_factory.mktemp('on_pictures')
+  train(config, folder)
+  return folder, config
+
+
+@pytest.fixture
+def moved(on_pictures, tmp_path):
+  """(a copy of the run, its config, a copy of the pictures that the config now names)."""
+  folder, config = on_pictures
+  config = config.copy_and_resolve_references()
+  pictures = shutil.copytree(config.dataset.path, tmp_path / 'pictures', copy_function=shutil.copyfile)
+  config.dataset.path = str(pictures)
+  return shutil.copytree(folder, tmp_path / 'run'), config, pictures
+
+
+def test_moved_data_are_the_same_data(moved):
+  run, config, _ = moved
+  training, _ = loop.prepare(config, run, resume_with_changes=False)
+  assert not training.changes
+
+
+def add_red(pictures):
+  Image.new('RGB', (8, 8), 'red').save(pictures / 'cats' / 'red.png')
+
+
+def swap_classes(pictures):
+  (pictures / 'cats').rename(pictures / 'x')
+  (pictures / 'dogs').rename(pictures / 'cats')
+  (pictures / 'x').rename(pictures / 'dogs')
+
+
+def rename_class(pictures):
+  (pictures / 'cats').rename(pictures / 'kittens')
+
+
+def repaint(pictures):
+  Image.new('L', (8, 8), 255).save(pictures / 'dogs' / '04.png')
+
+
+def remove(pictures):
+  (pictures / 'dogs' / '06.png').unlink()
+
+
+@pytest.mark.parametrize('change, message', [
+    (add_red, 'red.png'), (swap_classes, 'trained on other data'), (rename_class, "'cats'.*'kittens'"),
+    (repaint, 'dogs/04.png'), (remove, 'dogs/06.png')])
+def test_changed_data_are_refused_with_what_changed(moved, change, message):
+  run, config, pictures = moved
+  change(pictures)
+  before = contents(run)
+  with pytest.raises(UserError, match=message):
+    train(config, run)
+  assert contents(run) == before
+  training, _ = loop.prepare(config, run, resume_with_changes=True)
+  assert training.changes
+
+
+def test_a_run_says_what_it_read(on_pictures, tmp_path, capsys):
+  folder, config = on_pictures
+  assert json.loads((folder / 'data.json').read_text())['classes'] == {'cats': 10, 'dogs': 10}
+  train(config, folder)  # finished
+  assert "data: folder, 20 examples of 8x8x1\n  2 classes: 0 = 'cats' (10), 1 = 'dogs' (10)" in capsys.readouterr().out

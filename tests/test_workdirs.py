@@ -113,7 +113,7 @@ def test_a_schedule_is_named_where_it_forbids_a_longer_run(tmp_path, config):
   with pytest.raises(UserError, match=r'critic\.optimizer\.schedule=linear(.|\n)*--resume_with_changes'):
     workdirs.check_workdir(tmp_path, config)
   assert workdirs.check_workdir(tmp_path, config, resume_with_changes=True) == epath.Path(tmp_path)
-  assert workdirs.find_changes(epath.Path(tmp_path), config) == {'num_steps': (4, 8)}
+  assert workdirs.changed_fields(epath.Path(tmp_path), config) == {'num_steps': (4, 8)}
 
 
 @pytest.mark.parametrize('text', [None, '', '{}', '[1]', '{"version": 1}', '{"version": 1, "config": [2]}',

@@ -16,6 +16,7 @@ import ml_collections
 
 from gans.algorithms import default_fields
 from gans.data.dataset import Spec
+from gans.data.inventory import find_changes
 from gans.errors import UserError
 from gans.networks import default_network_fields
 from gans.runs import packed
@@ -86,6 +87,33 @@ def write_record(workdir: epath.Path, config, spec, inventory: dict | None = Non
     if not (workdir / 'config.json').exists():
       raise UserError(f'--workdir={workdir} is not the same folder in process {jax.process_index()} as in process 0: '
                       'give one that all of them share')
+
+
+def check_data(workdir: epath.Path, spec: Spec, inventory: dict, resume_with_changes: bool = False) -> list[str]:
+  """Compares a run's data with an inventory of those at hand; returns what has changed, a sentence each.
+
+  Raises:
+    UserError: something has, and the run is not to be resumed with changes; nothing was written.
+  """
+  if not _is_taken(workdir):
+    return []
+  changes = _find_other_data(workdir, spec, inventory)
+  if changes and not resume_with_changes:
+    lines = '\n'.join(f'  {change}' for change in changes)
+    raise UserError(f'--workdir={workdir} was trained on other data:\n{lines}\nrestore them, or give another '
+                    '--workdir; --resume_with_changes trains on from the latest checkpoint with these')
+  return changes
+
+
+def _find_other_data(workdir: epath.Path, spec: Spec, inventory: dict) -> list[str]:
+  recorded = read_inventory(workdir)
+  if recorded:
+    return find_changes(recorded, inventory)
+  before = read_spec(workdir)  # all that earlier versions wrote down
+  if before and (before.shape, before.num_classes) != (spec.shape, spec.num_classes):
+    return [f'examples of the shape {before.shape} in {before.num_classes} classes there, of the shape {spec.shape} in '
+            f'{spec.num_classes} now']
+  return []
 
 
 def read_inventory(path) -> dict | None:
@@ -206,35 +234,32 @@ def _refuse_other_files(workdir: epath.Path):
     raise UserError(f'--workdir={workdir} is a packed generator, which cannot be trained: give a new or empty folder')
 
 
-def find_changes(workdir: epath.Path, config) -> dict[str, tuple]:
+def changed_fields(workdir: epath.Path, config) -> dict[str, tuple]:
   """Returns {field: (value there, value in `config`)} of what would make the run in a workdir another one."""
   if not _is_taken(workdir):
     return {}
   old = read_config(workdir).to_dict()
   players = _players_of(old)
   changed = differences(fill_defaults(old), fill_defaults(config.to_dict()))
-  changed = {field: values for field, values in changed.items() if not _may_change(field, players)}
+  has_inventory = (workdir / 'data.json').exists()  # by which data are known, wherever they lie
+  changed = {field: values for field, values in changed.items()
+             if not _may_change(field, players) or field == 'dataset.path' and not has_inventory}
   if 'num_steps' in changed and _is_extension(*changed['num_steps'], config):
     del changed['num_steps']
   return changed
 
 
 def _refuse_another_config(workdir: epath.Path, config):
-  changed = find_changes(workdir, config)
+  changed = changed_fields(workdir, config)
   if not changed:
     return
   lines = [f'--workdir={workdir} was made with another config:']
-  lines += describe_changes(changed)
+  lines += [f'  {field}: {before!r} there, {after!r} now' for field, (before, after) in changed.items()]
   if 'num_steps' in changed and (schedules := _find_schedules(config)):
     lines += [f"  (learning rates that follow a schedule, here {', '.join(schedules)}, depend on num_steps)"]
   lines += ['give another --workdir, or the same config to resume; --resume_with_changes trains on from the latest '
             'checkpoint with this config']
   raise UserError('\n'.join(lines))
-
-
-def describe_changes(changed: dict[str, tuple]) -> list[str]:
-  """Returns a line for each of `find_changes`."""
-  return [f'  {field}: {before!r} there, {after!r} now' for field, (before, after) in changed.items()]
 
 
 def _players_of(config: dict) -> list[str]:

@@ -67,7 +67,7 @@ def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]]):
     _draw_smoothed(axes, by_step, label=name)
   axes.set(xlabel='step', ylabel='smoothed over the steps')
   axes.grid(alpha=0.3)
-  axes.legend()
+  axes.legend(loc='upper right')  # the best place would be sought for seconds
   path.write_bytes(_encode_figure(figure))
 
 

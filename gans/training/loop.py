@@ -15,6 +15,7 @@ from gans.core.game import GANState, each_seed
 from gans.core.sampling import make_sampler
 from gans.data.dataset import Dataset
 from gans.data.feed import open_feed, shorten_calls
+from gans.data.inventory import describe_inventory, take_inventory
 from gans.data.order import batch_indices, find_order
 from gans.data.schedule import is_due, split_into_calls, step_indices, training_seeds
 from gans.data.shown import choose_shown, number_of_samples
@@ -33,7 +34,8 @@ class Training(NamedTuple):
   dataset: Dataset
   experiment: Experiment
   mesh: jax.sharding.Mesh
-  changes: dict[str, tuple]  # {field: (value so far, value from here on)} of a run that resumes with changes
+  inventory: dict  # of the data
+  changes: list[str]  # what is other than before, in a run that resumes with changes
 
 
 def train(config, path, resume_with_changes: bool = False) -> GANState:
@@ -56,7 +58,8 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
     keep = {'keep': config.keep_checkpoints, 'keep_every': config.keep_every}
     with checkpoints.open_manager(workdir, score, direction, **keep) as manager:
       state = checkpoints.restore_latest(manager, state)
-      workdirs.write_record(workdir, config, training.dataset.spec)  # now that all checks have passed
+      workdirs.write_record(workdir, config, training.dataset.spec, training.inventory)  # all checks have passed
+      print('\n'.join(describe_inventory(training.inventory)))
       if int(state.step) >= config.num_steps and not is_unmeasured(training.config, workdir, int(state.step)):
         print(f'already finished: {workdir} is at step {state.step} of {config.num_steps}')
         return state
@@ -82,7 +85,11 @@ def prepare(config, path, resume_with_changes: bool) -> tuple[Training, object]:
     print(f'no evaluation: it needs some 130 labelled images of up to {evaluator.CLASSIFIED} pixels, or eval.weights')
   for doubt in validate.list_doubts(config, experiment):
     print(doubt)
-  return Training(settled, dataset, experiment, mesh, workdirs.find_changes(workdir, config)), workdir
+  inventory = take_inventory(config.dataset, dataset)
+  of_config = workdirs.changed_fields(workdir, config)
+  changes = [f'{field}: {before!r} -> {after!r}' for field, (before, after) in of_config.items()]
+  changes += workdirs.check_data(workdir, dataset.spec, inventory, resume_with_changes)
+  return Training(settled, dataset, experiment, mesh, inventory, changes), workdir
 
 
 def resume(training: Training, workdir, manager, state: GANState) -> GANState:
@@ -94,7 +101,7 @@ def resume(training: Training, workdir, manager, state: GANState) -> GANState:
     if start:
       reporter.say(f'resuming at step {start} of {config.num_steps}')
     if training.changes:
-      reporter.say('\n'.join(['with changes:', *workdirs.describe_changes(training.changes)]))
+      reporter.say('\n  '.join(['with changes:', *training.changes]))
     pick = functools.partial(step_indices, config, experiment.algorithm.batches_per_step,
                              num_examples=len(training.dataset.images),
                              order=find_order(experiment.algorithm.data, training.dataset))

@@ -57,7 +57,7 @@ class Reporter:
     """CLU's writer of TensorBoard's files, opened at the first use, as opening takes seconds."""
     return events.open_writer(self.workdir / 'events')
 
-  def started(self, state: GANState, changes: dict[str, tuple]):
+  def started(self, state: GANState, changes: list[str]):
     """Says how long the start took; writes the environment, the config, its changes and tables of the parameters."""
     if not self.first:
       return
