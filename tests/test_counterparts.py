@@ -9,6 +9,7 @@ from gans.data.sources import TFDS, counterparts, find_source, load_dataset
 from gans.errors import UserError
 
 MNIST = ('image_size',)
+OF_FOLDERS = ('path', 'image_size', 'max_unreadable')
 FROM_TFDS = ('data_dir', 'split', 'crop', 'image_size')
 
 
@@ -121,8 +122,8 @@ def test_counterparts_of_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize('name, reads', [
-    ('mnist_5k_edges', MNIST), ('folder_rotated', ('path', 'image_size')), ('fashion_mnist_edges', FROM_TFDS),
-    ('mnist_coloured', FROM_TFDS), ('folder_pairs', ('path', 'image_size'))])
+    ('mnist_5k_edges', MNIST), ('folder_rotated', OF_FOLDERS), ('fashion_mnist_edges', FROM_TFDS),
+    ('mnist_coloured', FROM_TFDS), ('folder_pairs', OF_FOLDERS)])
 def test_names_that_are_known(name, reads):
   assert find_source(name).reads == reads and find_source(name) is not TFDS
 
@@ -203,14 +204,14 @@ def test_a_pair_is_told_apart_from_the_same_files_as_images(tmp_path):
   assert len(load_dataset(ask('folder_pairs', path=str(tmp_path))).images) == 4
 
 
-def test_single_pictures_among_pairs_are_named_and_skipped(tmp_path, capsys):
+def test_single_pictures_among_pairs_are_named_and_skipped(tmp_path):
   for i in range(11):
     save_pair(tmp_path / f'{i}.png', (0, 0, i), (i, 0, 0))
   Image.new('RGB', (256, 256)).save(tmp_path / 'single.png')
-  assert len(load_dataset(ask('folder_pairs', path=str(tmp_path))).images) == 22
-  said = capsys.readouterr().out
-  assert "'single.png': 'is 256x256: expected A and B side by side, twice as wide as high'" in said
-  assert '1 of 12 images' in said and 'skipped' in said
+  dataset = load_dataset(ask('folder_pairs', path=str(tmp_path)))
+  assert len(dataset.images) == 22 and dataset.class_names == ('left', 'right')
+  assert dataset.names[:2] == dataset.names[11:13] == ('0.png', '1.png')
+  assert dataset.left_out == {'single.png': 'is 256x256: expected A and B side by side, twice as wide as high'}
 
 
 @pytest.mark.parametrize('width, height', [(6, 6), (15, 6), (9, 6), (1, 1)])

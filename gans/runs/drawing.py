@@ -12,7 +12,10 @@ from gans.data.dataset import Spec
 from gans.data.shown import SOURCES, Shown, as_condition, choose_sources, show_translated, show_translations, targets_of
 from gans.data.sources import load_dataset
 from gans.data.sources.counterparts import decode_pair
-from gans.data.sources.folder import SUFFIXES, decode_image, list_files
+from gans.data.sources.files import try_read
+from gans.data.sources.folder import decode_image
+from gans.data.sources.listing import list_files
+from gans.data.sources.pixels import SUFFIXES
 from gans.errors import UserError
 from gans.runs.trained import TrainedGenerator, find_model
 from gans.runs.workdirs import read_config
@@ -111,18 +114,18 @@ def read_sources(path, spec: Spec, may_be_pairs: bool) -> tuple[np.ndarray, np.n
     UserError: there are none, or one cannot be read.
   """
   root = pathlib.Path(path).expanduser()
-  files = list_files(root, SUFFIXES) if root.is_dir() else [root] * root.exists()
+  files = list_files(str(root), SUFFIXES).paths if root.is_dir() else [str(root)] * root.exists()
   if not files:
     raise UserError(f'--inputs={path} holds no image: give a folder of images, or one image')
   size, _, channels = spec.shape
-  pairs = [decode_pair(file, size) for file in files] if may_be_pairs else ['']
+  pairs = [try_read(lambda path: decode_pair(path, size), file) for file in files] if may_be_pairs else ['']
   if not any(isinstance(pair, str) for pair in pairs):
     a, b = np.stack(pairs, axis=1)
     return with_channels(a, channels), with_channels(b, channels)
-  found = [decode_image(file, size) for file in files]
+  found = [try_read(lambda path: decode_image(path, size), file) for file in files]
   for file, pixels in zip(files, found):
     if isinstance(pixels, str):
-      raise UserError(f'--inputs={path}: {str(file)!r} cannot be read: {pixels}')
+      raise UserError(f'--inputs={path}: {file!r} cannot be read: {pixels}')
   return with_channels(np.stack(found), channels), None
 
 

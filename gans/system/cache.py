@@ -5,15 +5,16 @@ import hashlib
 import os
 import pathlib
 import tempfile
-import zipfile
 
 import jax
 import numpy as np
 
+MAX_BYTES = 20 * 2**30  # of all that is kept, without JAX's compiled programs
+
 
 def home() -> pathlib.Path:
   """Returns the folder, which need not exist yet."""
-  caches = os.environ.get('XDG_CACHE_HOME') or pathlib.Path('~/.cache').expanduser()
+  caches = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
   return pathlib.Path(caches) / 'gans'
 
 
@@ -24,13 +25,20 @@ def keep_compilations():
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 
 
-def load_or_make(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-  """Loads the named arrays of a `kind` and `key`, or makes and keeps them; `key` is all that they depend on."""
-  path = home() / kind / f'{digest(key)}.npz'
-  damaged = (ValueError, EOFError, zipfile.BadZipFile)
-  # There is never a pickle in it: NumPy refuses one with a ValueError.
-  with contextlib.suppress(OSError, *damaged), np.load(path) as kept:
-    return dict(kept)
+def load_or_make(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]], of: tuple = ()
+                 ) -> dict[str, np.ndarray]:
+  """Loads the named arrays of a `kind` and `key`, or makes and keeps them; `key` is all that they depend on.
+
+  `of` says what they are a version of, such as a folder: what was kept of it under another key is deleted. What has not
+  been used for longest is deleted when all takes more than MAX_BYTES.
+  """
+  prefix = f'{digest(of)}-' if of else ''
+  path = home() / kind / f'{prefix}{digest(key)}.npz'
+  # A damaged file may raise anything. There is never a pickle in it: NumPy refuses one.
+  with contextlib.suppress(Exception), np.load(path) as kept:
+    loaded = dict(kept)
+    os.utime(path)
+    return loaded
   made = make()
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +46,29 @@ def load_or_make(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]
       unfinished = pathlib.Path(folder, 'unfinished.npz')
       np.savez(unfinished, **made)
       unfinished.replace(path)
+    older = path.parent.glob(f'{prefix}*.npz') if prefix else ()
+    _delete([file for file in older if file != path])
+    _delete(_find_excess(path))
   except OSError as error:
     print(f'{path} cannot be written: {error.strerror or error}; its contents will be computed again next time')
   return made
+
+
+def _find_excess(newest: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the files that were not used for longest, without which all take at most MAX_BYTES; never the newest."""
+  stats = {file: file.stat() for file in home().glob('*/*.npz') if file != newest}
+  room = MAX_BYTES - newest.stat().st_size
+  excess = []
+  for file, found in sorted(stats.items(), key=lambda item: item[1].st_mtime, reverse=True):
+    room -= found.st_size
+    if room < 0:
+      excess.append(file)
+  return excess
+
+
+def _delete(files: list[pathlib.Path]):
+  for file in files:
+    file.unlink(missing_ok=True)
 
 
 def digest(key: tuple) -> str:

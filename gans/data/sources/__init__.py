@@ -4,7 +4,7 @@ import functools
 from typing import NamedTuple
 
 from gans.data.dataset import Dataset
-from gans.data.sources import counterparts, digits, folder, points, tfds, voxels
+from gans.data.sources import counterparts, digits, files, folder, points, tfds, voxels
 from gans.errors import UserError
 
 
@@ -16,17 +16,18 @@ class Source(NamedTuple):
 
 COMMON = ('name', 'flip', 'device_bytes', 'workers')  # read by every source
 # Fields that only some sources read, and their values when unset.
-OPTIONAL = {'path': '', 'data_dir': '', 'split': 'train', 'crop': '', 'image_size': 28, 'attributes': ()}
+OPTIONAL = {'path': '', 'data_dir': '', 'split': 'train', 'crop': '', 'image_size': 28, 'attributes': (),
+            'max_unreadable': files.MAX_UNREADABLE}
 
 TFDS = Source(tfds.load_tfds, ('data_dir', 'split', 'crop', 'image_size'))
 SOURCES = {
     'mnist_5k': Source(digits.load_digits, ('image_size',)),
     'stacked_mnist': Source(digits.load_stacked_digits, ('data_dir', 'split', 'image_size')),
     'stacked_mnist_5k': Source(digits.load_stacked_digits, ('image_size',)),
-    'folder': Source(folder.load_folder, ('path', 'image_size', 'attributes')),
-    'folder_pairs': Source(counterparts.load_pairs, ('path', 'image_size')),
+    'folder': Source(folder.load_folder, ('path', 'image_size', 'attributes', 'max_unreadable')),
+    'folder_pairs': Source(counterparts.load_pairs, ('path', 'image_size', 'max_unreadable')),
     'voxel_digits': Source(voxels.load_voxel_digits, ('image_size',)),
-    'voxel_folder': Source(voxels.load_voxel_folder, ('path', 'image_size')),
+    'voxel_folder': Source(voxels.load_voxel_folder, ('path', 'image_size', 'max_unreadable')),
     **{name: Source(points.load_points) for name in points.SAMPLERS},
 }
 # Data sets whose pictures have counterparts made of them, beside those of TFDS: NAME_edges and so on.

@@ -5,9 +5,9 @@ then one for each image), or a CSV whose header has the names and whose first co
 list_attr_celeba.csv.
 """
 from collections import Counter
+from collections.abc import Sequence
 import csv
 import difflib
-import os
 import pathlib
 from typing import NamedTuple
 
@@ -118,20 +118,21 @@ def _parse(where: str, name: str, value: str) -> int:
   return VALUES[value.lower()]
 
 
-def attributes_of(table: Table, root: pathlib.Path, paths: list[pathlib.Path]) -> np.ndarray:
-  """Returns the attributes [N,K] uint8 of images below `root`, in the order of table.names.
+def attributes_of(table: Table, root: pathlib.Path, images: Sequence[str]) -> np.ndarray:
+  """Returns the attributes [N,K] uint8 of images, given by their paths from `root`, in the order of table.names.
 
   An image's line has its path from `root` or from the list's folder, else its file name alone, as CelebA's has.
 
   Raises:
     UserError: an image has no line, two images have the same one, or an attribute does not tell the images apart.
   """
-  keys = [_find_key(table, root, path) for path in paths]
-  missing = [str(path.relative_to(root)) for path, key in zip(paths, keys) if key is None]
+  from_list = '' if table.path.parent == root else f'{root.resolve().name}/'
+  keys = [_find_key(table, image, from_list + image) for image in images]
+  missing = [image for image, key in zip(images, keys) if key is None]
   if missing:
     more = f' and {len(missing) - SHOWN} more' if len(missing) > SHOWN else ''
     shown = ', '.join(map(repr, missing[:SHOWN]))
-    raise UserError(f'dataset.attributes: {len(missing)} of {len(paths)} images have no line in {str(table.path)!r}: '
+    raise UserError(f'dataset.attributes: {len(missing)} of {len(images)} images have no line in {str(table.path)!r}: '
                     f'{shown}{more}; add their lines or remove the images')
   twice = _repeated(keys)
   if twice:
@@ -142,14 +143,10 @@ def attributes_of(table: Table, root: pathlib.Path, paths: list[pathlib.Path]) -
   return values
 
 
-def _find_key(table: Table, root: pathlib.Path, path: pathlib.Path) -> str | None:
-  """Returns the name that the list has for an image; None if it has no line."""
-  relative = path.relative_to(root).as_posix()
-  from_list = pathlib.PurePath(os.path.relpath(path, table.path.parent)).as_posix()
-  for key in (relative, from_list, path.name):
-    if key in table.values:
-      return key
-  return None
+def _find_key(table: Table, from_root: str, from_list: str) -> str | None:
+  """Returns the name that the list has for an image, given by its two paths; None if it has no line."""
+  file_name = from_root.rpartition('/')[2]
+  return next((key for key in (from_root, from_list, file_name) if key in table.values), None)
 
 
 def _check_both_occur(table: Table, values: np.ndarray):

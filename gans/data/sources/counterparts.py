@@ -5,12 +5,11 @@ folder_pairs is a folder of images that hold A and B side by side, as the data s
 """
 from collections.abc import Callable
 import math
-import pathlib
 
 import numpy as np
 
 from gans.data.dataset import Dataset, OnDisk, is_too_large
-from gans.data.sources import folder
+from gans.data.sources import folder, pixels
 from gans.data.sources.square import fit_square
 from gans.errors import UserError
 
@@ -64,6 +63,8 @@ def _to_pixels(values: np.ndarray) -> np.ndarray:
 
 
 MAKERS = {'edges': edges, 'inverted': inverted, 'rotated': rotated, 'coloured': coloured}  # [N,H,W,C] uint8 -> (A, B)
+DOMAINS = {'edges': ('edges', 'pictures'), 'inverted': ('pictures', 'negatives'), 'rotated': ('pictures', 'turned'),
+           'coloured': ('grey', 'colour')}
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -87,12 +88,13 @@ def load_counterparts(load: Callable, config) -> Dataset:
                     'the mirror image of one turned to the right; expected False')
   named = config.copy_and_resolve_references()
   named.name = base
-  images = load(named).images
+  pictures = load(named)
+  images = pictures.images
   shape = (2 * len(images), *images.shape[1:3], 3)
   if is_too_large(config, shape):
     raise UserError(f'dataset.device_bytes={config.device_bytes}: {config.name} is made in memory and may take '
                     f'{math.prod(shape)} bytes; give at least as many, or a smaller dataset.image_size')
-  return in_two_classes(make_counterparts(images, MAKERS[maker]))
+  return in_two_classes(pictures, make_counterparts(images, MAKERS[maker]), DOMAINS[maker])
 
 
 def make_counterparts(images: np.ndarray, make: Callable) -> np.ndarray:
@@ -112,23 +114,23 @@ def load_pairs(config) -> Dataset:
   Raises:
     UserError: as `folder.load_folder`; a file that is not twice as wide as high is one that cannot be read.
   """
-  pairs = folder.read_files(config, decode_pair, leading=(2,)).images
-  if isinstance(pairs, OnDisk):
-    return in_two_classes(_split_on_disk(pairs))
-  return in_two_classes(np.concatenate([pairs[:, 0], pairs[:, 1]]))
+  files = folder.read_files(config, decode_pair, leading=(2,))
+  pairs = files.images
+  images = _split_on_disk(pairs) if isinstance(pairs, OnDisk) else np.concatenate([pairs[:, 0], pairs[:, 1]])
+  return in_two_classes(files, images, ('left', 'right'))
 
 
-def decode_pair(path: pathlib.Path | str, size: int) -> np.ndarray | str:
-  """Decodes a file to its left and its right half, [2,size,size,3] uint8, or returns why it cannot be read."""
+def decode_pair(path: str, size: int) -> np.ndarray:
+  """Decodes a file to its left and its right half, [2,size,size,3] uint8; raises whatever a decoder does."""
   def decode(image):
-    pixels = folder.upright_pixels(image)
-    height, width = pixels.shape[:2]
+    whole = pixels.upright_pixels(image)
+    height, width = whole.shape[:2]
     half = width // 2
     if not half or abs(width - 2 * height) > SLACK:
       raise ValueError(f'is {width}x{height}: expected A and B side by side, twice as wide as high')
-    return np.stack([fit_square(pixels[:, :half], size), fit_square(pixels[:, width - half:], size)])
+    return np.stack([fit_square(whole[:, :half], size), fit_square(whole[:, width - half:], size)])
 
-  return folder.decode_file(path, decode)
+  return pixels.decode_with(path, decode)
 
 
 def _split_on_disk(pairs: OnDisk) -> OnDisk:
@@ -142,9 +144,19 @@ def _split_on_disk(pairs: OnDisk) -> OnDisk:
   return OnDisk((2 * count, *pairs.shape[2:]), pairs.key, read)
 
 
-def in_two_classes(images: np.ndarray | OnDisk) -> Dataset:
-  """Returns images [2N,...], first those of domain A and then their counterparts, as a data set of two classes."""
+def in_two_classes(pictures: Dataset, images: np.ndarray | OnDisk, domains: tuple[str, str]) -> Dataset:
+  """Returns images [2N,...], first those of domain A and then their counterparts, as a data set of two classes.
+
+  They were made of the N `pictures`, whose names and checksums they have; `domains` are the names of the two classes.
+  """
   count = len(images) // 2
-  labels = np.repeat(np.arange(2, dtype=np.int32), count)
-  partners = np.roll(np.arange(2 * count, dtype=np.int32), count)
-  return Dataset(images, labels, num_classes=2, partners=partners)
+  return Dataset(
+      images,
+      np.repeat(np.arange(2, dtype=np.int32), count),
+      num_classes=2,
+      partners=np.roll(np.arange(2 * count, dtype=np.int32), count),
+      class_names=domains,
+      names=2 * pictures.names,
+      checksums=None if pictures.checksums is None else np.tile(pictures.checksums, 2),
+      left_out=pictures.left_out,
+      notes=pictures.notes)

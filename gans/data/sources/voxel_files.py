@@ -1,15 +1,14 @@
 """Files of voxels, from anywhere: .binvox, and .npy and .npz as NumPy writes them. Nothing in them is run.
 
-A file says how large its contents are before these come, so nothing larger than expected is read or unpacked.
+A file says how large its contents are before these come, so nothing larger than expected is read or unpacked. Reading a
+damaged file may raise anything.
 """
 from collections.abc import Iterator
 import contextlib
 import math
 import pathlib
-import tokenize
 from typing import BinaryIO, NamedTuple
 import zipfile
-import zlib
 
 import numpy as np
 
@@ -18,9 +17,8 @@ ARRAY = 'voxels'  # the name in an .npz
 MAX_SIDE = 256  # cells of a model
 MAX_HEADER = 1000  # bytes of a header; those of arrays of numbers have 118
 MAX_CLASSES = 10_000
-# What reading a damaged file raises. A RuntimeError is an encrypted .npz.
-DAMAGED = (OSError, ValueError, EOFError, RuntimeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile,
-           zlib.error)
+MAX_TEXTS = 2**24  # bytes of the classes' names
+EMPTY = 'it is empty: no cell is occupied'
 
 
 class Header(NamedTuple):
@@ -35,15 +33,18 @@ class Header(NamedTuple):
     return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_model(path: pathlib.Path | str, size: int) -> np.ndarray | str:
-  """Reads the one model of a file as [size,size,size,1] uint8 of 0 and 1, or returns why it cannot be read."""
-  path = pathlib.Path(path)
-  try:
-    is_binvox = path.suffix.lower() == '.binvox'
-    cells = read_binvox(path, size) if is_binvox else _read_single_array(path, size)
-  except DAMAGED as error:
-    return str(error) or type(error).__name__
-  return fit(cells, size) if cells.any() else 'it is empty: no cell is occupied'
+def read_model(path: str, size: int) -> np.ndarray:
+  """Reads the one model of a file as [size,size,size,1] uint8 of 0 and 1.
+
+  Raises:
+    ValueError: it is empty, or no such model; a damaged file may raise anything.
+  """
+  file = pathlib.Path(path)
+  is_binvox = file.suffix.lower() == '.binvox'
+  cells = read_binvox(file, size) if is_binvox else _read_single_array(file, size)
+  if not cells.any():
+    raise ValueError(EMPTY)
+  return fit(cells, size)
 
 
 def _read_single_array(path: pathlib.Path, size: int) -> np.ndarray:
@@ -111,7 +112,7 @@ def _read_line(file: BinaryIO) -> bytes:
 
 @contextlib.contextmanager
 def open_array(path: pathlib.Path, name: str) -> Iterator[BinaryIO]:
-  """Opens a .npy file, or the array of that name in an .npz; raises one of DAMAGED if there is none."""
+  """Opens a .npy file, or the array of that name in an .npz; raises ValueError if there is none."""
   if path.suffix.lower() == '.npy':
     with path.open('rb') as file:
       yield file
@@ -127,7 +128,7 @@ def open_array(path: pathlib.Path, name: str) -> Iterator[BinaryIO]:
 
 
 def has_array(path: pathlib.Path, name: str) -> bool:
-  """Tells whether a file is an .npz with an array of that name; raises one of DAMAGED."""
+  """Tells whether a file is an .npz with an array of that name."""
   if path.suffix.lower() == '.npy':
     return False
   with zipfile.ZipFile(path) as archive:
@@ -135,7 +136,7 @@ def has_array(path: pathlib.Path, name: str) -> bool:
 
 
 def read_header(file: BinaryIO) -> Header:
-  """Reads what comes before an array's contents; raises one of DAMAGED for objects and what is no array."""
+  """Reads what comes before an array's contents; raises ValueError for what is no array of known types."""
   if np.lib.format.read_magic(file) != (1, 0):
     raise ValueError('an array with a longer header than arrays of numbers have')
   header = Header(*np.lib.format.read_array_header_1_0(file, max_header_size=MAX_HEADER))
@@ -145,19 +146,30 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def read_array(file: BinaryIO, header: Header) -> np.ndarray:
-  """Reads the numbers after a header; raises one of DAMAGED for other than numbers, and if there are less or more."""
+  """Reads the numbers after a header; raises ValueError for other than numbers, and if there are less or more."""
   if header.dtype.kind not in 'biuf':
     raise ValueError(f'an array of {header.dtype}: expected numbers')
+  order = 'F' if header.is_fortran else 'C'
+  return np.frombuffer(_read_bytes(file, header), header.dtype).reshape(header.shape, order=order)
+
+
+def _read_bytes(file: BinaryIO, header: Header) -> bytes:
   contents = file.read(header.num_bytes)
   if len(contents) != header.num_bytes or file.read(1):  # at whose end a zip's checksum is compared
     raise ValueError(f'its header says {header.num_bytes} bytes {header.shape}, and there are '
                      f'{"less" if len(contents) < header.num_bytes else "more"}')
-  order = 'F' if header.is_fortran else 'C'
-  return np.frombuffer(contents, header.dtype).reshape(header.shape, order=order)
+  return contents
+
+
+def read_texts(file: BinaryIO, header: Header) -> tuple[str, ...]:
+  """Reads the texts after a header; raises ValueError for an array of anything else, or of several axes."""
+  if header.dtype.kind != 'U' or len(header.shape) != 1 or header.num_bytes > MAX_TEXTS:
+    raise ValueError(f'names {header.shape} of {header.dtype}: expected a row of texts, of at most {MAX_TEXTS} bytes')
+  return tuple(np.frombuffer(_read_bytes(file, header), header.dtype).tolist())
 
 
 def read_cells(file: BinaryIO, header: Header) -> np.ndarray:
-  """Reads the cells after a header as bool; raises one of DAMAGED for values other than 0 and 1."""
+  """Reads the cells after a header as bool; raises ValueError for values other than 0 and 1."""
   values = read_array(file, header)
   is_full = values == 1
   is_wrong = ~(is_full | (values == 0))

@@ -1,12 +1,14 @@
 """Voxels: 3-D digits, made of mnist_5k, and a user's own models. Their axes are those of data.kinds: Z is up."""
+from collections.abc import Callable
 import functools
 import math
+import os
 import pathlib
 
 import numpy as np
 
-from gans.data.dataset import Dataset, OnDisk, is_too_large
-from gans.data.sources import digits, folder, voxel_files
+from gans.data.dataset import Dataset, is_too_large
+from gans.data.sources import digits, files, listing, voxel_files
 from gans.errors import UserError
 from gans.system import cache
 
@@ -16,6 +18,8 @@ THRESHOLD = 100  # brightness of ink
 THICKNESS = 0.18  # of a digit, in sides of its cube
 MAX_TURN = 30  # degrees to either side
 MAX_DIGIT_SIZE = 64
+
+LAYOUT = 2  # of what is kept of a folder in the cache
 
 
 def load_voxel_digits(config) -> Dataset:
@@ -67,49 +71,43 @@ def load_voxel_folder(config) -> Dataset:
 
   The path is a folder with a .binvox, .npy or .npz file for each model, in a folder for each class, if they have
   classes; or one .npy or .npz of all. Models are cubes whose side S divides, and are pooled to S cells: one is full if
-  one of those that it is made of is. Empty models are skipped. A folder whose models exceed config.device_bytes stays
+  one of those that it is made of is. Empty models are left out. A folder whose models exceed config.device_bytes stays
   on disk.
 
   Raises:
-    UserError: fewer than two models, more than MAX_UNREADABLE of the files cannot be read, or the one file of all
-      cannot be.
+    UserError: fewer than two models, more than config.max_unreadable of them are empty or cannot be read, or the one
+      file of all cannot be.
   """
-  path = pathlib.Path(config.path).expanduser()
-  if path.is_file():
-    return _load_file(config, path)
-  paths = folder.find_files(config.path, voxel_files.SUFFIXES, 'voxel models')
+  path = os.path.expanduser(config.path)
+  if os.path.isfile(path):
+    return _load_file(config, pathlib.Path(path))
+  found = listing.find_files(config.path, voxel_files.SUFFIXES, 'voxel models')
   size = config.image_size
-  key = folder.cache_key(path, paths, size)
+  stays_on_disk = is_too_large(config, (len(found.names), size, size, size))
+  details = (LAYOUT, stays_on_disk, size)
+  key = found.key(*details)
   read = functools.partial(voxel_files.read_model, size=size)
-  if is_too_large(config, (len(paths), size, size, size)):
-    return _on_disk(path, paths, size, key, read)
-  kept = cache.load_or_make('voxels', key, lambda: _read_folder(path, paths, read))
-  models = np.unpackbits(kept['bits'], axis=1, count=size ** 3)
-  return Dataset(models.reshape(-1, size, size, size, 1), kept['labels'], int(kept['num_classes']))
+  read_all = _check_all if stays_on_disk else _read_all
+  kept = cache.load_or_make('voxels', key, lambda: read_all(found, read, size), of=found.identity(*details))
+  shape = (len(kept['good']), size, size, size, 1)
+  if stays_on_disk:
+    models = files.keep_on_disk(kept, found, shape, key, read)
+  else:
+    models = np.unpackbits(kept['bits'], axis=1, count=size ** 3).reshape(shape)
+  return files.make_dataset(config, found, kept, models, 'voxel models')
 
 
-def _read_folder(root, paths, read) -> dict[str, np.ndarray]:
-  """Reads the files: {'bits', 'good', 'labels', 'num_classes'}, a row of bits for each model."""
-  models, fields = folder.read_all(root, paths, lambda path: _pack(read(path)), 'voxel models')
-  return {'bits': np.stack(models)} | fields
+def _read_all(found: listing.Listing, read: Callable, size: int) -> dict[str, np.ndarray]:
+  """Reads the files: {'bits'}, a row for each model, and what files.read_all returns."""
+  rows, fields = files.read_all(found, lambda path: np.packbits(read(path)), 'voxel models')
+  return {'bits': np.stack(rows) if rows else np.zeros((0, math.ceil(size ** 3 / 8)), np.uint8)} | fields
 
 
-def _pack(model: np.ndarray | str) -> np.ndarray | str:
-  return model if isinstance(model, str) else np.packbits(model)
-
-
-def _on_disk(root, paths, size: int, key: tuple, read) -> Dataset:
-  """Returns models that are read at each use, each of which has been read once."""
-  def check(path):
-    model = read(path)
-    return model if isinstance(model, str) else True
-
-  checked = cache.load_or_make('voxels', ('checked', *key),
-                               lambda: folder.read_all(root, paths, check, 'voxel models')[1])
-  files = [str(paths[i]) for i in checked['good']]
-  models = OnDisk((len(files), size, size, size, 1), cache.digest(key),
-                  lambda positions: folder.read_again(files, positions, read))
-  return Dataset(models, checked['labels'], int(checked['num_classes']))
+def _check_all(found: listing.Listing, read: Callable, size: int) -> dict[str, np.ndarray]:
+  """Reads the files without keeping the models: what files.read_all returns."""
+  del size
+  _, fields = files.read_all(found, lambda path: read(path).any(), 'voxel models')
+  return fields
 
 
 def _load_file(config, path: pathlib.Path) -> Dataset:
@@ -118,16 +116,13 @@ def _load_file(config, path: pathlib.Path) -> Dataset:
     if path.suffix.lower() not in ('.npy', '.npz'):
       raise ValueError('expected a folder of models, or a .npy or .npz file of all')
     models = _read_models(config, path)
-    labels, num_classes = _read_labels(path, len(models))
-  except voxel_files.DAMAGED as error:
+    labels, class_names = _read_labels(path, len(models))
+  except Exception as error:
     raise UserError(f'dataset.path={config.path!r}: {error}') from error
   is_good = models.any((1, 2, 3, 4))
-  num_empty = len(models) - is_good.sum()
-  if num_empty:
-    print(f'{num_empty} of {len(models)} models in {str(path)!r} are empty: skipped')
-  if is_good.sum() < 2:
-    raise UserError(f'dataset.path={config.path!r}: {is_good.sum()} models are not empty: expected 2')
-  return Dataset(models[is_good], labels[is_good], num_classes)
+  empty = {f'model {i}': voxel_files.EMPTY for i in np.flatnonzero(~is_good)}
+  files.refuse_unreadable(config, empty, len(models), 'voxel models')
+  return Dataset(models[is_good], labels[is_good], len(class_names), class_names=class_names, left_out=empty)
 
 
 def _read_models(config, path: pathlib.Path) -> np.ndarray:
@@ -144,21 +139,31 @@ def _read_models(config, path: pathlib.Path) -> np.ndarray:
     return voxel_files.fit(voxel_files.read_cells(file, header).reshape(shape), size)
 
 
-def _read_labels(path: pathlib.Path, num: int) -> tuple[np.ndarray, int]:
-  """Returns the labels [N] int32 and the number of classes, which is 0 without labels or with one class."""
-  unlabelled = np.zeros(num, np.int32)
+def _read_labels(path: pathlib.Path, num: int) -> tuple[np.ndarray, tuple[str, ...]]:
+  """Returns the labels [N] int32 and the classes' names, by default numbers; () for less than two classes."""
+  unlabelled = np.zeros(num, np.int32), ()
   if not voxel_files.has_array(path, 'labels'):
-    return unlabelled, 0
+    return unlabelled
   with voxel_files.open_array(path, 'labels') as file:
     header = voxel_files.read_header(file)
     if header.shape != (num,) or header.dtype.kind not in 'iu':
       raise ValueError(f'labels {header.shape} of {header.dtype}: expected ({num},) whole numbers')
     labels = voxel_files.read_array(file, header)
-  num_classes = int(labels.max()) + 1
-  if voxel_files.has_array(path, 'names'):
-    with voxel_files.open_array(path, 'names') as file:
-      num_classes = math.prod(voxel_files.read_header(file).shape)
+  names = _read_names(path)
+  num_classes = len(names) or int(labels.max()) + 1
   if labels.min() < 0 or labels.max() >= num_classes or num_classes > voxel_files.MAX_CLASSES:
     raise ValueError(f'labels from {labels.min()} to {labels.max()}: expected 0 to {num_classes - 1}, and at most '
                      f'{voxel_files.MAX_CLASSES} classes')
-  return (labels.astype(np.int32), num_classes) if num_classes > 1 else (unlabelled, 0)
+  names = names or tuple(map(str, range(num_classes)))
+  return (labels.astype(np.int32), names) if num_classes > 1 else unlabelled
+
+
+def _read_names(path: pathlib.Path) -> tuple[str, ...]:
+  """Returns the names of the classes in an .npz; () if it has none."""
+  if not voxel_files.has_array(path, 'names'):
+    return ()
+  with voxel_files.open_array(path, 'names') as file:
+    names = voxel_files.read_texts(file, voxel_files.read_header(file))
+  if len(set(names)) < len(names):
+    raise ValueError('a class is named twice in names: expected different names')
+  return names

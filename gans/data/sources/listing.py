@@ -1,0 +1,278 @@
+"""The files of a data set that is a folder: which there are, and what else is there.
+
+Links are followed, to files and to folders, inside and outside: whoever made the folder wanted what they lead to. What
+is reached twice is read once. Hidden files and folders are left out, as systems and editors put them there.
+"""
+from collections import Counter
+import errno
+import os
+import re
+import stat
+from typing import NamedTuple
+import unicodedata
+
+import numpy as np
+
+from gans.errors import UserError
+
+# Folders that systems put beside files, as hidden as those that begin with a dot.
+SYSTEM_FOLDERS = ('__MACOSX', '@eaDir', '$RECYCLE.BIN', 'System Volume Information', 'lost+found')
+# Names of folders that are the splits of a data set and not its classes.
+FOR_TRAINING = re.compile(r'train(ing)?[-_ ]?(set|\d+|a|b)?', re.IGNORECASE)
+FOR_EVALUATION = re.compile(r'(val|valid|validation|dev|test|testing)[-_ ]?(set|\d+|a|b)?', re.IGNORECASE)
+# System errors that are a file's own. Any other, such as of a network or a disk, says nothing about a file, and nothing
+# may be concluded from it.
+OF_THE_FILE = (None, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP,
+               errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO)
+UNKNOWN = (-1, -1, -1)  # the stat of a file that may not be asked for it
+
+
+class Listing(NamedTuple):
+  """The N files of some suffixes below a folder, in the order of their paths."""
+  root: str
+  names: list[str]  # their paths from `root`, with '/' between folders
+  stats: list[tuple[int, int, int]]  # size, and times of the last change of contents and of the rest, in ns
+  left_out: dict[str, str]  # {file, folder or kind of files: why it is not among them}
+  notes: tuple[str, ...]
+
+  @property
+  def paths(self) -> list[str]:
+    """Returns the files' paths."""
+    return [os.path.join(self.root, name) for name in self.names]
+
+  def key(self, *details) -> tuple:
+    """Returns what is read from these files as a key of the cache; a changed file gives another key."""
+    return (*details, os.path.realpath(self.root), list(zip(self.names, self.stats)))
+
+  def identity(self, *details) -> tuple:
+    """Returns the same for all versions of the folder."""
+    return (*details, os.path.realpath(self.root))
+
+
+def find_folder(path: str, what: str) -> str:
+  """Returns the folder that dataset.path names; raises UserError if there is none; `what` says what it should hold."""
+  root = os.path.expanduser(path)
+  if not path or not os.path.isdir(root):
+    raise UserError(f'dataset.path={path!r} is not a folder: give the folder that holds the {what}')
+  return root
+
+
+def find_files(path: str, suffixes: tuple[str, ...], what: str) -> Listing:
+  """Lists the files of these suffixes below the folder `path`; `what` says for people what they hold.
+
+  Raises:
+    UserError: there is no such folder, it holds fewer than two such files, or it holds the splits of a data set.
+  """
+  root = find_folder(path, what)
+  listing = list_files(root, suffixes)
+  if len(listing.names) < 2:
+    others = [f'{file!r}: {reason!r}' for file, reason in list(listing.left_out.items())[:10]]
+    also = f'; left out are {", ".join(others)}' if others else ''
+    raise UserError(f'dataset.path={path!r} holds {len(listing.names)} {what} ({", ".join(suffixes)}): expected 2'
+                    f'{also}')
+  _refuse_splits(path, listing)
+  return listing
+
+
+def _refuse_splits(path: str, listing: Listing):
+  folders = sorted({name.split('/')[0] for name in listing.names if '/' in name})
+  training = [folder for folder in folders if FOR_TRAINING.fullmatch(folder)]
+  evaluation = [folder for folder in folders if FOR_EVALUATION.fullmatch(folder)]
+  if training and evaluation:
+    splits = ', '.join(map(repr, training + evaluation))
+    raise UserError(f'dataset.path={path!r} holds the splits {splits}, which are no classes: give one of them, such as '
+                    f'--config.dataset.path={os.path.join(path, training[0])!r}, or a folder with links to what is to '
+                    'be read')
+
+
+def list_files(root: str, suffixes: tuple[str, ...]) -> Listing:
+  """Lists the files of these suffixes below a folder, and says what else is there.
+
+  Raises:
+    UserError: a folder in it cannot be read for a reason that may pass.
+  """
+  walk = _Walk(root, suffixes)
+  walk.enter('', os.path.realpath(root))
+  walk.follow_folders()
+  walk.follow_files()
+  names = sorted(walk.stats, key=_sort_key)
+  stats = [walk.stats[name] for name in names]
+  return Listing(root, names, stats, walk.left_out | walk.describe_others(), (*walk.notes(), *_describe_classes(names)))
+
+
+def _sort_key(name: str) -> list[str]:
+  """Sorts folder by folder, whichever way a file system writes an accented letter."""
+  return unicodedata.normalize('NFC', name).split('/')
+
+
+class _Walk:
+  """A walk through a folder; links come last, so that of what is reached twice the link is left out."""
+
+  def __init__(self, root: str, suffixes: tuple[str, ...]):
+    self.root = root
+    self.suffixes = suffixes
+    self.stats: dict[str, tuple[int, int, int]] = {}  # of the files found, as in a Listing
+    self.left_out: dict[str, str] = {}
+    self.names: dict[tuple[int, int], str] = {}  # by device and inode
+    self.visited: dict[str, str] = {}  # {real path of a folder: its name}
+    self.others: Counter = Counter()  # files of other formats by suffix, and hidden ones
+    self.folder_links: list[str] = []
+    self.file_links: list[str] = []
+    self.followed: list[str] = []  # links to files and to folders
+
+  def enter(self, name: str, real: str):
+    """Adds the files below a folder, whose real path is `real`, and collects the links there."""
+    pending = [(name, real)]
+    while pending:
+      name, real = pending.pop()
+      if real in self.visited:
+        self.left_out[f'{name}/'] = f'read already, as {self.visited[real]!r}'
+        continue
+      self.visited[real] = name or '.'
+      path = os.path.join(self.root, name)
+      try:
+        with os.scandir(path) as entries:
+          folders = [entry.name for entry in entries if self._is_to_be_entered(entry, _join(name, entry.name))]
+      except OSError as error:
+        self.left_out[f'{name}/'] = explain(error, path)
+        continue
+      pending += [(_join(name, folder), os.path.join(real, folder)) for folder in folders]
+
+  def _is_to_be_entered(self, entry: os.DirEntry, name: str) -> bool:
+    """Tells whether an entry is a folder whose files are to be added; adds or counts anything else."""
+    is_hidden = entry.name.startswith('.') or entry.name in SYSTEM_FOLDERS
+    suffix = _suffix(entry.name)
+    if entry.is_dir(follow_symlinks=False):
+      if is_hidden:
+        self.left_out[f'{name}/'] = 'hidden'
+      return not is_hidden
+    if is_hidden:
+      self.others['.*'] += 1
+    elif entry.is_symlink():
+      is_file = suffix in self.suffixes and not os.path.isdir(entry.path)
+      (self.file_links if is_file else self.folder_links).append(name)
+    elif suffix in self.suffixes:
+      self._add(name, is_link=False)
+    else:
+      self.others[suffix] += 1
+    return False
+
+  def follow_folders(self):
+    """Enters the folders that links lead to, and those that links there lead to."""
+    while self.folder_links:
+      name = min(self.folder_links, key=_sort_key)
+      self.folder_links.remove(name)
+      path = os.path.join(self.root, name)
+      real = os.path.realpath(path)
+      if not os.path.isdir(real):
+        self._leave_out_link(name, real)
+      elif real in self.visited:
+        self.left_out[name] = f'a link to {self.visited[real]!r}, which is read already'
+      elif _is_below(os.path.realpath(self.root), real):
+        self.left_out[name] = f'a link to {real!r}, which holds this folder itself'
+      else:
+        self.followed.append(name)
+        self.enter(name, real)
+
+  def _leave_out_link(self, name: str, real: str):
+    if os.path.exists(real):
+      self.others[_suffix(name)] += 1
+    else:
+      self.left_out[name] = 'a link that leads nowhere'
+
+  def follow_files(self):
+    """Adds the files that links lead to."""
+    for name in sorted(self.file_links, key=_sort_key):
+      self._add(name, is_link=True)
+
+  def _add(self, name: str, is_link: bool):
+    path = os.path.join(self.root, name)
+    try:
+      found = os.stat(path)
+    except OSError as error:
+      if is_link:
+        self.left_out[name] = f'a link that leads nowhere: {explain(error, path)}'
+      else:
+        self.stats[name] = UNKNOWN  # why it cannot be read is said when it is tried
+      return
+    identity = found.st_dev, found.st_ino
+    if not stat.S_ISREG(found.st_mode):
+      self.left_out[name] = 'it is no file'
+    elif is_link and found.st_ino and identity in self.names:
+      self.left_out[name] = f'a link to {self.names[identity]!r}, which is read already'
+    else:
+      self.names[identity] = name
+      self.stats[name] = found.st_size, found.st_mtime_ns, found.st_ctime_ns
+      self.followed += [name] * is_link
+
+  def describe_others(self) -> dict[str, str]:
+    """Returns {kind of files: how many there are} of those whose names or suffixes are not read."""
+    kinds = {}
+    for suffix, count in sorted(self.others.items()):
+      pattern = f'*{suffix}' if suffix not in ('', '.*') else suffix or '(no suffix)'
+      reason = 'hidden' if suffix == '.*' else 'not read'
+      kinds[pattern] = f'{count} file{"s" * (count > 1)}: {reason}'
+    return kinds
+
+  def notes(self) -> list[str]:
+    """Returns where links lead that were followed."""
+    if not self.followed:
+      return []
+    first = self.followed[0]
+    target = os.path.realpath(os.path.join(self.root, first))
+    return [f'{len(self.followed):,} links were followed, such as {first!r} to {target!r}']
+
+
+def _join(folder: str, name: str) -> str:
+  return f'{folder}/{name}' if folder else name
+
+
+def _suffix(name: str) -> str:
+  return os.path.splitext(name)[1].lower()
+
+
+def _is_below(path: str, folder: str) -> bool:
+  return path.startswith(os.path.join(folder, ''))
+
+
+def _describe_classes(names: list[str]) -> list[str]:
+  """Says why files in subfolders have no classes."""
+  num_beside = sum('/' not in name for name in names)
+  if not 0 < num_beside < len(names):
+    return []
+  return [f'no classes: {num_beside:,} files lie beside the subfolders, such as {_first_beside(names)!r}']
+
+
+def _first_beside(names: list[str]) -> str:
+  return next(name for name in names if '/' not in name)
+
+
+def label_by_folder(names: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+  """Labels each file by its first-level subfolder, in the order of their names: ([N] int32, the classes' names).
+
+  There are no classes if a file lies beside the subfolders, or if there is only one of them.
+  """
+  unlabelled = np.zeros(len(names), np.int32), ()
+  if any('/' not in name for name in names):
+    return unlabelled
+  folders = [name.split('/', 1)[0] for name in names]
+  classes = sorted(set(folders), key=_sort_key)
+  if len(classes) < 2:
+    return unlabelled
+  label_of = {folder: label for label, folder in enumerate(classes)}
+  labels = np.array([label_of[folder] for folder in folders], np.int32)
+  return labels, tuple(map(printable, classes))
+
+
+def printable(name: str) -> str:
+  """Returns a file's name as text that can be written anywhere: bytes that are no UTF-8 become \\x and two digits."""
+  text = os.fsencode(name).decode('utf-8', 'backslashreplace')
+  return unicodedata.normalize('NFC', text)
+
+
+def explain(error: OSError, path: str) -> str:
+  """Returns why a file or folder cannot be read; raises UserError if the reason lies elsewhere and may pass."""
+  if error.errno in OF_THE_FILE:
+    return error.strerror or str(error) or type(error).__name__
+  raise UserError(f'dataset.path: {path!r} cannot be read now: {error.strerror}; the same command will do once this '
+                  'is mended') from error
