@@ -61,9 +61,6 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           # The share of a folder's files, or of a file's voxel models, that may be left out because they cannot be read
           # or are empty; 0: none. They are named at the start of a run and in its data.json.
           'max_unreadable': 0.1,
-          # The share of a folder's files, or of a file's voxel models, that may be left out because they cannot be read
-          # or are empty; 0: none. They are named at the start of a run and in its data.json.
-          'max_unreadable': 0.1,
           # Where TFDS finds or puts its data sets; '': ~/tensorflow_datasets.
           'data_dir': '',
           # The split of a TFDS data set.
