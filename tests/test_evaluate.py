@@ -239,13 +239,28 @@ def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
   assert not (tmp_path / 'new' / 'checkpoints').exists()
 
 
-def test_a_damaged_checkpoint_is_named_and_stays_where_it_is(tmp_path, toy):
+def test_a_damaged_checkpoint_is_left_out_by_name_and_stays_where_it_is(tmp_path, toy, capsys):
+  toy.checkpoint_every, toy.eval_every = 2, 0
   train(toy, tmp_path)
   score = tmp_path / 'checkpoints' / '4' / 'metrics' / 'metrics'
+  score.parent.mkdir(exist_ok=True)
   score.write_text('{')
-  with pytest.raises(UserError, match='checkpoints/4 is damaged, its score is not as it was written'):
+  assert list(evaluate(tmp_path, {})) == [2] and score.exists()
+  output = capsys.readouterr().out
+  assert 'checkpoints/4 is damaged, its score is not as it was written: it is left out' in output
+  assert 'the best of the checkpoints is step 2: points/sliced_wasserstein ' in output
+  (tmp_path / 'checkpoints' / '2' / '_CHECKPOINT_METADATA').unlink()
+  with pytest.raises(UserError, match='checkpoints/2 is damaged, _CHECKPOINT_METADATA is missing\n.*checkpoints/4'):
     evaluate(tmp_path, {})
-  assert score.exists()
+
+
+def test_an_altered_eval_file_is_refused_before_the_work(tmp_path, toy, monkeypatch):
+  toy.eval_every = 0
+  train(toy, tmp_path)
+  (tmp_path / 'eval.jsonl').write_text('\n{"step": 3}\n')
+  monkeypatch.setattr(evaluator, 'make_evaluate', None)
+  with pytest.raises(UserError, match='eval.jsonl is not as it was written'):
+    evaluate(tmp_path, {})
 
 
 def test_points_of_the_data_themselves_have_all_modes(toy):

@@ -15,12 +15,11 @@ import pytest
 
 from gans.core.sampling import noise
 from gans.errors import UserError
-from gans.evaluation import features
 from gans.evaluation.evaluator import Evaluation
 from gans.modes import report
 from gans.runs import trained, workdirs
+from gans.runs.evaluations import append_scores
 from gans.system import environment, events, pictures, records
-from gans.training.scores import append_scores
 from tests.conftest import ROOT
 
 HOSTILE = '''<script>alert("it's")</script>&amp;'''
@@ -78,7 +77,8 @@ def test_the_page_of_a_run(run, capsys):
   assert target == run / 'report.html' and str(target) in capsys.readouterr().out
   assert re.findall('<h2>(.*?)</h2>', text) == [
       'At a glance', 'Samples over the steps', 'Between samples', 'Losses', 'Scores', 'Environment', 'Config']
-  assert '<td>4 of 4</td>' in text and '2: mnist_5k_classifier/frechet_distance 3' in text  # best, of its own settings
+  assert has_row(text, 'steps', '4 of 4')
+  assert has_row(text, 'best step', '4: mnist_5k_classifier/frechet_distance 5')  # by its own settings, of those kept
   assert has_row(text, 'last mnist_5k_classifier/frechet_distance', 5) and '_std' not in text
   assert has_row(text, 'generator.hidden', '[8]') and '<tr class="differs">' not in text
   last = base64.b64encode((run / 'samples' / 'fake_0000004.png').read_bytes()).decode()
@@ -135,14 +135,15 @@ def test_text_of_every_source_stays_text(run, tmp_path):
   dataset = {**workdirs.read_config(run).dataset, 'split': f'{HOSTILE} split', HOSTILE: 'a field'}
   path = changed_copy(run, tmp_path / HOSTILE.replace('/', ':'), dataset=dataset)
   records.write_records(path / 'starts.jsonl', [{'step': 0, 'command': f'{HOSTILE} command', HOSTILE: 'a name'}])
-  append_scores(path / 'eval.jsonl', 4, Evaluation({f'{HOSTILE}/score': [1.0]}, HOSTILE, HOSTILE, 10_000, 0))
+  score = f'{HOSTILE}_classifier/score'
+  append_scores(path / 'eval.jsonl', 4, Evaluation({score: [1.0]}, HOSTILE, HOSTILE, 10_000, 0))
   writer = events.open_writer(path / 'events')
   writer.write_scalars(4, {f'train/{HOSTILE}_loss': 1.0})
   writer.close()
   page = render(path, [report.Between(f'{HOSTILE} picture', 'AAAA', ''), report.Between('', '', f'{HOSTILE} reason')])
   for text in (
       str(path), f'{path} step 4', f'{HOSTILE} picture', f'{HOSTILE} reason', f'{HOSTILE} split', f'dataset.{HOSTILE}',
-      f'{HOSTILE} command', HOSTILE, f'{HOSTILE}/score', f'last {HOSTILE}/score', f'train/{HOSTILE}_loss'):
+      f'{HOSTILE} command', HOSTILE, score, f'last {score}', f'train/{HOSTILE}_loss'):
     assert text in page.texts
   assert any(text.endswith(f'{HOSTILE}; 10000 samples, {HOSTILE} real') for text in page.texts)
   plain = render(run, [report.Between('run', 'AAAA', ''), report.Between('', '', 'reason')])
@@ -198,23 +199,6 @@ def test_grids_are_thinned_evenly():
   assert len(picked) == report.GRIDS and (picked[0], picked[-1]) == (100, 10_000)
   assert set(np.diff(picked)) <= {400, 500}
   assert list(report.thinned({1: 1, 2: 2})) == [1, 2]
-
-
-def test_the_best_score_is_the_config_s_or_the_default_of_its_features(run):
-  def best(scores: dict, **asked):
-    config = workdirs.read_config(run).to_dict()
-    config['eval'].update(asked)
-    measured = [(step, Evaluation({name: [values[place]] for name, values in scores.items()}, '', '', 10_000, 0))
-                for place, step in enumerate((2, 4))]
-    return report.best(report.read_run(run)._replace(config=config, scores=measured))
-
-  images = {'x/precision': [0.25, 0.5], 'x/frechet_distance': [3.0, 5.0]}
-  assert best(images) == '2: x/frechet_distance 3'
-  assert best(images, best='precision') == '4: x/precision 0.5'
-  assert best({'points/modes': [8, 4], 'points/sliced_wasserstein': [2.0, 1.0]}) == '4: points/sliced_wasserstein 1'
-  assert best(images, features='points') == best({}) == ''
-  assert best(images, features='inception') == '2: x/frechet_distance 3'
-  assert features.BY_NAME['inception'].default_score == 'frechet_distance'
 
 
 def test_what_is_no_run_is_refused(run, tmp_path):

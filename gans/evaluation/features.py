@@ -28,7 +28,6 @@ class Features(NamedTuple):
   width: Callable  # config -> number of features; 0: their covariance is not used
   needs_labels: bool = False
   needs_weights: bool = False  # a file, config.eval.weights
-  default_score: str = 'frechet_distance'
 
 
 def make_classifier(config, dataset: Dataset) -> Extractor:
@@ -85,7 +84,7 @@ def make_points(config, dataset: Dataset) -> Extractor:
 BY_NAME = {
     'classifier': Features(make_classifier, (IMAGES.name, VOXELS.name), classifier_width, needs_labels=True),
     'inception': Features(make_inception, (IMAGES.name,), lambda config: inception.WIDTH, needs_weights=True),
-    'points': Features(make_points, (POINTS.name,), lambda config: 0, default_score='sliced_wasserstein'),
+    'points': Features(make_points, (POINTS.name,), lambda config: 0),
 }
 
 

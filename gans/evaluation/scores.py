@@ -9,7 +9,6 @@ import numpy as np
 
 from gans.data.kinds import VOXELS
 from gans.data.sources import digits, points
-from gans.evaluation.features import BY_NAME
 
 COMPARED = 1000  # shapes whose nearest real shape is found
 
@@ -243,6 +242,7 @@ ALL = (
     Scores({}, has_voxels, compare_voxels),
 )
 DIRECTIONS = {name: direction for scores in ALL for name, direction in scores.best.items()}
+DEFAULTS = ('pair_error', 'sliced_wasserstein', 'frechet_distance')  # the first that applies decides which step is best
 
 
 def directions(config, experiment) -> dict[str, str]:
@@ -256,7 +256,8 @@ def directions(config, experiment) -> dict[str, str]:
 
 def default_score(config, experiment) -> str:
   """Returns the score that decides which checkpoint is best if the config names none."""
-  return 'pair_error' if has_pairs(config, experiment) else BY_NAME[config.eval.features].default_score
+  available = directions(config, experiment)
+  return next(name for name in DEFAULTS if name in available)
 
 
 def compute_scores(config, experiment, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:

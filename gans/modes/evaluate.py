@@ -3,9 +3,11 @@ import jax
 
 from gans.core.sampling import make_sampler
 from gans.data.sources import load_dataset
+from gans.errors import UserError
 from gans.evaluation import evaluator
 from gans.evaluation.evaluator import Evaluation
-from gans.runs.opening import open_run
+from gans.runs.evaluations import NAME, read_scores
+from gans.runs.opening import Run, open_run
 from gans.runs.workdirs import locked
 from gans.system import disk, events
 from gans.training.scores import write_scores
@@ -18,9 +20,10 @@ def evaluate(path, changes: dict) -> dict[int, Evaluation]:
   eval.jsonl and, if nothing is changed, to TensorBoard.
 
   Raises:
-    UserError: it is no workdir, has no checkpoint, is at work, or config.eval cannot work on its data set.
+    UserError: it is no workdir, has no whole checkpoint, is at work, or config.eval cannot work on its data set.
   """
   with open_run(path, changes) as run, disk.explain_errors(run.workdir), locked(run.workdir):
+    read_scores(run.workdir / NAME)  # which is answered before an hour's work if it was altered
     dataset = load_dataset(run.config.dataset)
     evaluator.check(run.config, dataset)
     experiment = run.experiment
@@ -30,10 +33,23 @@ def evaluate(path, changes: dict) -> dict[int, Evaluation]:
     found = {}
     if not changes and not jax.process_index():
       writer = events.open_writer(run.workdir / 'events')
-    for step in run.manager.all_steps():
+    for step in whole_steps(run):
       print(f'evaluating step {step}')
       found[step] = measure(run.averages(step))
       write_scores(run.workdir, writer, step, found[step])
     if writer:
       writer.close()
+    if best := run.find_best():
+      print(f'the best of the checkpoints is step {best.step}: {best.score} {best.value:.4g}')
   return found
+
+
+def whole_steps(run: Run) -> list[int]:
+  """Returns the steps whose checkpoints are whole, and names those that are not; raises UserError if none is."""
+  damage = {step: run.find_damage(step) for step in run.manager.all_steps()}
+  lines = [f'{run.manager.directory / str(step)} is damaged, {reason}' for step, reason in damage.items() if reason]
+  if len(lines) == len(damage):
+    raise UserError('\n'.join(lines))
+  for line in lines:
+    print(f'{line}: it is left out')
+  return [step for step, reason in damage.items() if not reason]

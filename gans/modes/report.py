@@ -13,13 +13,12 @@ import numpy as np
 
 from gans.errors import UserError
 from gans.evaluation.evaluator import Evaluation
-from gans.evaluation.features import BY_NAME
-from gans.evaluation.scores import DIRECTIONS
 from gans.modes import interpolate, outputs
-from gans.runs import trained, workdirs
+from gans.runs import evaluations, trained, workdirs
+from gans.runs.evaluations import Best
 from gans.system import disk, events, pictures, records
 from gans.training.reporter import GROUP, is_plotted
-from gans.training.scores import about_scores, read_scores
+from gans.training.scores import about_scores
 
 # One for each run; most people who are colour-blind can tell them apart.
 COLOURS = ('#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#8c564b', '#e377c2', '#17becf')
@@ -27,7 +26,8 @@ GRIDS = 24  # of each seed on the page, and in the GIF of its training
 MILLISECONDS, HOLD = 150, 10  # of a frame of the GIF; how often the last one is repeated
 LEGS = 4  # of an interpolation
 SPEED = 'steps_per_second'  # a tag in TensorBoard
-READ = ('num_steps', 'eval.features', 'eval.num_samples', 'eval.seed', 'eval.best')  # fields of the config
+# Fields of the config.
+READ = ('num_steps', 'eval.features', 'eval.weights', 'eval.num_samples', 'eval.seed', 'eval.best')
 
 
 class Run(NamedTuple):
@@ -35,7 +35,8 @@ class Run(NamedTuple):
   name: str
   config: dict  # nested, as in config.json
   scalars: dict[str, dict[int, float]]  # {tag: {step: value}}, from TensorBoard's files
-  scores: list[tuple[int, Evaluation]]  # (step, what was measured), from eval.jsonl
+  own_scores: list[tuple[int, Evaluation]]  # (step, what was measured), those of eval.jsonl that can be compared
+  best: Best | None
   grids: dict[str, dict[int, epath.Path]]  # {seed, '' of a single one: {step: file}}, both in order
   real: epath.Path | None  # the picture of training data
   starts: list[dict]  # from starts.jsonl
@@ -127,15 +128,19 @@ def read_run(path) -> Run:
   """Reads what a workdir says of its run; raises UserError where it is none, or nothing has happened in it yet."""
   folder = disk.absolute(path)
   real = folder / 'samples' / 'real.png'
+  config = read_config(path)
+  spec = workdirs.read_spec(path)
+  measured = evaluations.read_scores(folder / evaluations.NAME)
   run = Run(
       name=str(path),
-      config=read_config(path),
+      config=config,
       scalars=events.read_scalars(folder / 'events', is_shown),
-      scores=read_scores(folder / 'eval.jsonl'),
+      own_scores=evaluations.own_scores(measured, config, spec),
+      best=evaluations.find_best(folder, config, spec),
       grids=find_grids(folder / 'samples'),
       real=real if real.exists() else None,
       starts=records.read_records(folder / 'starts.jsonl'))
-  if not (run.scalars or run.scores or run.grids):
+  if not (run.scalars or measured or run.grids):
     raise UserError(f'--workdir={path} has nothing to report yet: no scalars in events/, no scores, no sample grids')
   return run
 
@@ -254,7 +259,7 @@ def glance(runs: list[Run]) -> dict[str, list]:
   table = {
       'steps': [f'{last_step(run)} of {run.config["num_steps"]}' for run in runs],
       'steps per second': [speed(run) for run in runs],
-      'best step': [best(run) for run in runs],
+      'best step': [describe_best(run.best) for run in runs],
       'measured by': [measured_by(run) for run in runs],
   }
   for name, lines in scores_over_steps(runs).items():
@@ -264,7 +269,7 @@ def glance(runs: list[Run]) -> dict[str, list]:
 
 def last_step(run: Run) -> int:
   """Returns the last step that left a trace."""
-  traces = [*run.scalars.values(), *run.grids.values(), dict(run.scores)]
+  traces = [*run.scalars.values(), *run.grids.values(), dict(run.own_scores)]
   return max((step for by_step in traces for step in by_step), default=0)
 
 
@@ -275,9 +280,8 @@ def speed(run: Run) -> str:
 
 
 def measured_by(run: Run) -> str:
-  """Says what the scores are of, and by what; several ways are told apart by slashes."""
-  ways = [about_scores(evaluation) for _, evaluation in own_scores(run)]
-  return ' / '.join(dict.fromkeys(ways))
+  """Says what the scores are of, and by what."""
+  return next((about_scores(evaluation) for _, evaluation in run.own_scores), '')
 
 
 def last_value(by_step: dict[int, float]) -> str:
@@ -285,52 +289,20 @@ def last_value(by_step: dict[int, float]) -> str:
   return f'{by_step[max(by_step)]:.4g}' if by_step else ''
 
 
-def best(run: Run) -> str:
-  """Says at which step the score was best that the run's checkpoints are compared by."""
-  names = {name.rsplit('/', 1)[-1]: name for name in score_names([run])}
-  for score in best_scores(run.config):
-    if score in names:
-      name = names[score]
-      by_step = score_by_step(run, name)
-      pick = min if DIRECTIONS[score] == 'min' else max
-      step = pick(by_step, key=by_step.get)
-      return f'{step}: {name} {by_step[step]:.4g}'
-  return ''
-
-
-def best_scores(config: dict) -> list[str]:
-  """Returns the score that the config names as the best, or else the defaults of the features that it may mean."""
-  asked = config['eval']
-  if asked['best']:
-    return [asked['best']]
-  defaults = [features.default_score for name, features in BY_NAME.items() if asked['features'] in ('', name)]
-  return ['pair_error', *defaults]  # as evaluation.scores.default_score has it
-
-
-def own_scores(run: Run) -> list[tuple[int, Evaluation]]:
-  """Returns the scores measured as the run's config says, or else as the last ones were, in order of their steps."""
-  asked = run.config['eval']
-  found = scores_measured(run, asked['num_samples'], asked['seed'])
-  if run.scores and not found:
-    _, last = run.scores[-1]
-    found = scores_measured(run, last.num_samples, last.seed)
-  return sorted(found, key=lambda measured: measured[0])
-
-
-def scores_measured(run: Run, num_samples: int, seed: int) -> list[tuple[int, Evaluation]]:
-  """Returns the scores of so many samples of the noise of a seed."""
-  return [(step, each) for step, each in run.scores if (each.num_samples, each.seed) == (num_samples, seed)]
+def describe_best(best: Best | None) -> str:
+  """Says which of the checkpoints is best, and by what."""
+  return f'{best.step}: {best.score} {best.value:.4g}' if best else ''
 
 
 def score_names(runs: list[Run]) -> list[str]:
   """Returns the names of the runs' scores, without those that are the spread of another."""
-  names = dict.fromkeys(name for run in runs for _, each in own_scores(run) for name in each.scores)
+  names = dict.fromkeys(name for run in runs for _, each in run.own_scores for name in each.scores)
   return [name for name in names if not name.endswith('_std')]
 
 
 def score_by_step(run: Run, name: str) -> dict[int, float]:
   """Returns {step: value} of a score; of several seeds the mean."""
-  return {step: float(np.mean(each.scores[name])) for step, each in own_scores(run) if name in each.scores}
+  return evaluations.mean_by_step({step: each.scores for step, each in run.own_scores}, name)
 
 
 def scores_over_steps(runs: list[Run]) -> dict[str, list[dict[int, float]]]:

@@ -16,7 +16,7 @@ from gans.core.game import GANState, each_seed
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.evaluation import evaluator
-from gans.runs import checkpoints, checksums, packed, workdirs
+from gans.runs import checkpoints, checksums, evaluations, packed, workdirs
 from gans.system import disk
 
 
@@ -28,8 +28,43 @@ class Run(NamedTuple):
   experiment: Experiment
   manager: ocp.CheckpointManager
 
+  def pick_step(self, wanted: str | int) -> int:
+    """Returns a step that was kept: that number, the 'latest', or the 'best', the latest where no score says which.
+
+    Raises:
+      UserError: it was not kept.
+    """
+    steps = sorted(self.manager.all_steps())
+    by_name = {str(step): step for step in steps} | {'latest': steps[-1]}
+    if wanted == 'best':
+      best = self.find_best()
+      return best.step if best else steps[-1]
+    if str(wanted) not in by_name:
+      raise UserError(f"checkpoint={wanted!r}: {self.manager.directory} has the steps {steps}; expected one of them, "
+                      "'best' or 'latest'")
+    return by_name[str(wanted)]
+
+  def find_best(self) -> evaluations.Best | None:
+    """Returns the best step of those that were kept, by the settings of the run itself; None: no score says which."""
+    own_config = workdirs.read_config(self.workdir).to_dict()
+    return evaluations.find_best(self.workdir, own_config, self.spec)
+
+  def find_damage(self, step: int) -> str:
+    """Says what is wrong with the checkpoint of a step, '' where it is whole."""
+    if disk.is_remote(self.workdir):
+      return ''
+    return checksums.find_damage(pathlib.Path(self.manager.directory / str(step)))
+
   def restore(self, step: int) -> GANState:
-    """Returns the state at a step that was kept, on the first device of this process."""
+    """Returns the state at a step that was kept, on the first device of this process.
+
+    Raises:
+      UserError: it is not as it was written; only training moves it aside.
+    """
+    if reason := self.find_damage(step):
+      whole = [other for other in self.manager.all_steps() if other != step and not self.find_damage(other)]
+      instead = f'the steps {whole} are whole' if whole else 'no other one is whole'
+      raise UserError(f'{self.manager.directory / str(step)} is damaged, {reason}; {instead}')
     mesh = sharding.make_mesh(1, jax.local_devices()[:1])
     placement = sharding.replicated(mesh)
     # Shapes are enough to restore into: weights that are overwritten need not be initialised first.
@@ -47,7 +82,7 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   """Opens the run in a workdir; `changes` replace fields of its config, such as {'eval.seed': 1}.
 
   Raises:
-    UserError: it is no workdir, or a packed one, or has no checkpoint yet, or a damaged one.
+    UserError: it is no workdir, or a packed one, or has no checkpoint yet.
   """
   config = workdirs.read_config(path)
   config.update_from_flattened_dict(changes or {})
@@ -58,8 +93,9 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   spec = workdirs.read_spec(path) or _look_at_data(config, path)
   experiment = build(config, spec)
   config = evaluator.name_scores(config, spec, experiment)
-  _refuse_damaged(folder)
-  with checkpoints.open_manager(folder, *evaluator.best_score(config), read_only=True) as manager:
+  # Orbax would read the scores of all checkpoints, and fail for a single one that is damaged.
+  options = {'read_only': True, 'lightweight_initialize': True}
+  with checkpoints.open_manager(folder, *evaluator.best_score(config), **options) as manager:
     if not manager.all_steps():
       raise UserError(f'--workdir={path} has no checkpoint yet; the first comes after {config.checkpoint_every} steps')
     yield Run(folder, config, spec, experiment, manager)
@@ -69,14 +105,3 @@ def _look_at_data(config, path) -> Spec:
   from gans.data.sources import load_dataset
   print(f'{path} was made by an earlier version and does not say which shape its data have: reading them')
   return load_dataset(config.dataset).spec
-
-
-def _refuse_damaged(folder: epath.Path):
-  """Raises UserError for a checkpoint that is not as it was written; only training moves it aside."""
-  if disk.is_remote(folder):
-    return
-  found = sorted(pathlib.Path(folder).glob('checkpoints/[0-9]*'))
-  for path in found:
-    reason = checksums.find_damage(path) if path.name.isdigit() else ''
-    if reason:
-      raise UserError(f'{path} is damaged, {reason}: move it away, or resume training, which does so')

@@ -245,7 +245,8 @@ def load(source, checkpoint: str | int = 'best', weights: str = 'ema',
 
   Args:
     source: a workdir, a packed one (--mode=pack), or the name of a built-in model, which README.md lists.
-    checkpoint: 'best' by the run's score (the latest where nothing was evaluated), 'latest', or a step that was kept.
+    checkpoint: 'best' by the scores in the run's eval.jsonl, whoever measured (the latest where nothing was evaluated),
+      'latest', or a step that was kept.
     weights: 'ema', averaged over the steps, or 'raw', as the last step left them.
     training_seed: one of the seeds that trained side by side; None: the first.
 
@@ -260,14 +261,14 @@ def load(source, checkpoint: str | int = 'best', weights: str = 'ema',
     raise UserError(f'weights={weights!r}: expected one of {WEIGHTS}')
   if packed.is_packed(folder):
     return _load_packed(folder, checkpoint, weights, training_seed)
-  from gans.runs import checkpoints, opening  # here, as importing Orbax takes a second, and a packed model needs none
+  from gans.runs import opening  # here, as importing Orbax takes a second, and a packed model needs none
   with opening.open_run(folder) as run:
     seeds = training_seeds(run.config)
     if training_seed is None:
       training_seed = seeds[0]
     if training_seed not in seeds:
       raise UserError(f'training_seed={training_seed}: {source} was trained with the seeds {list(seeds)}')
-    step = checkpoints.pick_step(run.manager, checkpoint)
+    step = run.pick_step(checkpoint)
     state = run.restore(step)
     variables = state.ema
     if weights == 'raw':

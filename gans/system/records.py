@@ -8,14 +8,29 @@ from gans.system import disk
 
 
 def read_records(path: epath.Path) -> list[dict]:
-  """Reads a file of JSON lines; one that does not exist has none. Raises UserError for a file that was altered."""
+  """Reads a file of JSON lines; one that does not exist has none, and empty lines are none.
+
+  Raises:
+    UserError: a line was altered.
+  """
   if not path.exists():
     return []
-  lines = path.read_text().splitlines()
+  text = path.read_bytes().decode('utf-8-sig', errors='replace')  # some editors put a mark at the start
+  found = []
+  for number, line in enumerate(text.split('\n'), start=1):
+    if line.strip():
+      found.append(_parse(line, f'line {number} of {path}'))
+  return found
+
+
+def _parse(line: str, place: str) -> dict:
   try:
-    return [json.loads(line) for line in lines]
-  except ValueError as error:
-    raise UserError(f'{path} is not as it was written: {error}') from error
+    record = json.loads(line)
+  except (ValueError, RecursionError) as error:
+    raise UserError(f'{place} is not as it was written: {error}') from error
+  if not isinstance(record, dict):
+    raise UserError(f'{place} is not as it was written: expected {{...}}')
+  return record
 
 
 def write_records(path: epath.Path, records: list[dict]):

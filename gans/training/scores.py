@@ -5,9 +5,8 @@ from etils import epath
 import jax
 import numpy as np
 
-from gans.errors import UserError
 from gans.evaluation.evaluator import Evaluation
-from gans.system.records import read_records, write_records
+from gans.runs.evaluations import NAME, append_scores
 
 
 def write_scores(workdir: epath.Path, writer, step: int, evaluation: Evaluation, say: Callable = print):
@@ -18,7 +17,7 @@ def write_scores(workdir: epath.Path, writer, step: int, evaluation: Evaluation,
   if jax.process_index():
     return
   say(describe_scores(step, evaluation))
-  append_scores(workdir / 'eval.jsonl', step, evaluation)
+  append_scores(workdir / NAME, step, evaluation)
   if writer is None:
     return
   means = {f'eval/{name}': float(np.mean(values)) for name, values in evaluation.scores.items()}
@@ -41,25 +40,3 @@ def describe_scores(step: int, evaluation: Evaluation) -> str:
 def about_scores(evaluation: Evaluation) -> str:
   """Says what was measured, and by what."""
   return f'{evaluation.features}; {evaluation.num_samples} samples, {evaluation.reference} real'
-
-
-def append_scores(path: epath.Path, step: int, evaluation: Evaluation):
-  """Adds an evaluation to a file of JSON lines; it replaces an earlier one of the same step and by the same means."""
-  def key(record: dict) -> tuple:
-    return tuple(record[field] for field in ('step', 'features', 'reference', 'num_samples', 'seed'))
-
-  record = {'step': step, **evaluation._asdict()}
-  others = [each for each in read_records(path) if key(each) != key(record)]
-  write_records(path, [*others, record])
-
-
-def read_scores(path: epath.Path) -> list[tuple[int, Evaluation]]:
-  """Reads the (step, evaluation) pairs of an eval.jsonl; raises UserError if it is not as it was written."""
-  try:
-    pairs = []
-    for record in read_records(path):
-      step = record.pop('step')
-      pairs.append((step, Evaluation(**record)))
-    return pairs
-  except (TypeError, KeyError, AttributeError) as error:
-    raise UserError(f'{path} is not as it was written: {error}') from error
