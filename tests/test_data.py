@@ -1,4 +1,5 @@
 """Data sets: what is in them, how they are fitted and scaled, and what is said where they are not to be had."""
+import shutil
 import time
 
 import jax
@@ -124,6 +125,91 @@ def test_unknown_data_set_is_named():
 def test_no_network_is_said_within_seconds(tmp_path, monkeypatch):
   monkeypatch.setattr('socket.create_connection', lambda *_: (_ for _ in ()).throw(OSError('unreachable')))
   start = time.monotonic()
-  with pytest.raises(UserError, match=r"'mnist' is not prepared.*tfds build mnist.*mnist_5k"):
+  with pytest.raises(UserError, match=r"'mnist' is not prepared.*builder.'mnist'.*array_record.*mnist_5k"):
     load_dataset(ask('mnist', data_dir=str(tmp_path)))
   assert time.monotonic() - start < 10
+
+
+def test_names_that_tfds_does_not_know_are_named_in_one_line(tmp_path):
+  for name, hint in [('cifar-10', 'did you mean .*cifar10'), ('fashion mnist', 'did you mean fashion_mnist'),
+                     ('/no/folder', 'expected'), (str(tmp_path), f'name=folder --config.dataset.path={tmp_path}')]:
+    with pytest.raises(UserError, match=f"^dataset.name='{name}' is not a data set: .*{hint}") as caught:
+      load_dataset(ask(name))
+    assert '\n' not in str(caught.value)
+  with pytest.raises(UserError, match="^dataset.name='mnist:9.9.9' cannot be had from TFDS: .*only: 3.0.1.$"):
+    load_dataset(ask('mnist:9.9.9'))
+
+
+def prepare(path, name: str, features, examples: list, file_format: str = 'array_record'):
+  """Prepares a data set of TFDS under `path`."""
+  import tensorflow_datasets as tfds
+
+  class Made(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    VERSION = tfds.core.Version('1.0.0')
+
+    def _info(self):
+      return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+      return {'train': self._generate_examples()}
+
+    def _generate_examples(self):
+      yield from enumerate(examples)
+
+  Made.name = name
+  Made(data_dir=path, file_format=file_format).download_and_prepare()
+
+
+def test_features_that_are_no_label_and_no_picture(tmp_path):
+  import tensorflow_datasets as tfds
+  image = np.zeros((4, 4, 3), np.uint8)
+  texts = {'image': tfds.features.Image(), 'label': tfds.features.Text()}
+  prepare(tmp_path, 'texts', texts, [{'image': image, 'label': 'x'}] * 3)
+  loaded = load_dataset(ask('texts', data_dir=str(tmp_path), image_size=4))
+  assert loaded.num_classes == 0 and loaded.notes == ("no classes: its feature 'label' is Text and not ClassLabel",)
+  unknown = {'image': tfds.features.Image(), 'label': tfds.features.ClassLabel(names=['a', 'b'])}
+  prepare(tmp_path, 'unknown', unknown, [{'image': image, 'label': label} for label in (0, 1, -1)])
+  for device_bytes in (0, 2**20):
+    loaded = load_dataset(ask('unknown', data_dir=str(tmp_path), image_size=4, device_bytes=device_bytes))
+    assert loaded.spec == Spec((4, 4, 3)) and loaded.notes == ('no classes: 1 of its examples have no label',)
+  with pytest.raises(UserError, match="^dataset.split='train.:1.' of 'texts' has 1 examples: expected at least 2$"):
+    load_dataset(ask('texts', data_dir=str(tmp_path), split='train[:1]'))
+  with pytest.raises(UserError, match="^dataset.crop='label' is no feature with one bounding box; such are ..$"):
+    load_dataset(ask('texts', data_dir=str(tmp_path), crop='label'))
+  films = {'image': tfds.features.Sequence(tfds.features.Image(shape=(4, 4, 3)))}
+  prepare(tmp_path, 'films', films, [{'image': [image] * 2}] * 3)
+  with pytest.raises(UserError, match="^dataset.name='films': its feature 'image' is .* expected one picture"):
+    load_dataset(ask('films', data_dir=str(tmp_path)))
+
+
+def test_a_data_set_in_the_default_format_is_named_with_what_to_do(tmp_path):
+  import tensorflow_datasets as tfds
+  prepare(tmp_path, 'records', {'image': tfds.features.Image()}, [{'image': np.zeros((4, 4, 3), np.uint8)}] * 2,
+          'tfrecord')
+  with pytest.raises(UserError, match="^dataset.name='records' is prepared in .* another format than array_record.*run "
+                     ".*file_format='array_record'"):
+    load_dataset(ask('records', data_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize('error', [AssertionError('Manual directory is empty. Create it.\nmore\nlines'),
+                                   RuntimeError('Manual directory is empty. Create it.')])
+def test_what_keeps_tfds_from_preparing_is_one_line(tmp_path, monkeypatch, error):
+  import tensorflow_datasets as tfds
+
+  def fail(*_, **__):
+    raise error
+
+  monkeypatch.setattr('gans.data.sources.tfds._online', lambda: True)
+  monkeypatch.setattr(tfds.core.DatasetBuilder, 'download_and_prepare', fail)
+  with pytest.raises(UserError, match="^dataset.name='mnist' cannot be prepared in .*: Manual directory is empty. "
+                     'Create it. Once it can be had.*data_dir$'):
+    load_dataset(ask('mnist', data_dir=str(tmp_path)))
+
+
+def test_the_same_data_of_tfds_under_another_path_and_size_are_the_same(tfds_dir, tmp_path):
+  shutil.copytree(tfds_dir, tmp_path / 'moved')
+  old = load_dataset(ask('blobs', data_dir=tfds_dir, image_size=8))
+  new = load_dataset(ask('blobs', data_dir=str(tmp_path / 'moved'), image_size=4, device_bytes=0))
+  assert old.class_names == ('dark', 'light') == new.spec.class_names
+  np.testing.assert_array_equal(old.checksums, new.checksums)
+  assert len(set(old.checksums.tolist())) == 23

@@ -1,105 +1,161 @@
 """Any image data set of TensorFlow Datasets, through `tfds.data_source` (array_record; no TensorFlow in the loop)."""
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+import difflib
+import os
+import re
 import socket
+import zlib
 
 from etils import epath
 import numpy as np
 import tqdm
 
 from gans.data.dataset import Dataset, OnDisk, is_too_large
+from gans.data.inventory import COMPARED_ON_DISK, checksum_of, spaced_positions
 from gans.data.sources.square import fit_square
 from gans.errors import UserError
 from gans.system import cache
 
 CONNECT_SECONDS = 3
 READ = 1000  # examples per request; the source reads lists of them three times as fast as single ones
+PREPARE = '''python -c "import tensorflow_datasets as t; t.builder({name!r}, data_dir='FOLDER').download_and_prepare(\
+file_format='array_record')"'''
 
 
 def load_tfds(config) -> Dataset:
   """Reads config.split of the TFDS data set config.name, prepared under config.data_dir ('' for TFDS's default).
 
   Images become [N,S,S,C] uint8, S = config.image_size: the centre of the image, or of its bounding box in the feature
-  config.crop ('' for none). A 'label' feature becomes the labels. Images of more than config.device_bytes stay on
+  config.crop ('' for none). A ClassLabel 'label' becomes the labels. Images of more than config.device_bytes stay on
   disk. A data set that is not prepared yet is downloaded if there is a network.
 
   Raises:
-    UserError: unknown name or split, no images in it, or not prepared and no network.
+    UserError: unknown name or split, no images in it that can be used, not prepared and no network, or anything else
+      that TFDS raises.
   """
   import tensorflow_datasets as tfds  # here, as the import takes a second that other data sets need not wait for
   builder = _prepared_builder(tfds, config)
   features = builder.info.features
-  if 'image' not in features:
-    raise UserError(f"dataset.name={config.name!r} has no feature 'image'; it has {sorted(features)}")
-  try:
-    source = builder.as_data_source(split=config.split)
-  except (ValueError, KeyError) as error:
-    raise UserError(f'dataset.split={config.split!r}: {config.name} has {sorted(builder.info.splits)}') from error
-  num_classes = features['label'].num_classes if 'label' in features else 0
-  crop = _make_crop(config.crop, features)
+  _check_image(config, features)
+  crop = _make_crop(tfds, config.crop, features)
+  label, note = _find_label(tfds, features)
+  source = _open_source(builder, config)
+  without_pixels = _open_source(builder, config, {'image': tfds.decode.SkipDecoding()})
 
-  def fit(examples: list) -> list[np.ndarray]:
-    return [fit_square(crop(example), config.image_size) for example in examples]
+  def fit(example) -> np.ndarray:
+    return fit_square(crop(example), config.image_size)
 
   read = _make_read(config, source, fit)
   first, = read([0])
   shape = (len(source), *first.shape)
   if is_too_large(config, shape):
-    return _on_disk(tfds, builder, config, read, shape, num_classes)
-  images, labels = [], []
-  for chunk in _read_in_order(source, f'reading {config.name}'):
-    images += fit(chunk)
-    labels += [example['label'] if num_classes else 0 for example in chunk]
-  return Dataset(np.stack(images), np.asarray(labels, np.int32), num_classes)
+    key = _key(builder, config, shape)
+    images = OnDisk(shape, cache.digest(key), read)
+    labels = _keep_labels(config, without_pixels, key) if label else np.zeros(len(source), np.int32)
+  else:
+    read_both = _make_read(config, source, lambda example: (fit(example), example['label'] if label else 0))
+    pairs = _read_in_order(read_both, len(source), f'reading {config.name}')
+    images = np.stack([image for image, _ in pairs])
+    labels = np.array([each for _, each in pairs], np.int32)
+  num_unlabelled = int((labels < 0).sum())
+  if num_unlabelled:
+    label, labels = None, np.zeros_like(labels)
+    note = f'no classes: {num_unlabelled:,} of its examples have no label'
+  names = tuple(label.names) if label else ()
+  return Dataset(images, labels, len(names), class_names=names, checksums=_find_checksums(config, without_pixels),
+                 notes=(note,) if note else ())
 
 
-def _read_in_order(source, description: str) -> Iterator[list]:
-  """Yields all examples, READ at a time, and shows the progress."""
-  with tqdm.tqdm(total=len(source), desc=description, unit=' images', disable=None) as progress:
-    for start in range(0, len(source), READ):
-      stop = min(start + READ, len(source))
-      chunk = source.__getitems__(list(range(start, stop)))
-      yield chunk
-      progress.update(len(chunk))
+def _check_image(config, features):
+  """Raises UserError unless each example has one picture of 8 bits in 1 or 3 channels."""
+  if 'image' not in features:
+    raise UserError(f"dataset.name={config.name!r} has no feature 'image'; it has {sorted(features)}")
+  shape, dtype = features['image'].shape, features['image'].dtype
+  is_picture = isinstance(shape, tuple) and len(shape) == 3 and shape[-1] in (1, 3)
+  if not is_picture or dtype != np.uint8:
+    raise UserError(f"dataset.name={config.name!r}: its feature 'image' is {shape} of {dtype}: expected one picture "
+                    '(height, width, 1 or 3) of uint8')
 
 
-def _make_read(config, source, fit: Callable) -> Callable:
-  """Returns read(positions) -> images, which reads and fits examples and raises UserError for a damaged one."""
-  def read(positions: list[int]) -> list[np.ndarray]:
+def _find_label(tfds, features) -> tuple:
+  """Returns the ClassLabel of the examples, or None and what is to be said of that."""
+  if 'label' not in features:
+    return None, ''
+  label = features['label']
+  if not isinstance(label, tfds.features.ClassLabel):
+    return None, f"no classes: its feature 'label' is {type(label).__name__} and not ClassLabel"
+  return (label, '') if (label.num_classes or 0) > 1 else (None, '')
+
+
+def _open_source(builder, config, decoders: dict | None = None):
+  try:
+    source = builder.as_data_source(split=config.split, decoders=decoders)
+    count = len(source)
+  except Exception as error:
+    raise UserError(f'dataset.split={config.split!r} of {config.name!r} cannot be read: {_cause(error)}; it has '
+                    f'{sorted(builder.info.splits)}') from error
+  if count < 2:
+    raise UserError(f'dataset.split={config.split!r} of {config.name!r} has {count} examples: expected at least 2')
+  return source
+
+
+def _make_read(config, source, convert: Callable) -> Callable:
+  """Returns read(positions) -> [convert(example)], which raises UserError for a damaged example."""
+  def read(positions: list[int]) -> list:
     try:
-      return fit(source.__getitems__(positions))
-    except (OSError, ValueError, RuntimeError) as error:
+      return [convert(example) for example in source.__getitems__(positions)]
+    except Exception as error:
       if len(positions) > 1:  # one by one, to name the damaged one
         return [read([position])[0] for position in positions]
       raise UserError(f'dataset.name={config.name!r}: example {positions[0]} of {config.split!r} cannot be read: '
-                      f'{error}; prepare the data set again') from error
+                      f'{_cause(error)}; prepare the data set again') from error
 
   return read
 
 
-def _on_disk(tfds, builder, config, read: Callable, shape: tuple, num_classes: int) -> Dataset:
-  """Returns images that are read from disk at each use; only the labels are read now, and kept."""
-  written = (builder.data_path / 'dataset_info.json').stat().mtime
-  key = (str(builder.data_path), written, config.split, config.crop, shape)
+def _read_in_order(read: Callable, total: int, description: str) -> list:
+  """Returns read(positions) of all examples, READ at a time, and shows the progress."""
+  found = []
+  with tqdm.tqdm(total=total, desc=description, unit=' images', disable=None) as progress:
+    for start in range(0, total, READ):
+      found += read(list(range(start, min(start + READ, total))))
+      progress.update(len(found) - progress.n)
+  return found
 
+
+def _key(builder, config, shape: tuple[int, ...]) -> tuple:
+  written = (builder.data_path / 'dataset_info.json').stat().mtime
+  return str(builder.data_path), written, config.split, config.crop, shape
+
+
+def _keep_labels(config, without_pixels, key: tuple) -> np.ndarray:
+  """Returns the labels of images that stay on disk [N] int32; they are read once, and kept."""
   def read_labels() -> dict[str, np.ndarray]:
-    without_images = builder.as_data_source(split=config.split, decoders={'image': tfds.decode.SkipDecoding()})
-    labels = []
-    for chunk in _read_in_order(without_images, f'reading labels of {config.name}'):
-      labels += [example['label'] for example in chunk]
+    read = _make_read(config, without_pixels, lambda example: example['label'])
+    labels = _read_in_order(read, len(without_pixels), f'reading labels of {config.name}')
     return {'labels': np.array(labels, np.int32)}
 
-  labels = np.zeros(shape[0], np.int32)
-  if num_classes:
-    labels = cache.load_or_make('labels', key, read_labels)['labels']
-  return Dataset(OnDisk(shape, cache.digest(key), read), labels, num_classes)
+  return cache.load_or_make('labels', key, read_labels)['labels']
 
 
-def _make_crop(feature: str, features) -> Callable:
+def _find_checksums(config, without_pixels) -> np.ndarray:
+  """Returns the checksums of evenly spaced images as they are stored, which no other version of a decoder changes."""
+  def find_checksum(example) -> int:
+    stored = example['image']
+    return zlib.crc32(stored) if isinstance(stored, bytes) else checksum_of(np.asarray(stored))
+
+  total = len(without_pixels)
+  positions = spaced_positions(min(total, COMPARED_ON_DISK), total)
+  return np.array(_make_read(config, without_pixels, find_checksum)(positions.tolist()), np.uint32)
+
+
+def _make_crop(tfds, feature: str, features) -> Callable:
   """Returns crop(example) -> its image, cut to the bounding box in `feature`, or whole if that is ''."""
   if not feature:
     return lambda example: example['image']
-  if feature not in features:
-    raise UserError(f'dataset.crop={feature!r} is not a feature of the data set; it has {sorted(features)}')
+  boxes = sorted(name for name, each in features.items() if isinstance(each, tfds.features.BBoxFeature))
+  if feature not in boxes:
+    raise UserError(f'dataset.crop={feature!r} is no feature with one bounding box; such are {boxes}')
 
   def crop(example):
     height, width = example['image'].shape[:2]
@@ -113,7 +169,7 @@ def _make_crop(feature: str, features) -> Callable:
 
 def _pixels_between(low: float, high: float, length: int) -> slice:
   """Returns the pixels of an axis between two fractions of its length: at least one."""
-  start = int(low * length)
+  start = min(int(low * length), length - 1)
   stop = int(high * length)
   return slice(start, max(stop, start + 1))
 
@@ -123,17 +179,50 @@ def _prepared_builder(tfds, config):
   data_dir = epath.Path(config.data_dir).expanduser() if config.data_dir else None
   try:
     builder = tfds.builder(config.name, data_dir=data_dir, file_format='array_record')
-  except tfds.core.DatasetNotFoundError as error:
-    from gans.data.sources import describe_names
-    raise UserError(f'dataset.name={config.name!r} is not a data set: expected {describe_names()}') from error
-  if not builder.is_prepared():
-    if not _online():
-      raise UserError(
-          f'dataset.name={config.name!r} is not prepared in {builder.data_path}, and there is no network to get it: '
-          f'run `tfds build {config.name} --file_format=array_record` on a machine that has one and give the folder as '
-          '--config.dataset.data_dir, or train on digits that need no download: --config.dataset.name=mnist_5k')
-    builder.download_and_prepare(file_format='array_record')
+    is_prepared = builder.is_prepared()
+  except Exception as error:
+    raise _explain(tfds, config, error) from error
+  prepare = PREPARE.format(name=config.name)
+  if not is_prepared and not _online():
+    raise UserError(
+        f'dataset.name={config.name!r} is not prepared in {builder.data_path}, and there is no network to get it: run '
+        f'`{prepare}` on a machine that has one and give the FOLDER as --config.dataset.data_dir, or train on digits '
+        'that need no download: --config.dataset.name=mnist_5k')
+  if not is_prepared:
+    try:
+      builder.download_and_prepare(file_format='array_record')
+    except Exception as error:
+      raise UserError(f'dataset.name={config.name!r} cannot be prepared in {builder.data_path}: {_cause(error)} Once '
+                      f'it can be had, the same command prepares it; or run `{prepare}` and give the FOLDER as '
+                      '--config.dataset.data_dir') from error
   return builder
+
+
+def _explain(tfds, config, error: Exception) -> UserError:
+  """Returns what to say where TFDS makes no builder."""
+  name = config.name
+  if re.search('file format', str(error), re.IGNORECASE):
+    where = config.data_dir or '~/tensorflow_datasets'
+    prepare = PREPARE.format(name=name)
+    return UserError(f'dataset.name={name!r} is prepared in {where!r} in another format than array_record, such as '
+                     f'tfrecord, and only that can be read in any order: run `{prepare}` with another FOLDER and give '
+                     'it as --config.dataset.data_dir, or convert it with `tfds convert_format`')
+  if isinstance(error, tfds.core.DatasetNotFoundError) or not re.fullmatch(r'\w+([/:].*)?', name):
+    from gans.data.sources import describe_names
+    hint = ''
+    near = difflib.get_close_matches(re.sub(r'\W', '_', name.lower()), tfds.list_builders())
+    if os.path.isdir(os.path.expanduser(name)):
+      hint = f'a folder of your own is --config.dataset.name=folder --config.dataset.path={name}; '
+    elif near:
+      hint = f'did you mean {" or ".join(near)}? '
+    return UserError(f'dataset.name={name!r} is not a data set: {hint}expected {describe_names()}')
+  return UserError(f'dataset.name={name!r} cannot be had from TFDS: {_cause(error)}')
+
+
+def _cause(error: Exception) -> str:
+  """Returns the first line of what an exception says."""
+  lines = str(error).strip().splitlines()
+  return lines[0] if lines else type(error).__name__
 
 
 def _online() -> bool:
