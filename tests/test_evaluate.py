@@ -158,13 +158,16 @@ def test_the_scores_of_several_seeds_stand_side_by_side(tmp_path, toy, capsys):
 
 
 def test_the_best_checkpoint_stays_beside_the_last(tmp_path):
-  state = {'w': jnp.zeros(3)}
-  for mode, best in (('min', 20), ('max', 30)):
-    with checkpoints.open_manager(epath.Path(tmp_path / mode), 'fid', mode) as manager:
-      for step, score in zip(range(10, 90, 10), (5.0, 1.0, 9.0, None, 3.0, 4.0, None, 2.0)):
-        checkpoints.save(manager, step, state, {'fid': score} if score else {'another': 0.0})
-    with checkpoints.open_manager(epath.Path(tmp_path / mode), 'fid', mode) as manager:
-      assert manager.all_steps() == [best, 60, 70, 80] and manager.best_step() == best
+  scores = dict(zip(range(10, 90, 10), (5.0, 1.0, 9.0, 2.0, 3.0, 4.0, 2.0, 2.0)))
+
+  def find_best(steps):
+    return min(steps, key=scores.get)
+
+  with checkpoints.open_manager(epath.Path(tmp_path), 'fid', 'min', find_best, keep=3) as manager:
+    for step in scores:
+      checkpoints.save(manager, step, {'w': jnp.zeros(3)}, {})
+  with checkpoints.open_manager(epath.Path(tmp_path), 'fid', 'min') as manager:
+    assert manager.all_steps() == [20, 60, 70, 80]
 
 
 def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):

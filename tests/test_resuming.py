@@ -84,7 +84,7 @@ def test_an_evaluation_that_a_signal_prevented_is_made_at_the_next_start(tmp_pat
 @pytest.mark.parametrize('keep, keep_every, expected', [(3, 0, [4, 6, 8]), (1, 0, [8]), (1, 4, [4, 8]),
                                                         (checkpoints.ALL, 0, [2, 4, 6, 8])])
 def test_as_many_checkpoints_are_kept_as_the_config_says(tmp_path, keep, keep_every, expected):
-  with checkpoints.open_manager(epath.Path(tmp_path), 'score', 'min', keep, keep_every) as manager:
+  with checkpoints.open_manager(epath.Path(tmp_path), 'score', 'min', None, keep, keep_every) as manager:
     for step in (2, 4, 6, 8):
       checkpoints.save(manager, step, {'x': np.zeros(1)}, {})
   assert kept_steps(tmp_path) == expected

@@ -1,4 +1,5 @@
 """Checkpoints of the whole state with Orbax, written in the background: the latest, the best, and some for good."""
+from collections.abc import Callable
 import math
 
 from etils import epath
@@ -11,21 +12,35 @@ from gans.runs.layouts import downgrade_state, is_of_two_players, upgrade_state
 
 ALL = -1  # config.keep_checkpoints
 
-def open_manager(workdir: epath.Path, score: str, mode: str, keep: int = ALL, keep_every: int = 0,
-                 **options) -> ocp.CheckpointManager:
+
+class KeepBest(checkpoint_managers.PreservationPolicy):
+  """Keeps the best of the checkpoints; find_best(steps) says which it is, or None."""
+
+  def __init__(self, find_best: Callable[[list[int]], int | None]):
+    self.find_best = find_best
+
+  def should_preserve(self, checkpoints, *, context) -> list[bool]:
+    del context
+    steps = [checkpoint.step for checkpoint in checkpoints]
+    best = self.find_best(steps)
+    return [step == best for step in steps]
+
+
+def open_manager(workdir: epath.Path, score: str, mode: str, find_best: Callable | None = None, keep: int = ALL,
+                 keep_every: int = 0, **options) -> ocp.CheckpointManager:
   """Opens workdir/checkpoints; use it as a context manager, whose end waits for the last write.
 
-  It keeps the last `keep`, those at multiples of `keep_every` steps, and the one whose `score` is best: the least if
-  the mode is 'min', the greatest if 'max'.
+  It keeps the last `keep`, those at multiples of `keep_every` steps, and the best, see KeepBest. `score` is the one
+  that a checkpoint carries, which is better the less ('min') or the greater ('max') it is.
   """
   worst = math.inf if mode == 'min' else -math.inf
 
   def value(scores: dict[str, float]) -> float:
     return scores.get(score, worst)
 
-  best = checkpoint_managers.BestN(get_metric_fn=value, reverse=mode == 'min', n=1,
-                                   keep_checkpoints_without_metrics=False)
-  policies = [best, checkpoint_managers.LatestN(None if keep == ALL else keep)]
+  policies = [checkpoint_managers.LatestN(None if keep == ALL else keep)]
+  if find_best:
+    policies.append(KeepBest(find_best))
   if keep_every:
     policies.append(checkpoint_managers.EveryNSteps(keep_every))
   policy = checkpoint_managers.AnyPreservationPolicy(policies)

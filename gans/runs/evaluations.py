@@ -93,8 +93,8 @@ def _is_as_asked(evaluation: Evaluation, asked: Mapping, spec: Spec | None) -> b
   return is_by_features and (evaluation.num_samples, evaluation.seed) == (asked['num_samples'], asked['seed'])
 
 
-def find_best(workdir: epath.Path, config: Mapping, spec: Spec | None) -> Best | None:
-  """Returns the best step of those whose checkpoints a workdir keeps, or of all that were measured if it keeps none.
+def find_best(workdir: epath.Path, config: Mapping, spec: Spec | None, steps: list[int] | None = None) -> Best | None:
+  """Returns the best of `steps`, or of those whose checkpoints a workdir keeps, or of all measured if it keeps none.
 
   It is the best by the score that the config names, or by the default one of what was measured, and of equally good
   steps the last. `config` and `spec` are those of `own_scores`. Where eval.jsonl says nothing about these steps, the
@@ -106,7 +106,7 @@ def find_best(workdir: epath.Path, config: Mapping, spec: Spec | None) -> Best |
   Raises:
     UserError: eval.jsonl is not as it was written.
   """
-  kept = kept_steps(workdir)
+  kept = kept_steps(workdir) if steps is None else steps
   measured = [pair for pair in read_scores(workdir / NAME) if not kept or pair[0] in kept]
   scores = {step: evaluation.scores for step, evaluation in own_scores(measured, config, spec)}
   scores = scores or {step: _read_saved_scores(workdir, step) for step in kept}

@@ -13,7 +13,7 @@ from gans.build import Experiment, build, build_state, build_train_steps
 from gans.core import sharding
 from gans.core.game import GANState, each_seed
 from gans.core.sampling import make_sampler
-from gans.data.dataset import Dataset
+from gans.data.dataset import Dataset, Spec
 from gans.data.feed import open_feed, shorten_calls
 from gans.data.inventory import describe_inventory, take_inventory
 from gans.data.order import batch_indices, find_order
@@ -21,9 +21,8 @@ from gans.data.schedule import is_due, split_into_calls, step_indices, training_
 from gans.data.shown import choose_shown, number_of_samples
 from gans.data.sources import load_dataset
 from gans.evaluation import evaluator
-from gans.runs import checkpoints, checksums, workdirs
+from gans.runs import checkpoints, checksums, evaluations, workdirs
 from gans.system import cache, disk, processes, signals
-from gans.system.records import read_records
 from gans.training import health
 from gans.training.reporter import Reporter
 
@@ -55,12 +54,18 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
   with disk.explain_errors(workdir), workdirs.locked(workdir):
     checksums.set_damaged_aside(workdir)
     score, direction = evaluator.best_score(training.config)
-    keep = {'keep': config.keep_checkpoints, 'keep_every': config.keep_every}
-    with checkpoints.open_manager(workdir, score, direction, **keep) as manager:
+
+    def find_best(steps: list[int]) -> int | None:
+      best = evaluations.find_best(workdir, config.to_dict(), training.dataset.spec, steps)
+      return best.step if best else None
+
+    with checkpoints.open_manager(workdir, score, direction, find_best, config.keep_checkpoints,
+                                  config.keep_every) as manager:
       state = checkpoints.restore_latest(manager, state)
       workdirs.write_record(workdir, config, training.dataset.spec, training.inventory)  # all checks have passed
       print('\n'.join(describe_inventory(training.inventory)))
-      if int(state.step) >= config.num_steps and not is_unmeasured(training.config, workdir, int(state.step)):
+      is_owed = is_unmeasured(training.config, training.dataset.spec, workdir, int(state.step))
+      if int(state.step) >= config.num_steps and not is_owed:
         print(f'already finished: {workdir} is at step {state.step} of {config.num_steps}')
         return state
       state = resume(training, workdir, manager, state)
@@ -125,7 +130,7 @@ def run_steps(training: Training, take: Callable, state: GANState, manager, repo
   show = make_show(training, sample, reporter)
   measure = make_measure(training, sample, reporter)
   step = int(state.step)
-  if step and is_unmeasured(config, reporter.workdir, step):  # it was interrupted there
+  if step and is_unmeasured(config, training.dataset.spec, reporter.workdir, step):  # it was interrupted there
     measure(step, state)
   for call, (step, stop) in enumerate(split_into_calls(int(state.step), config)):
     count = stop - step
@@ -196,10 +201,10 @@ def make_measure(training: Training, sample: Callable, reporter: Reporter) -> Ca
   return measure
 
 
-def is_unmeasured(config, workdir, step: int) -> bool:
+def is_unmeasured(config, spec: Spec, workdir, step: int) -> bool:
   """Tells whether an evaluation is due at a step and has not been made."""
-  measured = [record['step'] for record in read_records(workdir / 'eval.jsonl')]
-  return is_due(step, config.eval_every, config) and step not in measured
+  measured = evaluations.own_scores(evaluations.read_scores(workdir / evaluations.NAME), config.to_dict(), spec)
+  return is_due(step, config.eval_every, config) and step not in dict(measured)
 
 
 def save_if_raised(measure: Callable, manager, step: int, state: GANState) -> dict[str, float]:
