@@ -21,12 +21,13 @@ if __name__ == '__main__':
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from gans import overrides
 from gans.errors import UserError
 
 ROOT = pathlib.Path(__file__).parent
 
-_CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'The experiment to train: a file in configs/, or FILE:VARIANT. Change its fields by flags such as '
+_CONFIG = overrides.define_config_flag(
+    ROOT, 'The experiment to train: a file in configs/, or FILE:VARIANT. Change its fields by flags such as '
     '--config.batch_size=32 or --config.critic.optimizer.learning_rate=4e-4.')
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'The folder of the run: checkpoints, samples and logs. The same command resumes what is there. '
@@ -175,6 +176,7 @@ def parse_flags(argv):
     if _MODE.value == 'train':
       if not _CONFIG.value:  # the file is read here, at the latest
         raise flags.IllegalFlagValueError(f'flag --config={_config_path()}: get_config() returns {_CONFIG.value}')
+      overrides.drop_unread(_CONFIG.value, config_flags.get_override_values(_CONFIG))
       _CONFIG.value.lock()
     return positional
   except UserError as error:
@@ -182,7 +184,7 @@ def parse_flags(argv):
   except flags.Error as error:
     first_line, *_ = str(error).splitlines()
     sys.exit(f'error: {first_line} {_last_line(error)}\nrun with --help for all flags')
-  except (AttributeError, KeyError) as error:
+  except (AttributeError, LookupError, TypeError, ValueError) as error:
     if not _is_of_ml_collections(error):
       raise  # a mistake in the code of the config, whose line the traceback names
     sys.exit(f'error: {_describe_missing(error)}')
@@ -198,12 +200,14 @@ def _config_path() -> str:
 
 def _is_of_ml_collections(error: Exception) -> bool:
   """Tells whether an error was raised by the parser of --config flags, not by the code of a config."""
-  *_, innermost = traceback.extract_tb(error.__traceback__)
-  return 'ml_collections' in innermost.filename
+  *_, innermost = files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+  return 'ml_collections' in innermost or any(file.endswith('config_path.py') for file in files)
 
 
 def _describe_missing(error: Exception) -> str:
   """Says which field a --config flag names in vain, or that the file is no config."""
+  if not isinstance(error, AttributeError | KeyError):
+    return f'a --config flag names no field, or a value that it cannot take: {error}'
   missing = error.args[0].args[0] if isinstance(error.args[0], Exception) else error.args[0]
   if 'get_config' in missing:
     return 'the file of --config is no config: it has no function get_config'

@@ -16,7 +16,8 @@ from gans.data.batches import batch_shapes, condition, make_prepare
 from gans.data.dataset import Spec
 from gans.data.schedule import training_seeds
 from gans.errors import UserError
-from gans.networks import LINEN, find_network
+from gans.networks import find_network
+from gans.optimizers import check_optimizer, make_optimizer
 
 # Of a player's group in the config, what is not a field of its network.
 NOT_OF_THE_NETWORK = ('network', 'optimizer')
@@ -47,6 +48,9 @@ def build(config, spec: Spec) -> Experiment:
   check_domains(config, algorithm, spec)
   size = config.batch_size // config.microbatches  # what a loss sees at once
   traced = trace_losses(algorithm, modules, batch_shapes(spec, size, algorithm.data))
+  for name, optimizer in optimizers.items():
+    params = traced.variables[name].get('params', {})
+    check_optimizer(f'{name}.optimizer', config[name].optimizer.to_dict(), optimizer, params)
   depend_on = trace_samples(algorithm, modules, traced, batch_shapes(spec, size))
   num_labels = algorithm.classes or spec.num_labels
   is_conditional = condition(spec) in depend_on
@@ -63,10 +67,6 @@ def build_network(config, player: str, spec: Spec) -> nn.Module:
   for field, value in known.items():
     if field in network.__dataclass_fields__:
       settings.setdefault(field, value)
-  unknown = settings.keys() - network.__dataclass_fields__.keys()
-  if unknown:
-    fields = [field for field in network.__dataclass_fields__ if field not in LINEN]
-    raise UserError(f'{player}.{min(unknown)}: {group["network"]} has no such field; it has {fields}')
   try:
     return network(**settings)
   except TypeError as error:
@@ -75,23 +75,8 @@ def build_network(config, player: str, spec: Spec) -> nn.Module:
 
 def build_optimizer(config, player: str, algorithm: Algorithm) -> optax.GradientTransformation:
   """Makes a player's optimizer, config.PLAYER.optimizer; its schedule counts the player's own updates."""
-  field = f'{player}.optimizer'
   settings = config[player].optimizer.to_dict()
-  name, rate, schedule = (settings.pop(key) for key in ('name', 'learning_rate', 'schedule'))
-  num_updates = count_updates(config.num_steps, player, algorithm)
-  schedules = {
-      'constant': rate,
-      'linear': optax.linear_schedule(rate, 0.0, num_updates),
-      'cosine': optax.cosine_decay_schedule(rate, num_updates),
-  }
-  if schedule not in schedules:
-    raise UserError(f'{field}.schedule={schedule!r}: expected one of {sorted(schedules)}')
-  if not hasattr(optax, name):
-    raise UserError(f'{field}.name={name!r}: optax has no such optimizer; common ones are adam and rmsprop')
-  try:
-    return getattr(optax, name)(schedules[schedule], **settings)
-  except TypeError as error:
-    raise UserError(f'{field}: optax.{name}: {error}') from error
+  return make_optimizer(f'{player}.optimizer', settings, count_updates(config.num_steps, player, algorithm))
 
 
 def count_updates(num_steps: int, player: str, algorithm: Algorithm) -> int:

@@ -1,90 +1,128 @@
-"""Checks of a config, which refuse one that cannot work before any work is done."""
-from collections.abc import Collection
+"""Checks of a config, which refuse one that cannot work before any work is done.
+
+Every field has a range, or the word that it has none: `list_ranges` puts them into one table.
+"""
 import functools
 import operator
 
+import jax
 import ml_collections
 
-from gans.algorithms import build_algorithm, default_fields
-from gans.core import losses, penalties
+from gans.algorithms import algorithm_ranges, build_algorithm
+from gans.build import Experiment
+from gans.core.game import identity
 from gans.data.sources import check_fields_read, find_source
 from gans.errors import UserError
+from gans.evaluation import features, scores
+from gans.networks import network_ranges
+from gans.optimizers import NEEDED, optimizer_ranges
+from gans.ranges import SIZE, Each, Number, OneOf, Range, Text, Truth, Whole
 
-GROUPS = ('dataset', 'eval', 'mesh')
-EVAL = ('features', 'weights', 'classifier_steps', 'num_samples', 'seed', 'best')
-MESH = ('data',)
+ALL = -1  # as keep_checkpoints and mesh.data
+SEED = Whole(0)
 # The fields of every config, whatever its algorithm; configs/base.py explains them.
-SHARED = ('algorithm', 'seed', 'num_seeds', 'num_steps', 'batch_size', 'microbatches', 'ema_decay', 'dtype',
-          'steps_per_call', 'log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'profile', *GROUPS)
-LEAST = {  # the least value of each whole number
-    'num_steps': 1, 'num_seeds': 1, 'batch_size': 1, 'microbatches': 1, 'steps_per_call': 1, 'log_every': 1,
-    'sample_every': 1, 'checkpoint_every': 1, 'eval_every': 0, 'eval.num_samples': 2, 'eval.classifier_steps': 1,
-    'dataset.device_bytes': 0, 'dataset.workers': 0,
+SHARED: dict[str, Range] = {
+    'algorithm': Text(),
+    'seed': SEED,
+    'num_seeds': SIZE,
+    'num_steps': Whole(1),
+    'batch_size': Whole(1),
+    'microbatches': Whole(1),
+    'ema_decay': Number(least=0, below=1),
+    'dtype': OneOf(('float32', 'bfloat16')),
+    'steps_per_call': Whole(1, 10**6),  # whose order of the data lies in memory
+    'log_every': Whole(1),
+    'sample_every': Whole(1),
+    'checkpoint_every': Whole(1),
+    'keep_checkpoints': Whole(1, others=(ALL,)),
+    'keep_every': Whole(0),
+    'eval_every': Whole(0),
+    'profile': Truth(),
+    'mesh.data': Whole(1, others=(ALL,)),
+    'dataset.name': Text(),
+    'dataset.path': Text(),
+    'dataset.attributes': Each(Text()),
+    'dataset.max_unreadable': Number(least=0, most=1),
+    'dataset.data_dir': Text(),
+    'dataset.split': Text(),
+    'dataset.image_size': Whole(1, 2**14),
+    'dataset.crop': Text(),
+    'dataset.flip': Truth(),
+    'dataset.device_bytes': Whole(0, 2**63 - 1),
+    'dataset.workers': Whole(0, 1024),
+    'eval.features': OneOf(('', *features.BY_NAME)),
+    'eval.weights': Text(),
+    'eval.classifier_steps': Whole(1),
+    'eval.num_samples': Whole(2),
+    'eval.seed': SEED,
+    'eval.best': OneOf(('', *scores.DIRECTIONS)),
 }
-LEAST_OF_ALGORITHMS = {'n_critic': 1, 'z_dim': 1, 'num_codes': 2, 'pool_size': 0}  # of those that have the field
+GROUPS = ('dataset', 'eval', 'mesh')
+TOP = tuple(dict.fromkeys(field.partition('.')[0] for field in SHARED))  # the fields of the config itself
 
 
 def check_config(config):
   """Raises UserError for the first field with a value that no run can use."""
-  for field in SHARED:
+  for field in TOP:
     if field not in config:
       raise UserError(f'{field} is missing from the config: start from base.get_config of configs/base.py')
   for group in GROUPS:
     _check_group(config, group)
-  for field, least in LEAST.items():
-    _expect(config, field, _find(config, field) >= least, f'a whole number of at least {least}')
-  for field in ('seed', 'eval.seed'):
-    _expect(config, field, 0 <= _find(config, field) < 2**31, 'a whole number from 0 to below 2^31')
-  _expect(config, 'ema_decay', 0 <= config.ema_decay < 1, 'a number from 0 to below 1')
-  _expect(config, 'dtype', config.dtype in ('float32', 'bfloat16'), "'float32' or 'bfloat16'")
+  _check_values(config, SHARED, 'start from base.get_config of configs/base.py')
+  is_multiple = config.keep_every % config.checkpoint_every == 0
+  _expect(config, 'keep_every', is_multiple, f'a multiple of checkpoint_every={config.checkpoint_every}, or 0 for none')
   check_fields_read(config.dataset, find_source(config.dataset.name))
-  _refuse_unknown(config, 'eval', EVAL)
-  _refuse_unknown(config, 'mesh', MESH)
+  for group in ('eval', 'mesh'):
+    _refuse_unknown(config, group, SHARED)
   _check_algorithm(config)
+
+
+def list_ranges(config) -> dict[str, Range]:
+  """Returns {field: range} of all fields that a config may have, fields as in the flags: 'critic.optimizer.b1'.
+
+  Raises:
+    UserError: it names an algorithm, a network or an optimizer that is not there.
+  """
+  ranges = SHARED | algorithm_ranges(config.algorithm)
+  for player in build_algorithm(config).networks:
+    ranges |= _player_ranges(config, player)
+  return ranges
+
+
+def _player_ranges(config, player: str) -> dict[str, Range]:
+  group = config[player]
+  own = {'network': Text(), **network_ranges(player, group.network)}
+  optimizer = optimizer_ranges(f'{player}.optimizer', group.optimizer.name)
+  own |= {f'optimizer.{field}': each for field, each in optimizer.items()}
+  return {f'{player}.{field}': each for field, each in own.items()}
 
 
 def _check_algorithm(config):
   """Raises UserError for a field that the algorithm does not read, and for values that it cannot take."""
-  fields = default_fields(config.algorithm)
-  _check_algorithm_fields(config, fields)
+  ranges = algorithm_ranges(config.algorithm)
+  fields = sorted({field.partition('.')[0] for field in ranges})
+  reads = f'the algorithm {config.algorithm!r} reads it; its fields are {fields}'
+  groups = {field.partition('.')[0] for field in ranges if '.' in field}
+  for field in fields:
+    if field not in config:
+      raise UserError(f'{field} is missing from the config: {reads}')
+  for group in sorted(groups):
+    _check_group(config, group)
+    _refuse_unknown(config, group, ranges)
+  _check_values(config, ranges, reads)
   players = build_algorithm(config).networks
   for player in players:
     _check_player(config, player, players)
   for field in config:
-    if field not in (*SHARED, *fields, *players):
+    if field not in (*TOP, *fields, *players):
       is_group = isinstance(config[field], ml_collections.ConfigDict)
       given = field if is_group else f'{field}={config[field]!r}'
       raise UserError(f'{given}: the algorithm {config.algorithm!r} does not read it; its fields are '
-                      f'{sorted(fields)} and its players {list(players)}')
-
-
-def _check_algorithm_fields(config, fields: dict):
-  """Checks the fields that the algorithm declares, {field: default}."""
-  for field, default in fields.items():
-    if field not in config:
-      raise UserError(f'{field} is missing from the config: the algorithm {config.algorithm!r} reads it; its fields '
-                      f'are {sorted(fields)}')
-    if isinstance(default, dict):
-      _check_group(config, field)
-      _refuse_unknown(config, field, default)
-  if 'loss' in fields:
-    _expect(config, 'loss', config.loss in losses.BY_NAME, f'one of {sorted(losses.BY_NAME)}')
-  if 'penalty' in fields:
-    _expect(config, 'penalty.name', config.penalty.name in penalties.NAMES, f'one of {list(penalties.NAMES)}')
-    _expect(config, 'penalty.weight', 0 <= config.penalty.weight < float('inf'), 'a number of at least 0')
-    _expect(config, 'penalty.every', config.penalty.every >= 1, 'a whole number of at least 1')
-  for field in fields:
-    if field.endswith('_weight') and not isinstance(fields[field], dict):
-      _expect(config, field, 0 <= config[field] < float('inf'), 'a number of at least 0')
-    if field in LEAST_OF_ALGORITHMS:
-      least = LEAST_OF_ALGORITHMS[field]
-      _expect(config, field, config[field] >= least, f'a whole number of at least {least}')
-  if 'max_accuracy' in fields:
-    _expect(config, 'max_accuracy', 0 < config.max_accuracy <= 1, 'a number above 0, up to 1')
+                      f'{fields} and its players {list(players)}')
 
 
 def _check_player(config, player: str, players: tuple[str, ...]):
-  """Checks that a player of the algorithm has a group of fields, with a network and an optimizer."""
+  """Checks that a player of the algorithm has a group of fields, with a network and an optimizer, and their values."""
   if player not in config:
     raise UserError(f'{player} is missing from the config: the algorithm {config.algorithm!r} has the players '
                     f'{list(players)}, and each needs a group of fields')
@@ -93,6 +131,14 @@ def _check_player(config, player: str, players: tuple[str, ...]):
     if field not in config[player]:
       raise UserError(f'{player}.{field} is missing from the config: see configs/base.py')
   _check_group(config, f'{player}.optimizer')
+  for field in NEEDED:
+    if field not in config[player].optimizer:
+      raise UserError(f'{player}.optimizer.{field} is missing from the config: see configs/base.py')
+  ranges = _player_ranges(config, player)
+  _refuse_unknown(config, f'{player}.optimizer', ranges, f'optax.{config[player].optimizer.name}')
+  _refuse_unknown(config, player, ranges, config[player].network)
+  given = {field: each for field, each in ranges.items() if _has(config, field)}
+  _check_values(config, given)
 
 
 def _check_group(config, field: str):
@@ -100,10 +146,21 @@ def _check_group(config, field: str):
   _expect(config, field, isinstance(value, ml_collections.ConfigDict), 'a group of fields, see configs/base.py')
 
 
-def _refuse_unknown(config, group: str, fields: Collection[str]):
-  for field, value in config[group].items():
-    if field not in fields:
-      raise UserError(f'{group}.{field}={value!r}: there is no such field; those of {group} are {sorted(fields)}')
+def _check_values(config, ranges: dict[str, Range], why: str = ''):
+  """Checks that a config has every field of these, and each with a value within its range."""
+  for field, each in ranges.items():
+    if not _has(config, field):
+      raise UserError(f'{field} is missing from the config: {why}')
+    _expect(config, field, each.holds(_find(config, field)), str(each))
+
+
+def _refuse_unknown(config, group: str, ranges: dict[str, Range], owner: str = ''):
+  """Raises UserError for a field of a group that `ranges`, {'group.field': ...}, does not have."""
+  known = {field.removeprefix(f'{group}.').partition('.')[0] for field in ranges if field.startswith(f'{group}.')}
+  for field, value in _find(config, group).items():
+    if field not in known:
+      raise UserError(f'{group}.{field}={value!r}: there is no such field; those of {owner or group} are '
+                      f'{sorted(known)}')
 
 
 def check_kept(config, workdir):
@@ -124,6 +181,44 @@ def check_data(config, dataset):
   if config.dataset.flip and not kind.can_be_mirrored:
     raise UserError(f'dataset.flip=True: {config.dataset.name} has {kind.name}, which have no left and right; expected '
                     'False')
+
+
+def check_training(config, experiment: Experiment):
+  """Raises UserError for what would be built and could not be trained: batch norm over a batch of one example."""
+  if config.batch_size > config.microbatches:
+    return
+  for player in _have_batch_norm(experiment):
+    parts = f' and microbatches={config.microbatches}' if config.microbatches > 1 else ''
+    raise UserError(f'batch_size={config.batch_size}{parts}: the {player} has batch norm, which would take its '
+                    "statistics from one example alone, and take away what is the example's own; expected at least two "
+                    "examples at once, or norm='instance' or 'layer'")
+
+
+def list_doubts(config, experiment: Experiment) -> list[str]:
+  """Returns a line for each combination of fields that can be trained and is unlikely to be meant."""
+  penalized = experiment.traced.differentiated
+  doubts = [f'doubtful: the {player} has batch norm under a penalty, which takes each score to depend on one example '
+            "alone; norm='layer' and 'instance' keep examples apart"
+            for player in _have_batch_norm(experiment) if player in penalized]
+  is_bounded = penalized or any(update.project is not identity for update in experiment.algorithm.updates)
+  if config.get('loss') == 'wasserstein' and not is_bounded:
+    doubts.append("doubtful: loss='wasserstein' without a penalty or a clip: nothing bounds the scores")
+  return doubts
+
+
+def _have_batch_norm(experiment: Experiment) -> list[str]:
+  """Returns the players that have batch norm, which linen tells by averages of means and variances."""
+  found = []
+  for player, variables in experiment.traced.variables.items():
+    paths = jax.tree.leaves_with_path(variables.get('batch_stats', {}))
+    if {'mean', 'var'} <= {path[-1].key for path, _ in paths}:
+      found.append(player)
+  return found
+
+
+def _has(config, field: str) -> bool:
+  *groups, name = field.split('.')
+  return name in functools.reduce(operator.getitem, groups, config)
 
 
 def _find(config, field: str):

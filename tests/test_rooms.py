@@ -9,10 +9,12 @@ from tests.conftest import ROOT
 
 # From the bottom up: a room imports itself and those before it.
 FLOORS = (
-    ('errors',),
-    ('core', 'networks', 'system'),
+    ('errors', 'ranges'),
+    ('core', 'networks', 'system', 'optimizers'),
     ('algorithms', 'data'),
-    ('build', 'validate', 'evaluation'),
+    ('build', 'evaluation'),
+    ('validate',),
+    ('overrides',),
     ('runs',),
     ('training',),
     ('modes',),

@@ -1,7 +1,7 @@
 """One file per GAN. `config.algorithm` names the file here, or any module that Python can import.
 
-The file has a frozen dataclass `Fields`, what the algorithm reads of the config, each field with its default; and
-make_algorithm(fields) -> `Algorithm` (gans/core/game.py).
+The file has a frozen dataclass `Fields`, what the algorithm reads of the config, each field with its range
+(gans/ranges.py) and its default; and make_algorithm(fields) -> `Algorithm` (gans/core/game.py).
 """
 import dataclasses
 from types import ModuleType
@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from gans.core.game import Algorithm, Update
 from gans.errors import UserError
+from gans.ranges import Range, declared_ranges
 from gans.system.named import import_named
 
 
@@ -35,6 +36,11 @@ def _have_defaults(cls) -> bool:
 def default_fields(name: str) -> dict:
   """Returns the fields that an algorithm reads of the config, with their defaults; groups of them are dicts."""
   return dataclasses.asdict(find_algorithm(name).Fields())
+
+
+def algorithm_ranges(name: str) -> dict[str, Range]:
+  """Returns {field: range} of the fields that an algorithm reads of the config; those of a group are 'GROUP.FIELD'."""
+  return declared_ranges(find_algorithm(name).Fields)
 
 
 def build_algorithm(config) -> Algorithm:

@@ -14,23 +14,24 @@ from gans.core import losses, penalties
 from gans.core.game import Algorithm, Update
 from gans.core.penalties import Penalty
 from gans.core.sampling import noise, noise_and_label
+from gans.ranges import Count, Size, Weight
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassWeight:
   """The weight of the class loss beside the loss of the scores, for each player."""
-  critic: float = 1.0
-  generator: float = 1.0
+  critic: Weight = 1.0
+  generator: Weight = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  loss: str = 'non_saturating'  # a name in gans/core/losses.py
+  loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
   class_weight: ClassWeight = ClassWeight()
   penalty: Penalty = Penalty()  # on the gradient of the critic's score; a name in gans/core/penalties.py, or 'none'
-  n_critic: int = 1  # critic updates before each generator update
-  z_dim: int = 64  # size of the noise z
+  n_critic: Count = 1  # critic updates before each generator update
+  z_dim: Size = 64  # size of the noise z
 
 
 def make_algorithm(config: Fields) -> Algorithm:

@@ -12,15 +12,16 @@ from gans.core import losses, penalties
 from gans.core.game import Algorithm, Update
 from gans.core.penalties import Penalty
 from gans.core.sampling import noise, noise_and_label
+from gans.ranges import Count, Size
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  loss: str = 'non_saturating'  # a name in gans/core/losses.py
+  loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
   penalty: Penalty = Penalty()  # on the critic's gradient; its name is in gans/core/penalties.py, or 'none'
-  n_critic: int = 1  # critic updates before each generator update
-  z_dim: int = 64  # size of the noise z
+  n_critic: Count = 1  # critic updates before each generator update
+  z_dim: Size = 64  # size of the noise z
 
 
 def make_algorithm(config: Fields) -> Algorithm:

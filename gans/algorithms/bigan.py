@@ -10,13 +10,14 @@ import jax.numpy as jnp
 from gans.core import losses
 from gans.core.game import Algorithm, Update
 from gans.core.sampling import noise, noise_and_label
+from gans.ranges import Size
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  loss: str = 'non_saturating'  # a name in gans/core/losses.py
-  z_dim: int = 50  # size of the noise z, and of a code E(x)
+  loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
+  z_dim: Size = 50  # size of the noise z, and of a code E(x)
 
 
 def make_algorithm(config: Fields) -> Algorithm:

@@ -13,14 +13,15 @@ import jax.numpy as jnp
 from gans.core.game import Algorithm, Update
 from gans.core.losses import least_squares_critic
 from gans.networks.layers import as_weights
+from gans.ranges import SizeOrNone, Weight
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  cycle_weight: float = 10.0  # weight of the way there and back, the paper's lambda
-  identity_weight: float = 5.0  # weight of leaving an image of the target as it is, section 5.2; 0: it need not
-  pool_size: int = 50  # earlier translations of each kind that the critics learn from; 0: only the present ones
+  cycle_weight: Weight = 10.0  # weight of the way there and back, the paper's lambda
+  identity_weight: Weight = 5.0  # weight of leaving an image of the target as it is, section 5.2; 0: it need not
+  pool_size: SizeOrNone = 50  # earlier translations of each kind that the critics learn from; 0: only the present ones
 
 
 class ImagePool(nn.Module):

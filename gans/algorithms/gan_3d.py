@@ -11,14 +11,15 @@ from gans.algorithms import adversarial
 from gans.core import losses
 from gans.core.game import Algorithm, Update
 from gans.core.sampling import noise, noise_and_label
+from gans.ranges import Share, Size
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  loss: str = 'non_saturating'  # a name in gans/core/losses.py
-  max_accuracy: float = 0.8  # of the critic on a batch, above which it does not learn from it; 1: it always learns
-  z_dim: int = 200  # size of the noise z, of which the paper's is uniform and this one normal
+  loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
+  max_accuracy: Share = 0.8  # of the critic on a batch, above which it does not learn from it; 1: it always learns
+  z_dim: Size = 200  # size of the noise z, of which the paper's is uniform and this one normal
 
 
 def make_algorithm(config: Fields) -> Algorithm:

@@ -13,23 +13,27 @@ import optax
 from gans.core import losses
 from gans.core.game import Algorithm, Update
 from gans.core.sampling import noise, noise_and_label
+from gans.errors import UserError
 from gans.networks.layers import as_weights
+from gans.ranges import Several, Size, SizeOrNone, Weight
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  loss: str = 'non_saturating'  # a name in gans/core/losses.py
-  num_codes: int = 10  # values of the categorical code c
-  num_continuous: int = 2  # continuous codes: the first entries of z, which the recogniser guesses too
-  info_weight: float = 1.0  # weight of the mutual information, the paper's lambda
-  continuous_weight: float = 0.1  # the same of the continuous codes
-  z_dim: int = 62  # size of the noise z
+  loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
+  num_codes: Several = 10  # values of the categorical code c
+  num_continuous: SizeOrNone = 2  # continuous codes: the first entries of z, which the recogniser guesses too
+  info_weight: Weight = 1.0  # weight of the mutual information, the paper's lambda
+  continuous_weight: Weight = 0.1  # the same of the continuous codes
+  z_dim: Size = 62  # size of the noise z
 
 
 def make_algorithm(config: Fields) -> Algorithm:
   """Makes the game of a critic against a generator and a recogniser; the label of a sample is its code."""
   loss = losses.BY_NAME[config.loss]
+  if config.num_continuous > config.z_dim:
+    raise UserError(f'num_continuous={config.num_continuous}: expected at most z_dim={config.z_dim}')
 
   def draw(play, inputs):
     code = as_weights(inputs['label'], config.num_codes)

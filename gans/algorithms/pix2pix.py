@@ -9,13 +9,14 @@ import jax.numpy as jnp
 
 from gans.core import losses
 from gans.core.game import Algorithm, Update
+from gans.ranges import Weight
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  loss: str = 'non_saturating'  # a name in gans/core/losses.py
-  l1_weight: float = 100.0  # weight of the difference from the pair's own b, the paper's lambda
+  loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
+  l1_weight: Weight = 100.0  # weight of the difference from the pair's own b, the paper's lambda
 
 
 def make_algorithm(config: Fields) -> Algorithm:

@@ -11,15 +11,16 @@ import optax
 
 from gans.core.game import Algorithm, Update
 from gans.core.penalties import gradient_penalty
+from gans.ranges import Count, Weight
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  class_weight: float = 1.0  # weight of the domain classification, the paper's lambda_cls
-  cycle_weight: float = 10.0  # weight of the reconstruction, the paper's lambda_rec
-  gp_weight: float = 10.0  # weight of the gradient penalty, the paper's lambda_gp
-  n_critic: int = 5  # critic updates before each generator update
+  class_weight: Weight = 1.0  # weight of the domain classification, the paper's lambda_cls
+  cycle_weight: Weight = 10.0  # weight of the reconstruction, the paper's lambda_rec
+  gp_weight: Weight = 10.0  # weight of the gradient penalty, the paper's lambda_gp
+  n_critic: Count = 5  # critic updates before each generator update
 
 
 def make_algorithm(config: Fields) -> Algorithm:

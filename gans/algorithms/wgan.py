@@ -7,14 +7,15 @@ from gans.algorithms import adversarial
 from gans.core import losses
 from gans.core.game import Algorithm, Update
 from gans.core.sampling import noise_and_label
+from gans.ranges import Count, Positive, Size
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  clip: float = 0.01  # the critic's weights stay within +-clip, the paper's c
-  n_critic: int = 5  # critic updates before each generator update
-  z_dim: int = 64  # size of the noise z
+  clip: Positive = 0.01  # the critic's weights stay within +-clip, the paper's c
+  n_critic: Count = 5  # critic updates before each generator update
+  z_dim: Size = 64  # size of the noise z
 
 
 def make_algorithm(config: Fields) -> Algorithm:

@@ -7,14 +7,15 @@ import jax.numpy as jnp
 from gans.core.game import Algorithm, Update
 from gans.core.penalties import gradient_penalty
 from gans.core.sampling import noise, noise_and_label
+from gans.ranges import Count, Size, Weight
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
-  gp_weight: float = 10.0  # weight of the gradient penalty, the paper's lambda
-  n_critic: int = 5  # critic updates before each generator update
-  z_dim: int = 64  # size of the noise z
+  gp_weight: Weight = 10.0  # weight of the gradient penalty, the paper's lambda
+  n_critic: Count = 5  # critic updates before each generator update
+  z_dim: Size = 64  # size of the noise z
 
 
 def make_algorithm(config: Fields) -> Algorithm:

@@ -3,10 +3,12 @@
 A score is a logit: where a paper has D(x), it is sigmoid(score). Natural logarithms throughout.
 """
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 import optax
+
+from gans.ranges import OneOf
 
 
 class Loss(NamedTuple):
@@ -67,3 +69,4 @@ BY_NAME = {
     'hinge': Loss(hinge_critic, minus_score_generator),
     'least_squares': Loss(least_squares_critic, least_squares_generator),
 }
+LossName = Annotated[str, OneOf(tuple(sorted(BY_NAME)))]

@@ -3,18 +3,13 @@
 They take a score function, images [B,...] -> [B], so they depend on no model.
 """
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import optax
 
-
-@dataclasses.dataclass(frozen=True)
-class Penalty:
-  """The settings of a penalty, `config.penalty`."""
-  name: str = 'none'  # a name in BY_NAME, or 'none'
-  weight: float = 10.0  # beside the loss of the scores
-  every: int = 1  # steps from one to the next; above 1 an update of its own, with `every` times the weight
+from gans.ranges import Count, OneOf, Weight
 
 
 def interpolate(real, fake, rng):
@@ -40,3 +35,11 @@ def gradient_penalty(score, real, fake, rng):
 
 BY_NAME = {'gradient_penalty': gradient_penalty}
 NAMES = ('none', *BY_NAME)
+
+
+@dataclasses.dataclass(frozen=True)
+class Penalty:
+  """The settings of a penalty, `config.penalty`."""
+  name: Annotated[str, OneOf(NAMES)] = 'none'
+  weight: Weight = 10.0  # beside the loss of the scores
+  every: Count = 1  # steps from one to the next; above 1 an update of its own, with `every` times the weight

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import functools
 import inspect
+import re
 import traceback
 from typing import NamedTuple
 
 from flax import linen as nn
-from flax.errors import ScopeParamShapeError
+from flax.errors import FlaxError, ScopeParamShapeError
 import jax
+from jax.extend.core import get_opaque_trace_state
 from jax.interpreters.partial_eval import dce_jaxpr
 import jax.numpy as jnp
 
@@ -24,6 +26,7 @@ class Traced(NamedTuple):
   first_inputs: dict[str, tuple]  # {player: the shapes of what a loss first calls it with}
   variables: dict[str, Variables]  # {player: the shapes of its variables}
   intervals: dict[str, int]  # {metric: the `every` of the update that reports it}
+  differentiated: set[str]  # players called inside another transformation, such as a penalty's gradient
 
 
 def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: PyTree) -> Traced:
@@ -34,7 +37,7 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
       that two updates report, a player that no loss calls or that is called with what it does not take, a part of a
       batch that is not there, a projection that returns something else than parameters, or a gate that is no bool.
   """
-  traced = Traced({}, {}, {})
+  traced = Traced({}, {}, {}, set())
   rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
   for update in algorithm.updates:
     called: set[str] = set()
@@ -109,7 +112,7 @@ def _placing_errors(loss: Callable) -> Iterator[None]:
     yield
   except UserError:
     raise
-  except (TypeError, ValueError, AttributeError, LookupError) as error:
+  except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, FlaxError) as error:
     file = inspect.getsourcefile(loss)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     place = f'{file}:{lines[-1]}' if lines else file
@@ -175,20 +178,30 @@ class _FirstCalls(Play):
     module = self._modules[name]
     _check_call(name, module, inputs)
     self._called.add(name)
+    if get_opaque_trace_state() != self._trace:
+      self._traced.differentiated.add(name)
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), inputs)
-    if name not in self._traced.variables:
-      initialise = functools.partial(init_variables, module)
-      self._traced.first_inputs[name] = shapes
-      self._traced.variables[name] = jax.eval_shape(initialise, jax.random.PRNGKey(0), shapes)
-    variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self._traced.variables[name])
     try:
+      if name not in self._traced.variables:
+        initialise = functools.partial(init_variables, module)
+        self._traced.first_inputs[name] = shapes
+        self._traced.variables[name] = jax.eval_shape(initialise, jax.random.PRNGKey(0), shapes)
+      variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self._traced.variables[name])
       output, _ = self._apply(name, variables, inputs)
+    except UserError as error:
+      raise _name_player(name, error) from error
     except ScopeParamShapeError as error:
       first = [leaf.shape for leaf in jax.tree.leaves(self._traced.first_inputs[name])]
       now = [leaf.shape for leaf in jax.tree.leaves(shapes)]
       raise UserError(f'the player {name!r} is first called with inputs of the shapes {first}, and then with {now}, '
                       'which need other parameters') from error
     return output
+
+
+def _name_player(name: str, error: UserError) -> UserError:
+  """Returns a network's error, which may start with FIELD=VALUE, as one of the player's: PLAYER.FIELD=VALUE."""
+  starts_with_field = re.match(r'\w+=', str(error))
+  return UserError(f'{name}.{error}' if starts_with_field else f'{name}: {error}')
 
 
 def _check_call(name: str, module: nn.Module, inputs: tuple):

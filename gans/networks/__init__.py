@@ -13,6 +13,7 @@ import dataclasses
 from flax import linen as nn
 
 from gans.errors import UserError
+from gans.ranges import Range, declared_ranges
 from gans.system.named import import_named
 
 DECIDED_BY_DATA = ('image_shape', 'num_classes', 'dtype')
@@ -30,6 +31,12 @@ def find_network(player: str, name: str) -> type[nn.Module]:
   if not (isinstance(network, type) and issubclass(network, nn.Module)):
     raise UserError(f'{field}={name!r}: {module.__file__} has no linen module {class_name!r}')
   return network
+
+
+def network_ranges(player: str, name: str) -> dict[str, Range]:
+  """Returns {field: range} of the class that config.PLAYER.network names, less the fields that the data determine."""
+  ranges = declared_ranges(find_network(player, name))
+  return {field: each for field, each in ranges.items() if field not in (*DECIDED_BY_DATA, *LINEN)}
 
 
 def default_network_fields(player: str, name: str) -> dict:

@@ -6,7 +6,7 @@ convolutions: it is 2 for images [H,W,C], and 3 for voxels [D,H,W,C], as in 3D-G
 """
 from collections.abc import Sequence
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 from flax import linen as nn
 import jax
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from gans.errors import UserError
 from gans.networks import layers
 from gans.networks.layers import Convolution
+from gans.ranges import Fraction, KernelPerLayer, OneOf, Size, SizeOrNone, Sizes, SomeSizes, Stddev
 
 LEAKY_RELU = layers.leaky_relu(0.2)
 
@@ -28,18 +29,18 @@ class Generator(nn.Module):
   `use_bias` is that of the convolutions. Raises UserError if the result is not of `image_shape`.
   """
   image_shape: tuple[int, ...]
-  hidden: tuple[int, ...] = (64, 32)
-  dense: tuple[int, ...] = ()
-  start: int = 7
-  kernels: int | tuple[int, ...] = 4
-  strides: int | tuple[int, ...] = 2
-  padding: str | tuple[str, ...] = 'SAME'
+  hidden: SomeSizes = (64, 32)
+  dense: Sizes = ()
+  start: Size = 7
+  kernels: KernelPerLayer = 4
+  strides: KernelPerLayer = 2
+  padding: layers.PaddingPerLayer = 'SAME'
   use_bias: bool = True
-  upsample: str = 'transposed'
-  norm: str = 'batch'
-  label_dim: int = 0
+  upsample: Annotated[str, OneOf(('transposed', 'nearest', 'bilinear'))] = 'transposed'
+  norm: layers.NormName = 'batch'
+  label_dim: SizeOrNone = 0
   num_classes: int = 0
-  init_stddev: float = 0.02
+  init_stddev: Stddev = 0.02
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -63,8 +64,8 @@ class Generator(nn.Module):
       x = layers.apply_layer(self, layer, x)
     x = layers.apply_layer(self, functools.partial(enlarge, convolution=last), x)
     if x.shape[1:] != tuple(self.image_shape):
-      raise UserError(f'the generator makes examples of the shape {x.shape[1:]}, the data have '
-                      f'{tuple(self.image_shape)}: change dataset.image_size, or generator.start, kernels, strides and '
+      raise UserError(f'start={self.start}: it makes examples of the shape {x.shape[1:]}, the data have '
+                      f'{tuple(self.image_shape)}: change dataset.image_size, or start, hidden, kernels, strides and '
                       'padding')
     return jnp.tanh(x.astype(jnp.float32))
 
@@ -87,7 +88,7 @@ def enlarge(network: Generator, x, convolution: Convolution):
   if network.upsample == 'transposed':
     return layers.convolve(network, x, convolution._replace(transposed=True))
   if network.upsample not in ('nearest', 'bilinear'):
-    raise UserError(f"generator.upsample={network.upsample!r}: expected 'transposed', 'nearest' or 'bilinear'")
+    raise UserError(f"upsample={network.upsample!r}: expected 'transposed', 'nearest' or 'bilinear'")
   n, *positions, channels = x.shape
   enlarged = [count * convolution.stride for count in positions]
   x = jax.image.resize(x, (n, *enlarged, channels), network.upsample)
@@ -103,22 +104,22 @@ class Critic(nn.Module):
   the last map, after dense layers of widths `dense` with `dropout`, if any; 'conv' is one more convolution, to one
   channel, whose map must have one position.
   """
-  hidden: tuple[int, ...] = (16, 32, 64)
-  kernels: int | tuple[int, ...] = 4
-  strides: int | tuple[int, ...] = 2
-  padding: str | tuple[str, ...] = 'SAME'
+  hidden: Sizes = (16, 32, 64)
+  kernels: KernelPerLayer = 4
+  strides: KernelPerLayer = 2
+  padding: layers.PaddingPerLayer = 'SAME'
   use_bias: bool = True
-  norm: str = 'layer'
+  norm: layers.NormName = 'layer'
   norm_first: bool = False
-  head: str = 'dense'
-  dense: tuple[int, ...] = ()
-  dropout: float = 0.
-  label_dim: int = 0
+  head: Annotated[str, OneOf(('dense', 'conv'))] = 'dense'
+  dense: Sizes = ()
+  dropout: Fraction = 0.
+  label_dim: SizeOrNone = 0
   num_classes: int = 0
   classify: bool = False
-  outputs: int = 0
+  outputs: SizeOrNone = 0
   features: bool = False
-  init_stddev: float = 0.02
+  init_stddev: Stddev = 0.02
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -143,9 +144,8 @@ class Critic(nn.Module):
     """[B,1,...,1] -> [B] float32."""
     one_position = (1,) * layers.count_axes(x.shape[1:])
     if x.shape[1:] != (*one_position, 1) or self.classify or self.dense or self.outputs or self.features:
-      raise UserError(f"the critic's last map is {x.shape[1:-1]}; critic.head='conv' needs {one_position}, and no "
-                      "dense, classify, outputs or features: change critic.kernels, strides and padding, or take "
-                      "head='dense'")
+      raise UserError(f"head='conv': it needs a last map of {one_position}, here {x.shape[1:-1]}, and no dense, "
+                      "classify, outputs or features: change kernels, strides and padding, or take head='dense'")
     return x.reshape(len(x)).astype(jnp.float32)
 
 

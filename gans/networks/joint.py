@@ -5,6 +5,7 @@ from flax import linen as nn
 import jax.numpy as jnp
 
 from gans.networks import dcgan, layers
+from gans.ranges import Fraction, KernelPerLayer, Sizes, Stddev
 
 
 class Critic(nn.Module):
@@ -13,17 +14,17 @@ class Critic(nn.Module):
   Convolutions make features of the image, as in dcgan.Critic, and dense layers of widths `z_dense` make those of z.
   Dense layers of widths `dense` score both together. All dense layers have `dropout`.
   """
-  hidden: tuple[int, ...] = (32, 64)
-  kernels: int | tuple[int, ...] = 4
-  strides: int | tuple[int, ...] = 2
-  padding: str | tuple[str, ...] = 'SAME'
+  hidden: Sizes = (32, 64)
+  kernels: KernelPerLayer = 4
+  strides: KernelPerLayer = 2
+  padding: layers.PaddingPerLayer = 'SAME'
   use_bias: bool = True
-  norm: str = 'layer'
+  norm: layers.NormName = 'layer'
   norm_first: bool = False
-  z_dense: tuple[int, ...] = (128,)
-  dense: tuple[int, ...] = (128,)
-  dropout: float = 0.
-  init_stddev: float = 0.02
+  z_dense: Sizes = (128,)
+  dense: Sizes = (128,)
+  dropout: Fraction = 0.
+  init_stddev: Stddev = 0.02
   remat: bool = False
   dtype: Any = jnp.float32
 

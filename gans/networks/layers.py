@@ -2,7 +2,7 @@
 from collections.abc import Callable, Sequence
 import functools
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from flax import linen as nn
 import jax
@@ -10,8 +10,12 @@ import jax.numpy as jnp
 
 from gans.errors import UserError
 from gans.networks import conv
+from gans.ranges import OneOf, one_or_each
 
 NORMS = ('batch', 'layer', 'instance', 'none')
+PADDING = OneOf(('SAME', 'VALID'))
+NormName = Annotated[str, OneOf(NORMS)]
+PaddingPerLayer = Annotated[str | tuple[str, ...], one_or_each(PADDING)]
 
 
 def normalize(x, norm: str, train: bool, dtype):
@@ -23,12 +27,16 @@ def normalize(x, norm: str, train: bool, dtype):
   example, which stays independent too (Ulyanov et al. 2016, Instance Normalization). 'none': returns x unchanged.
 
   Raises:
-    UserError: there is no such norm, or instance norm would make all of x zero, as it has one position a channel.
+    UserError: there is no such norm, or it would make all of x zero: instance norm of one position a channel, or layer
+      norm of one number.
   """
   check_norm(norm)
   if norm == 'batch':
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype)(x)
   if norm == 'layer':
+    if math.prod(x.shape[1:]) == 1:
+      raise UserError("norm='layer': it subtracts the mean of an example's features, and here there is one, which "
+                      "becomes zero; expected 'none', or more features")
     return nn.LayerNorm(reduction_axes=range(1, x.ndim), feature_axes=-1, epsilon=1e-5, dtype=dtype)(x)
   if norm == 'instance':
     positions = x.shape[1:-1]
@@ -138,6 +146,9 @@ def convolve(network: nn.Module, x, convolution: Convolution):
   width, kernel, stride, padding, use_bias, transposed = convolution
   kernel_size = (kernel,) * count_axes(x.shape[1:])
   module = conv.ConvTranspose if transposed else conv.Conv
+  if not transposed and padding == 'VALID' and min(x.shape[1:-1]) < kernel:
+    raise UserError(f"padding='VALID': a kernel of {kernel} does not fit into a map of {x.shape[1:-1]}; expected "
+                    "'SAME', or smaller kernels or strides")
   return module(width, kernel_size, stride, padding, use_bias, network.dtype, kernel_init(network.init_stddev))(x)
 
 
@@ -168,17 +179,18 @@ def count_axes(shape: Sequence[int]) -> int:
 
 def list_convolutions(network: nn.Module, widths: Sequence[int], use_bias: bool = True) -> list[Convolution]:
   """Returns a network's convolutions of these widths, with its kernels, strides and padding."""
-  kernels = one_per_layer(network.kernels, len(widths))
-  strides = one_per_layer(network.strides, len(widths))
-  paddings = one_per_layer(network.padding, len(widths))
+  kernels = one_per_layer(network, 'kernels', len(widths))
+  strides = one_per_layer(network, 'strides', len(widths))
+  paddings = one_per_layer(network, 'padding', len(widths))
   settings = zip(widths, kernels, strides, paddings)
   return [Convolution(*setting, use_bias=use_bias) for setting in settings]
 
 
-def one_per_layer(value, count: int) -> tuple:
+def one_per_layer(network: nn.Module, field: str, count: int) -> tuple:
   """Returns one value for each of `count` layers, of a field that has one for all of them or one for each."""
+  value = getattr(network, field)
   is_per_layer = isinstance(value, Sequence) and not isinstance(value, str)
   values = tuple(value) if is_per_layer else (value,) * count
   if len(values) != count:
-    raise UserError(f'{value!r} has {len(values)} entries for {count} layers: give one value, or one per layer')
+    raise UserError(f'{field}={value!r} has {len(values)} entries for {count} layers: give one value, or one per layer')
   return values

@@ -1,23 +1,24 @@
 """Fully connected networks, for images as flat vectors and for points in the plane."""
 import functools
 import math
-from typing import Any
+from typing import Annotated, Any
 
 from flax import linen as nn
 import jax.numpy as jnp
 
 from gans.networks import layers
+from gans.ranges import Fraction, OneOf, SizeOrNone, Sizes, Slope, Stddev
 
 
 class Generator(nn.Module):
   """z [B,Z] -> images [B, *image_shape]: dense layers with ReLU, then tanh unless `output` is 'linear'."""
   image_shape: tuple[int, ...]
-  hidden: tuple[int, ...] = (256,)
-  norm: str = 'none'
-  output: str = 'tanh'
-  label_dim: int = 0
+  hidden: Sizes = (256,)
+  norm: layers.NormName = 'none'
+  output: Annotated[str, OneOf(('tanh', 'linear'))] = 'tanh'
+  label_dim: SizeOrNone = 0
   num_classes: int = 0
-  init_stddev: float = 0.
+  init_stddev: Stddev = 0.
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -51,16 +52,16 @@ class Critic(nn.Module):
   With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score;
   with `features`, (scores [B], the last layer's inputs [B,F]).
   """
-  hidden: tuple[int, ...] = (128,)
-  norm: str = 'none'
-  leak: float = 0.2
-  dropout: float = 0.
-  label_dim: int = 0
+  hidden: Sizes = (128,)
+  norm: layers.NormName = 'none'
+  leak: Slope = 0.2
+  dropout: Fraction = 0.
+  label_dim: SizeOrNone = 0
   num_classes: int = 0
   classify: bool = False
-  outputs: int = 0
+  outputs: SizeOrNone = 0
   features: bool = False
-  init_stddev: float = 0.
+  init_stddev: Stddev = 0.
   remat: bool = False
   dtype: Any = jnp.float32
 

@@ -5,7 +5,7 @@ StarGAN (Choi et al. 2018) and CycleGAN (Zhu et al. 2017) have a `ResidualGenera
 """
 from collections.abc import Callable, Sequence
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 from flax import linen as nn
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from gans.errors import UserError
 from gans.networks import layers
 from gans.networks.layers import Convolution
+from gans.ranges import Fraction, Kernel, KernelPerLayer, Size, SizeOrNone, Sizes, Slope, SomeSizes, Stddev, Whole
 
 
 class ResidualGenerator(nn.Module):
@@ -29,15 +30,15 @@ class ResidualGenerator(nn.Module):
   2^num_downsamplings.
   """
   image_shape: tuple[int, ...]  # of the result, less H and W, which are those of the image
-  width: int = 64
-  num_downsamplings: int = 2
-  num_blocks: int = 6
-  kernel: int = 4
-  outer_kernel: int = 7
-  norm: str = 'instance'
+  width: Size = 64
+  num_downsamplings: Annotated[int, Whole(0, 16)] = 2
+  num_blocks: Annotated[int, Whole(0, 2**10)] = 6
+  kernel: Kernel = 4
+  outer_kernel: Kernel = 7
+  norm: layers.NormName = 'instance'
   takes_target: bool = False
   num_classes: int = 0
-  init_stddev: float = 0.02
+  init_stddev: Stddev = 0.02
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -62,7 +63,7 @@ class ResidualGenerator(nn.Module):
     """[B,H,W,C] -> [B,H,W,C+K]: gives an image the channels of its target, if the network takes one."""
     if self.takes_target != (target is not None):
       given = 'a target' if target is not None else 'no target'
-      raise UserError(f'generator.takes_target={self.takes_target}: the algorithm gives the generator {given}; '
+      raise UserError(f'takes_target={self.takes_target}: the algorithm gives it {given}; '
                       f'expected {not self.takes_target}')
     if target is None:
       return image
@@ -76,8 +77,8 @@ class ResidualGenerator(nn.Module):
     """Raises UserError for an image that does not come out as large as it is."""
     factor = 2**self.num_downsamplings
     if any(count % factor for count in image.shape[1:-1]):
-      raise UserError(f'the generator halves an image {self.num_downsamplings} times, and {image.shape[1:-1]} are no '
-                      f'multiples of {factor}: change dataset.image_size or generator.num_downsamplings')
+      raise UserError(f'num_downsamplings={self.num_downsamplings}: it halves an image as often, and '
+                      f'{image.shape[1:-1]} are no multiples of {factor}: change it or dataset.image_size')
 
 
 def apply_residual_block(network: ResidualGenerator, x, train: bool):
@@ -98,12 +99,12 @@ class UNet(nn.Module):
   norm. pix2pix at 256 pixels has the widths (64, 128, 256) and five of 512.
   """
   image_shape: tuple[int, ...]  # of the result, less H and W, which are those of the image
-  hidden: tuple[int, ...] = (64, 128, 256)
-  kernel: int = 4
-  norm: str = 'batch'
-  dropout: float = 0.5
-  num_dropouts: int = 3
-  init_stddev: float = 0.02
+  hidden: SomeSizes = (64, 128, 256)
+  kernel: Kernel = 4
+  norm: layers.NormName = 'batch'
+  dropout: Fraction = 0.5
+  num_dropouts: SizeOrNone = 3
+  init_stddev: Stddev = 0.02
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -158,17 +159,17 @@ class PatchCritic(nn.Module):
 
   The critic of patches of 70x70 pixels in pix2pix and CycleGAN has hidden=(64, 128, 256, 512) and strides=(2, 2, 2, 1).
   """
-  hidden: tuple[int, ...] = (64, 128, 256)
-  kernels: int | tuple[int, ...] = 4
-  strides: int | tuple[int, ...] = 2
-  padding: str | tuple[str, ...] = 'SAME'
-  norm: str = 'none'
-  leak: float = 0.2
-  head_kernel: int = 4
+  hidden: Sizes = (64, 128, 256)
+  kernels: KernelPerLayer = 4
+  strides: KernelPerLayer = 2
+  padding: layers.PaddingPerLayer = 'SAME'
+  norm: layers.NormName = 'none'
+  leak: Slope = 0.2
+  head_kernel: Kernel = 4
   head_bias: bool = True
   classify: bool = False
   num_classes: int = 0
-  init_stddev: float = 0.02
+  init_stddev: Stddev = 0.02
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -189,7 +190,7 @@ class PatchCritic(nn.Module):
   def classify_map(self, x):
     """[B,h,w,c] -> class logits [B,K] float32."""
     if not self.num_classes:
-      raise UserError('critic.classify=True: the data set has neither labels nor attributes; expected False')
+      raise UserError('classify=True: the data set has neither labels nor attributes; expected False')
     x = x.reshape(x.shape[0], -1)
     kernel_init = layers.kernel_init(self.init_stddev)
     logits = nn.Dense(self.num_classes, self.head_bias, self.dtype, kernel_init=kernel_init)(x)

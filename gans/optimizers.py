@@ -1,0 +1,107 @@
+"""Optimizers by name: those of optax that take a learning rate, each with a schedule, clipping and weight decay."""
+from collections.abc import Callable
+import inspect
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gans.errors import UserError
+from gans.ranges import FRACTION, NONE, Anything, Either, Number, OneOf, Range, Text, range_of_type
+
+# {name: (learning rate, number of updates) -> what optax takes}.
+SCHEDULES: dict[str, Callable] = {
+    'constant': lambda rate, num_updates: rate,
+    'linear': lambda rate, num_updates: optax.linear_schedule(rate, 0.0, num_updates),
+    'cosine': optax.cosine_decay_schedule,
+}
+# The fields that a config gives to every optimizer, and those that it may give to any.
+NEEDED: dict[str, Range] = {'name': Text(), 'learning_rate': Number(above=0), 'schedule': OneOf(tuple(SCHEDULES))}
+ADDED: dict[str, Range] = {'clip_norm': Number(least=0), 'weight_decay': Number(least=0)}
+BETAS = ('b1', 'b2', 'b3', 'beta', 'decay', 'rho', 'decay_rate')
+# optax's own fields. All other numbers are of at least 0, as every hyperparameter of optax is.
+OWN: dict[str, Range] = dict.fromkeys(BETAS, FRACTION) | {'momentum': Either((FRACTION, NONE)), 'eps': Number(above=0)}
+
+
+def find_optimizer(field: str, name: str) -> Callable:
+  """Returns the optimizer that config.PLAYER.optimizer.name names; `field` is PLAYER.optimizer.
+
+  Raises:
+    UserError: neither optax nor optax.contrib has one of that name which takes a learning rate.
+  """
+  for module in (optax, optax.contrib):
+    found = None if str(name).startswith(('_', 'scale_by_')) else vars(module).get(name)
+    if inspect.isfunction(found) and 'learning_rate' in inspect.signature(found).parameters:
+      return found
+  raise UserError(f'{field}.name={name!r}: optax has no optimizer of that name which takes a learning rate; common '
+                  'ones are adam, adamw, rmsprop and sgd')
+
+
+def optimizer_ranges(field: str, name: str) -> dict[str, Range]:
+  """Returns {field: range} of the fields that an optimizer takes in a config."""
+  ranges = {}
+  for parameter in inspect.signature(find_optimizer(field, name)).parameters.values():
+    own = OWN.get(parameter.name, _range_of_default(parameter.default))
+    # lars adds an eps of 0 to what cannot be 0.
+    ranges[parameter.name] = own if own.holds(parameter.default) else _range_of_default(parameter.default)
+  return ranges | ADDED | NEEDED
+
+
+def _range_of_default(default) -> Range:
+  if isinstance(default, float):
+    return Number(least=0)
+  return range_of_type(type(default)) if isinstance(default, bool | int | str) else Anything()
+
+
+def make_optimizer(field: str, settings: dict, num_updates: int) -> optax.GradientTransformation:
+  """Makes the optimizer of a group config.PLAYER.optimizer, as a dict; its schedule ends after `num_updates`.
+
+  `clip_norm` above 0 is the most that the norm of a player's whole gradient may be. `weight_decay` is the optimizer's
+  own where it has one, as adamw; otherwise that multiple of the parameters is added to the gradient. Where both are 0
+  the state is that of optax's optimizer alone.
+
+  Raises:
+    UserError: there is no such optimizer, or it does not take these fields.
+  """
+  settings = dict(settings)
+  name, rate, schedule = (settings.pop(key) for key in NEEDED)
+  make = find_optimizer(field, name)
+  clip_norm = settings.pop('clip_norm', 0)
+  has_decay = 'weight_decay' in inspect.signature(make).parameters
+  weight_decay = 0 if has_decay else settings.pop('weight_decay', 0)
+  try:
+    optimizer = make(SCHEDULES[schedule](rate, num_updates), **settings)
+  except (TypeError, ValueError) as error:
+    raise UserError(f'{field}: optax.{name} with {settings}: {error}') from error
+  before = []
+  if clip_norm:
+    before.append(optax.clip_by_global_norm(clip_norm))
+  if weight_decay:
+    before.append(optax.add_decayed_weights(weight_decay))
+  return optax.chain(*before, optimizer) if before else optimizer
+
+
+def check_optimizer(field: str, settings: dict, optimizer: optax.GradientTransformation, params):
+  """Follows an update on the shapes of a player's parameters; nothing is computed.
+
+  Raises:
+    UserError: the optimizer fails on them, or needs more than a gradient, such as the value of the loss.
+  """
+  def update(params):
+    before = optimizer.init(params)
+    updates, after = optimizer.update(params, before, params)
+    return before, after, optax.apply_updates(params, updates)
+
+  who = f'{field}: optax.{settings["name"]} with {settings}'
+  try:
+    before, after, updated = jax.eval_shape(update, params)
+  except Exception as error:  # whatever a field of any type may do in a library
+    first, *_ = str(error).splitlines() or ['']
+    raise UserError(f'{who}: {type(error).__name__}: {first}') from error
+  if _types((before, params)) != _types((after, updated)):
+    raise UserError(f'{who}: its state or the parameters have other shapes or types after an update')
+
+
+def _types(tree) -> list:
+  leaves = jax.tree.leaves_with_path(tree)
+  return [(jax.tree_util.keystr(path), jnp.shape(leaf), jnp.result_type(leaf)) for path, leaf in leaves]

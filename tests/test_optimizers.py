@@ -1,0 +1,92 @@
+"""Any optimizer of optax that takes a learning rate, with clipping and weight decay."""
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gans.errors import UserError
+from gans.optimizers import SCHEDULES, check_optimizer, find_optimizer, make_optimizer, optimizer_ranges
+
+FIELD = 'critic.optimizer'
+PARAMS = {'kernel': jnp.arange(6.0).reshape(2, 3) / 10 + 0.1, 'bias': jnp.ones(3)}
+GRADIENTS = jax.tree.map(lambda p: 3.0 * p, PARAMS)
+NAMES = [name for name, found in vars(optax).items()
+         if inspect.isfunction(found) and 'learning_rate' in inspect.signature(found).parameters]
+NOT_ALONE = {'lbfgs', 'polyak_sgd', 'scale_by_learning_rate', 'scale_by_rprop', '_deprecated_dpsgd'}  # they need more
+FIELDS = {'noisy_sgd': {'key': 0}}  # without which it warns
+
+
+def make(name: str, **settings):
+  return make_optimizer(FIELD, {'name': name, 'learning_rate': 0.01, 'schedule': 'constant', **settings}, 10)
+
+
+def take_step(optimizer, gradients=GRADIENTS):
+  updates, _ = optimizer.update(gradients, optimizer.init(PARAMS), PARAMS)
+  return optax.apply_updates(PARAMS, updates)
+
+
+@pytest.mark.parametrize('name', sorted(set(NAMES) - NOT_ALONE))
+def test_any_of_optax_is_taken_with_its_own_fields(name):
+  settings = {'name': name, 'learning_rate': 0.01, 'schedule': 'constant', **FIELDS.get(name, {})}
+  optimizer = make_optimizer(FIELD, settings, 10)
+  check_optimizer(FIELD, settings, optimizer, PARAMS)
+  for parameter in inspect.signature(find_optimizer(FIELD, name)).parameters.values():
+    assert parameter.name in optimizer_ranges(FIELD, name)
+    if parameter.name != 'learning_rate':
+      assert optimizer_ranges(FIELD, name)[parameter.name].holds(parameter.default), parameter
+
+
+def test_there_are_many_of_them():
+  assert len(set(NAMES) - NOT_ALONE) > 20 and {'adam', 'adamw', 'sgd', 'lion', 'rmsprop'} <= set(NAMES)
+
+
+@pytest.mark.parametrize('settings, message', [
+    ({'name': 'lbfgs'}, 'critic.optimizer: optax.lbfgs with'),
+    ({'name': 'rprop', 'schedule': 'linear'}, 'critic.optimizer: optax.rprop with'),
+    ({'name': 'adam', 'mu_dtype': 'float99'}, 'critic.optimizer: optax.adam with .*float99'),
+    ({'name': 'noisy_sgd', 'key': 0, 'eta': 'x'}, 'critic.optimizer: optax.noisy_sgd with'),
+])
+def test_what_optax_does_not_take_is_one_line(settings, message):
+  settings = {'learning_rate': 0.01, 'schedule': 'constant', **settings}
+  with pytest.raises(UserError, match=message) as error:
+    check_optimizer(FIELD, settings, make_optimizer(FIELD, settings, 10), PARAMS)
+  assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_gradient_of_a_player_is_clipped_by_its_norm():
+  norm = optax.global_norm(GRADIENTS)
+  clipped = take_step(make('sgd', clip_norm=0.5))
+  expected = jax.tree.map(lambda p, g: p - 0.01 * g * 0.5 / norm, PARAMS, GRADIENTS)
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-6), clipped, expected)
+  unclipped = take_step(make('sgd', clip_norm=float(norm) + 1))
+  jax.tree.map(np.testing.assert_array_equal, unclipped, take_step(make('sgd')))
+
+
+def test_weight_decay_is_added_to_the_gradient():
+  decayed = take_step(make('adam', weight_decay=0.1))
+  gradients = jax.tree.map(lambda p, g: g + 0.1 * p, PARAMS, GRADIENTS)
+  jax.tree.map(np.testing.assert_array_equal, decayed, take_step(make('adam'), gradients))
+
+
+def test_weight_decay_is_the_optimizers_own_where_it_has_one():
+  for settings in ({}, {'weight_decay': 0.5}):
+    jax.tree.map(np.testing.assert_array_equal, take_step(make('adamw', **settings)),
+                 take_step(optax.adamw(0.01, **settings)))
+
+
+@pytest.mark.parametrize('name', ['adam', 'rmsprop', 'sgd', 'adamw'])
+def test_without_clipping_and_decay_the_state_is_that_of_optax_alone(name):
+  expected = jax.tree.structure(getattr(optax, name)(0.01).init(PARAMS))
+  off = {} if name == 'adamw' else {'weight_decay': 0.0}
+  for settings in ({}, {'clip_norm': 0.0, **off}):
+    assert jax.tree.structure(make(name, **settings).init(PARAMS)) == expected
+
+
+def test_a_schedule_ends_at_zero_where_it_is_one():
+  ends = {name: schedule(0.1, 10) for name, schedule in SCHEDULES.items()}
+  assert ends['constant'] == 0.1
+  for name in ('linear', 'cosine'):
+    assert ends[name](0) == pytest.approx(0.1) and ends[name](10) == pytest.approx(0.0, abs=1e-9)
