@@ -121,6 +121,21 @@ def test_the_environment_of_each_start_is_kept(run):
   assert has_row(text, 'jax', jax.__version__) and has_row(text, 'command', start['command'])
 
 
+def test_what_was_read_and_what_was_changed_on_the_way_is_shown(run):
+  starts = [{'step': 0}, {'step': 2, 'changes': ['loss: 1 -> 2', 'gp_weight: 3 -> 4']}, {'step': 3}]
+  records.write_records(run / 'starts.jsonl', starts)
+  text = report.render(report.make_page([report.read_run(run)], []))
+  assert has_row(text, 'changes', 'from step 2: loss: 1 -> 2, gp_weight: 3 -> 4')
+  assert 'data: mnist_5k, 5,000 examples of 8x8x1; 10 classes: 0 (500), 1 (500)' in text
+
+
+@pytest.mark.parametrize('contents', ['{', '[]', '{}', '{"name": 3}'])
+def test_an_altered_inventory_is_named(run, contents):
+  (run / 'data.json').write_text(contents)
+  with pytest.raises(UserError, match='data.json is not as it was written'):
+    report.read_run(run)
+
+
 def test_text_is_not_taken_for_html(run, tmp_path):
   hostile = changed_copy(run, tmp_path / '<b>&"run', algorithm='<script>alert(1)</script>')
   text = report.write_report([hostile]).read_text()

@@ -11,6 +11,7 @@ from etils import epath
 import jinja2
 import numpy as np
 
+from gans.data.inventory import describe_inventory
 from gans.errors import UserError
 from gans.evaluation.evaluator import Evaluation
 from gans.modes import interpolate, outputs
@@ -40,6 +41,7 @@ class Run(NamedTuple):
   grids: dict[str, dict[int, epath.Path]]  # {seed, '' of a single one: {step: file}}, both in order
   real: epath.Path | None  # the picture of training data
   starts: list[dict]  # from starts.jsonl
+  data: str  # what was read, '' in runs from before that was kept
 
 
 class Column(NamedTuple):
@@ -139,10 +141,17 @@ def read_run(path) -> Run:
       best=evaluations.find_best(folder, config, spec),
       grids=find_grids(folder / 'samples'),
       real=real if real.exists() else None,
-      starts=records.read_records(folder / 'starts.jsonl'))
+      starts=records.read_records(folder / 'starts.jsonl'),
+      data=describe_data(folder))
   if not (run.scalars or measured or run.grids):
     raise UserError(f'--workdir={path} has nothing to report yet: no scalars in events/, no scores, no sample grids')
   return run
+
+
+def describe_data(folder: epath.Path) -> str:
+  """Says what a run read, as its start did."""
+  inventory = workdirs.read_inventory(folder)
+  return '; '.join(line.strip() for line in describe_inventory(inventory)) if inventory else ''
 
 
 def read_config(path) -> dict:
@@ -319,9 +328,19 @@ def losses_over_steps(runs: list[Run]) -> dict[str, list[dict[int, float]]]:
 def environment(runs: list[Run]) -> dict[str, list]:
   """Returns {what: [value at the last start of each run]}; runs made before this was kept have none."""
   last_starts = [run.starts[-1] if run.starts else {} for run in runs]
-  names = dict.fromkeys(name for start in last_starts for name in start if name != 'step')
-  table = {'starts': [len(run.starts) or '' for run in runs]}
+  names = dict.fromkeys(name for start in last_starts for name in start if name not in ('step', 'changes'))
+  table = {
+      'starts': [len(run.starts) or '' for run in runs],
+      'changes': [changes(run) for run in runs],
+      'data': [run.data for run in runs],
+  }
   return table | {name: [start.get(name, '') for start in last_starts] for name in names}
+
+
+def changes(run: Run) -> str:
+  """Says at which steps a run was resumed with changes, and with which."""
+  return '; '.join(f'from step {start["step"]}: {", ".join(start["changes"])}'
+                   for start in run.starts if start.get('changes'))
 
 
 def fields(runs: list[Run]) -> dict[str, list]:

@@ -16,7 +16,7 @@ import ml_collections
 
 from gans.algorithms import default_fields
 from gans.data.dataset import Spec
-from gans.data.inventory import find_changes
+from gans.data.inventory import describe_inventory, find_changes
 from gans.errors import UserError
 from gans.networks import default_network_fields
 from gans.runs import packed
@@ -124,9 +124,15 @@ def read_inventory(path) -> dict | None:
   """
   file = disk.absolute(path) / 'data.json'
   try:
-    return json.loads(file.read_text()) if file.exists() else None
-  except (OSError, ValueError) as error:
-    raise UserError(f'{file} is not as it was written: {error}') from error
+    if not file.exists():
+      return None
+    inventory = json.loads(file.read_text())
+    # Both read all that is in it.
+    describe_inventory(inventory)
+    find_changes(inventory, inventory)
+    return inventory
+  except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    raise UserError(f'{file} is not as it was written: {error!r}') from error
 
 
 @contextlib.contextmanager
