@@ -1,4 +1,5 @@
 """Data sets: what is in them, how they are fitted and scaled, and what is said where they are not to be had."""
+from concurrent.futures import ThreadPoolExecutor
 import shutil
 import time
 
@@ -13,6 +14,7 @@ from gans.data.dataset import Spec
 from gans.data.kinds import IMAGES, POINTS, kind_of, pixels_to_unit, unit_to_pixels
 from gans.data.sources import load_dataset
 from gans.data.sources.square import fit_square
+from gans.data.sources.tfds import prepare_once
 from gans.errors import UserError
 
 
@@ -140,8 +142,8 @@ def test_names_that_tfds_does_not_know_are_named_in_one_line(tmp_path):
     load_dataset(ask('mnist:9.9.9'))
 
 
-def prepare(path, name: str, features, examples: list, file_format: str = 'array_record'):
-  """Prepares a data set of TFDS under `path`."""
+def make_builder(path, name: str, features, examples, file_format: str = 'array_record'):
+  """Returns the builder of a data set of TFDS under `path`."""
   import tensorflow_datasets as tfds
 
   class Made(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -157,7 +159,31 @@ def prepare(path, name: str, features, examples: list, file_format: str = 'array
       yield from enumerate(examples)
 
   Made.name = name
-  Made(data_dir=path, file_format=file_format).download_and_prepare()
+  return Made(data_dir=path, file_format=file_format)
+
+
+def prepare(*arguments):
+  """Prepares a data set of TFDS; the arguments are those of make_builder."""
+  make_builder(*arguments).download_and_prepare()
+
+
+def test_of_several_that_start_at_once_one_prepares_the_data(tmp_path):
+  import tensorflow_datasets as tfds
+  taken = []
+
+  def examples():
+    for i in range(3):
+      taken.append(i)
+      time.sleep(0.05)
+      yield {'image': np.full((4, 4, 3), i, np.uint8)}
+
+  def start(_):
+    return prepare_once(lambda: make_builder(tmp_path, 'once', {'image': tfds.features.Image()}, examples()))
+
+  with ThreadPoolExecutor(3) as pool:
+    builders = list(pool.map(start, range(3)))
+  assert taken == [0, 1, 2]
+  assert [builder.info.splits['train'].num_examples for builder in builders] == [3, 3, 3]
 
 
 def test_features_that_are_no_label_and_no_picture(tmp_path):

@@ -1,5 +1,6 @@
 """Any image data set of TensorFlow Datasets, through `tfds.data_source` (array_record; no TensorFlow in the loop)."""
 from collections.abc import Callable
+import contextlib
 import difflib
 import os
 import re
@@ -7,6 +8,7 @@ import socket
 import zlib
 
 from etils import epath
+import filelock
 import numpy as np
 import tqdm
 
@@ -14,7 +16,7 @@ from gans.data.dataset import Dataset, OnDisk, is_too_large
 from gans.data.inventory import COMPARED_ON_DISK, checksum_of, spaced_positions
 from gans.data.sources.square import fit_square
 from gans.errors import UserError
-from gans.system import cache
+from gans.system import cache, disk
 
 CONNECT_SECONDS = 3
 READ = 1000  # examples per request; the source reads lists of them three times as fast as single ones
@@ -177,8 +179,12 @@ def _pixels_between(low: float, high: float, length: int) -> slice:
 def _prepared_builder(tfds, config):
   """Returns the builder of a prepared data set; it downloads one only if a connection opens within seconds."""
   data_dir = epath.Path(config.data_dir).expanduser() if config.data_dir else None
+
+  def make_builder():
+    return tfds.builder(config.name, data_dir=data_dir, file_format='array_record')
+
   try:
-    builder = tfds.builder(config.name, data_dir=data_dir, file_format='array_record')
+    builder = make_builder()
     is_prepared = builder.is_prepared()
   except Exception as error:
     raise _explain(tfds, config, error) from error
@@ -190,11 +196,25 @@ def _prepared_builder(tfds, config):
         'that need no download: --config.dataset.name=mnist_5k')
   if not is_prepared:
     try:
-      builder.download_and_prepare(file_format='array_record')
+      builder = prepare_once(make_builder)
     except Exception as error:
       raise UserError(f'dataset.name={config.name!r} cannot be prepared in {builder.data_path}: {_cause(error)} Once '
                       f'it can be had, the same command prepares it; or run `{prepare}` and give the FOLDER as '
                       '--config.dataset.data_dir') from error
+  return builder
+
+
+def prepare_once(make_builder: Callable):
+  """Returns a builder of TFDS whose data set is prepared, by this process or by another that was there first."""
+  builder = make_builder()
+  with contextlib.ExitStack() as stack:
+    if not disk.is_remote(builder.data_path):
+      folder = builder.data_path.parent
+      folder.mkdir(parents=True, exist_ok=True)
+      stack.enter_context(filelock.FileLock(folder / 'gans.lock'))  # TFDS itself has none
+      builder = make_builder()  # which sees what was prepared meanwhile
+    if not builder.is_prepared():
+      builder.download_and_prepare(file_format='array_record')
   return builder
 
 
