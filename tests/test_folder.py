@@ -265,6 +265,7 @@ def test_links_are_followed_and_what_is_reached_twice_is_read_once(tmp_path):
   (home / 'loop.png').symlink_to('loop.png')
   (tmp_path / 'outside' / 'back').symlink_to(home)
   (home / 'up').symlink_to(tmp_path)
+  (home / 'gone.png').symlink_to('nowhere')
   (home / 'gone').symlink_to('nowhere')
   loaded = load_dataset(ask(home))
   assert loaded.class_names == ('linked', 'own') and len(loaded.images) == 9
@@ -272,10 +273,11 @@ def test_links_are_followed_and_what_is_reached_twice_is_read_once(tmp_path):
   assert loaded.left_out == {
       'again.png': "a link to 'own/000.png', which is read already",
       'linked too': "a link to 'own', which is read already",
-      'loop.png': 'a link that leads nowhere: Too many levels of symbolic links',
+      'loop.png': 'a link that cannot be followed: Too many levels of symbolic links',
       'linked/back': "a link to '.', which is read already",
       'up': f'a link to {str(tmp_path)!r}, which holds this folder itself',
-      'gone': 'a link that leads nowhere',
+      'gone.png': 'a link that cannot be followed: No such file or directory',
+      '(no suffix)': '1 file: not read',
   }
   assert loaded.notes == (f"5 links were followed, such as 'linked' to {str(tmp_path / 'outside')!r}",)
 

@@ -141,57 +141,54 @@ class _Walk:
   def _is_to_be_entered(self, entry: os.DirEntry, name: str) -> bool:
     """Tells whether an entry is a folder whose files are to be added; adds or counts anything else."""
     is_hidden = entry.name.startswith('.') or entry.name in SYSTEM_FOLDERS
-    suffix = _suffix(entry.name)
     if entry.is_dir(follow_symlinks=False):
       if is_hidden:
         self.left_out[f'{name}/'] = 'hidden'
       return not is_hidden
     if is_hidden:
       self.others['.*'] += 1
-    elif entry.is_symlink():
-      is_file = suffix in self.suffixes and not os.path.isdir(entry.path)
-      (self.file_links if is_file else self.folder_links).append(name)
-    elif suffix in self.suffixes:
-      self._add(name, is_link=False)
+    elif not entry.is_symlink():
+      self._add(name, entry.path, is_link=False)
+    elif os.path.isdir(entry.path):
+      self.folder_links.append(name)
     else:
-      self.others[suffix] += 1
+      self.file_links.append(name)
     return False
 
   def follow_folders(self):
     """Enters the folders that links lead to, and those that links there lead to."""
     while self.folder_links:
-      name = min(self.folder_links, key=_sort_key)
-      self.folder_links.remove(name)
-      path = os.path.join(self.root, name)
-      real = os.path.realpath(path)
-      if not os.path.isdir(real):
-        self._leave_out_link(name, real)
-      elif real in self.visited:
-        self.left_out[name] = f'a link to {self.visited[real]!r}, which is read already'
-      elif _is_below(os.path.realpath(self.root), real):
-        self.left_out[name] = f'a link to {real!r}, which holds this folder itself'
-      else:
-        self.followed.append(name)
-        self.enter(name, real)
+      links = sorted(self.folder_links, key=_sort_key)
+      self.folder_links = []
+      for name in links:
+        self._follow_folder(name)
 
-  def _leave_out_link(self, name: str, real: str):
-    if os.path.exists(real):
-      self.others[_suffix(name)] += 1
+  def _follow_folder(self, name: str):
+    real = os.path.realpath(os.path.join(self.root, name))
+    if real in self.visited:
+      self.left_out[name] = f'a link to {self.visited[real]!r}, which is read already'
+    elif os.path.realpath(self.root).startswith(os.path.join(real, '')):
+      self.left_out[name] = f'a link to {real!r}, which holds this folder itself'
     else:
-      self.left_out[name] = 'a link that leads nowhere'
+      self.followed.append(name)
+      self.enter(name, real)
 
   def follow_files(self):
     """Adds the files that links lead to."""
     for name in sorted(self.file_links, key=_sort_key):
-      self._add(name, is_link=True)
+      self._add(name, os.path.join(self.root, name), is_link=True)
 
-  def _add(self, name: str, is_link: bool):
-    path = os.path.join(self.root, name)
+  def _add(self, name: str, path: str, is_link: bool):
+    """Adds a file of a suffix that is read, and counts any other."""
+    suffix = _suffix(name)
+    if suffix not in self.suffixes:
+      self.others[suffix] += 1
+      return
     try:
       found = os.stat(path)
     except OSError as error:
       if is_link:
-        self.left_out[name] = f'a link that leads nowhere: {explain(error, path)}'
+        self.left_out[name] = f'a link that cannot be followed: {explain(error, path)}'
       else:
         self.stats[name] = UNKNOWN  # why it cannot be read is said when it is tried
       return
@@ -229,10 +226,6 @@ def _join(folder: str, name: str) -> str:
 
 def _suffix(name: str) -> str:
   return os.path.splitext(name)[1].lower()
-
-
-def _is_below(path: str, folder: str) -> bool:
-  return path.startswith(os.path.join(folder, ''))
 
 
 def _describe_classes(names: list[str]) -> list[str]:

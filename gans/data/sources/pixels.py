@@ -4,6 +4,7 @@ Pillow decodes them. No decoder but those below is tried, even if a file's name 
 program, Ghostscript.
 """
 from collections.abc import Callable
+import logging
 import os
 import re
 import warnings
@@ -11,15 +12,17 @@ import warnings
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-# Pillow warns of faults beside the pixels, and does not say in which file.
+# Pillow warns of faults, and does not say in which file.
 warnings.filterwarnings('ignore', module=r'PIL\.')
+logging.getLogger('PIL').setLevel(logging.CRITICAL)
 
 SUFFIXES_OF = {
-    'JPEG': ('.jpg', '.jpeg', '.jpe', '.jfif'),
+    'JPEG': ('.jpg', '.jpeg', '.jpe', '.jfif', '.mpo'),
     'PNG': ('.png', '.apng'),
     'WEBP': ('.webp',),
     'GIF': ('.gif',),
-    'BMP': ('.bmp', '.dib'),
+    'BMP': ('.bmp',),
+    'DIB': ('.dib',),
     'TIFF': ('.tif', '.tiff'),
     'PPM': ('.ppm', '.pgm', '.pbm', '.pnm'),
 }
