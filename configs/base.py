@@ -1,4 +1,7 @@
-"""The fields that every config shares. An experiment's config starts from these and changes what differs."""
+"""The fields that every config shares. An experiment's config starts from these and changes what differs.
+
+gans/validate.py has the range of each; algorithms and networks have those of their own fields beside them.
+"""
 import ml_collections
 
 from gans.algorithms import default_fields
@@ -98,18 +101,23 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
   return config
 
 
-# Optimizers. `name` and the fields after `schedule` are optax's; `schedule` is 'constant', or 'linear' or 'cosine' to
-# zero at the end of the run.
+# Optimizers: any of optax that takes a learning rate, with its own fields, which a config need not name.
+# `schedule` is 'constant', or 'linear' or 'cosine' to zero at the end of the run.
+# Every optimizer also takes `clip_norm`, the most that the norm of a player's whole gradient may be (0: any), and
+# `weight_decay`: the optimizer's own where it has one, as adamw; with any other, that multiple of the weights is added
+# to the gradient.
+# --config.critic.optimizer.name=sgd drops the fields that SGD lacks and keeps the others; its own may be given beside
+# it, such as --config.critic.optimizer.momentum=0.9.
 
 
-def adam(learning_rate: float = 1e-4, schedule: str = 'constant', b1: float = 0.5, b2: float = 0.9) -> dict:
+def adam(learning_rate: float = 1e-4, schedule: str = 'constant', b1: float = 0.5, b2: float = 0.9, **fields) -> dict:
   """Adam; the defaults are those of WGAN-GP (Gulrajani et al. 2017)."""
-  return {'name': 'adam', 'learning_rate': learning_rate, 'schedule': schedule, 'b1': b1, 'b2': b2}
+  return {'name': 'adam', 'learning_rate': learning_rate, 'schedule': schedule, 'b1': b1, 'b2': b2, **fields}
 
 
-def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: float = 0.99) -> dict:
+def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: float = 0.99, **fields) -> dict:
   """RMSProp; the defaults are those of WGAN (Arjovsky et al. 2017), with the decay of its released code."""
-  return {'name': 'rmsprop', 'learning_rate': learning_rate, 'schedule': schedule, 'decay': decay}
+  return {'name': 'rmsprop', 'learning_rate': learning_rate, 'schedule': schedule, 'decay': decay, **fields}
 
 
 # Players: `network` is a class of a file in gans/networks, `optimizer` as above, and the others are the fields of the

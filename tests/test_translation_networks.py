@@ -248,9 +248,9 @@ def test_a_config_has_the_fields_of_the_network_with_its_defaults(group):
 
 
 @pytest.mark.parametrize('module, inputs, message', [
-    (SMALL_STARGAN, [jnp.zeros((1, 8, 8, 3))], 'takes_target=True: the algorithm gives the generator no target'),
+    (SMALL_STARGAN, [jnp.zeros((1, 8, 8, 3))], 'takes_target=True: the algorithm gives it no target'),
     (SMALL_STARGAN.clone(takes_target=False), [jnp.zeros((1, 8, 8, 3)), jnp.zeros(1, jnp.int32)],
-     'takes_target=False: the algorithm gives the generator a target; expected True'),
+     'takes_target=False: the algorithm gives it a target; expected True'),
     (SMALL_STARGAN.clone(num_classes=0), [jnp.zeros((1, 8, 8, 3)), jnp.zeros(1, jnp.int32)],
      'neither labels nor attributes'),
     (SMALL_STARGAN, [jnp.zeros((2, 8, 8, 3)), jnp.zeros((2, 4))], r'shape \(2, 4\): expected 3 numbers an example'),
@@ -260,7 +260,7 @@ def test_a_config_has_the_fields_of_the_network_with_its_defaults(group):
     (translation.UNet((4, 4, 1), (2, 2, 2, 2), norm='instance'), [jnp.zeros((1, 4, 4, 1))],
      r"norm='instance'.*shape \(1, 1, 2\) have one"),
     (translation.PatchCritic((4,), norm='group'), [jnp.zeros((1, 8, 8, 1))], "norm='group'"),
-    (translation.PatchCritic((4,), classify=True), [jnp.zeros((1, 8, 8, 1))], 'critic.classify=True.*expected False'),
+    (translation.PatchCritic((4,), classify=True), [jnp.zeros((1, 8, 8, 1))], '^classify=True.*expected False'),
     (translation.PatchCritic((4,)), [jnp.zeros((1, 8, 8, 1)), jnp.zeros(1, jnp.int32)], r'\[\(1, 8, 8, 1\), \(1,\)\]'),
     (translation.PatchCritic((4, 4), strides=(2, 2, 1)), [jnp.zeros((1, 8, 8, 1))], '3 entries for 2 layers'),
     (mlp.Critic((4,), norm='instance'), [jnp.zeros((1, 8)), None], r"norm='instance'.*\(4,\)"),
