@@ -318,6 +318,8 @@ def test_names_are_texts_whatever_bytes_they_are(tmp_path):
   for name in names:
     fill(tmp_path / os.fsdecode(name), 1)
   assert load_dataset(ask(tmp_path)).class_names == ('caf\u00e9', 'caf\\xe9')
+  fill(tmp_path / 'caf\u00e9', 1)  # the same name in another spelling
+  assert load_dataset(ask(tmp_path)).class_names == ('cafe\\u0301', 'caf\\xe9', 'caf\\udce9')
 
 
 def test_images_beside_the_subfolders_are_why_there_are_no_classes(tmp_path):

@@ -100,9 +100,9 @@ def list_files(root: str, suffixes: tuple[str, ...]) -> Listing:
   return Listing(root, names, stats, walk.left_out | walk.describe_others(), (*walk.notes(), *_describe_classes(names)))
 
 
-def _sort_key(name: str) -> list[str]:
+def _sort_key(name: str) -> tuple[list[str], str]:
   """Sorts folder by folder, whichever way a file system writes an accented letter."""
-  return unicodedata.normalize('NFC', name).split('/')
+  return unicodedata.normalize('NFC', name).split('/'), name
 
 
 class _Walk:
@@ -254,7 +254,10 @@ def label_by_folder(names: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     return unlabelled
   label_of = {folder: label for label, folder in enumerate(classes)}
   labels = np.array([label_of[folder] for folder in folders], np.int32)
-  return labels, tuple(map(printable, classes))
+  names_shown = tuple(map(printable, classes))
+  if len(set(names_shown)) < len(classes):  # one name in two spellings
+    names_shown = tuple(ascii(folder)[1:-1] for folder in classes)
+  return labels, names_shown
 
 
 def printable(name: str) -> str:
