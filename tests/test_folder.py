@@ -299,6 +299,12 @@ def test_splits_are_no_classes(tmp_path, splits):
     load_dataset(ask(tmp_path))
 
 
+def test_splits_of_each_class_are_said_to_be_read_together(tmp_path):
+  for name in ('cats/train', 'cats/test', 'dogs/train'):
+    fill(tmp_path / name, 1)
+  assert load_dataset(ask(tmp_path)).notes == ("read together: the splits 'train', 'test' in the subfolders",)
+
+
 def test_a_class_may_be_called_train(tmp_path):
   for name in ('bus', 'train'):
     fill(tmp_path / name, 1)

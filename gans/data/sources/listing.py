@@ -75,14 +75,25 @@ def find_files(path: str, suffixes: tuple[str, ...], what: str) -> Listing:
 
 
 def _refuse_splits(path: str, listing: Listing):
-  folders = sorted({name.split('/')[0] for name in listing.names if '/' in name})
+  splits = _find_splits(listing.names, depth=0)
+  if splits:
+    raise UserError(f'dataset.path={path!r} holds the splits {", ".join(map(repr, splits))}, which are no classes: '
+                    f'give one of them, such as --config.dataset.path={os.path.join(path, splits[0])!r}, or a folder with '
+                    'links to what is to be read')
+
+
+def _find_splits(names: list[str], depth: int) -> list[str]:
+  """Returns the folders at a depth, 0 being the first, that are splits of a data set: for training, then others."""
+  folders = sorted({parts[depth] for parts in (name.split('/') for name in names) if len(parts) > depth + 1})
   training = [folder for folder in folders if FOR_TRAINING.fullmatch(folder)]
   evaluation = [folder for folder in folders if FOR_EVALUATION.fullmatch(folder)]
-  if training and evaluation:
-    splits = ', '.join(map(repr, training + evaluation))
-    raise UserError(f'dataset.path={path!r} holds the splits {splits}, which are no classes: give one of them, such as '
-                    f'--config.dataset.path={os.path.join(path, training[0])!r}, or a folder with links to what is to '
-                    'be read')
+  return training + evaluation if training and evaluation else []
+
+
+def _describe_splits(names: list[str]) -> list[str]:
+  """Says that the splits of each class, as ModelNet has them, are read as one."""
+  splits = _find_splits(names, depth=1)
+  return [f'read together: the splits {", ".join(map(repr, splits))} in the subfolders'] if splits else []
 
 
 def list_files(root: str, suffixes: tuple[str, ...]) -> Listing:
@@ -97,7 +108,8 @@ def list_files(root: str, suffixes: tuple[str, ...]) -> Listing:
   walk.follow_files()
   names = sorted(walk.stats, key=_sort_key)
   stats = [walk.stats[name] for name in names]
-  return Listing(root, names, stats, walk.left_out | walk.describe_others(), (*walk.notes(), *_describe_classes(names)))
+  notes = (*walk.notes(), *_describe_classes(names), *_describe_splits(names))
+  return Listing(root, names, stats, walk.left_out | walk.describe_others(), notes)
 
 
 def _sort_key(name: str) -> tuple[list[str], str]:
