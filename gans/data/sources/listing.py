@@ -78,8 +78,8 @@ def _refuse_splits(path: str, listing: Listing):
   splits = _find_splits(listing.names, depth=0)
   if splits:
     raise UserError(f'dataset.path={path!r} holds the splits {", ".join(map(repr, splits))}, which are no classes: '
-                    f'give one of them, such as --config.dataset.path={os.path.join(path, splits[0])!r}, or a folder with '
-                    'links to what is to be read')
+                    f'give one of them, such as --config.dataset.path={os.path.join(path, splits[0])!r}, or a '
+                    'folder with links to what is to be read')
 
 
 def _find_splits(names: list[str], depth: int) -> list[str]:
