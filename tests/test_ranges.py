@@ -20,6 +20,7 @@ from gans.system.named import list_modules
 from gans.validate import check_config, check_training, list_doubts, list_ranges
 from tests.shrink import shrink
 from tests.test_configs import EXPERIMENTS, VARIANTS
+from tests.tiny import tiny
 
 if TYPE_CHECKING:
   from collections.abc import Sized
@@ -183,6 +184,17 @@ def test_what_does_not_fit_together_is_named_with_its_player(field, value, messa
     config.critic.kernels = 16
   set_field(config, field, value)
   check_config(config)
+  with pytest.raises(UserError, match=message):
+    build(config, DIGITS)
+
+
+@pytest.mark.parametrize('name, field, message', [
+    ('infogan', 'num_continuous', '^recogniser.outputs=5: expected num_codes=3 and num_continuous=1 together'),
+    ('bigan', 'z_dim', r'^encoder.outputs: a code has the shape \(5,\); expected \(1,\), of z_dim'),
+])
+def test_what_a_player_returns_is_of_the_size_that_the_algorithm_needs(name, field, message):
+  config = tiny(name)
+  config[field] = 1
   with pytest.raises(UserError, match=message):
     build(config, DIGITS)
 

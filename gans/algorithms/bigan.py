@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from gans.core import losses
 from gans.core.game import Algorithm, Update
 from gans.core.sampling import noise, noise_and_label
+from gans.errors import UserError
 from gans.ranges import Size
 
 
@@ -27,7 +28,10 @@ def make_algorithm(config: Fields) -> Algorithm:
   def score_pairs(play, batch, rng):
     x, label = batch['image'], batch['label']
     z = noise(rng, len(x), config.z_dim)
-    real = play.critic(x, play.encoder(x, label))
+    code = play.encoder(x, label)
+    if code.shape != z.shape:
+      raise UserError(f'encoder.outputs: a code has the shape {code.shape[1:]}; expected {z.shape[1:]}, of z_dim')
+    real = play.critic(x, code)
     fake = play.critic(play.generator(z, label), z)
     return real, fake
 

@@ -50,6 +50,9 @@ def make_algorithm(config: Fields) -> Algorithm:
     code, continuous = inputs['label'], inputs['z'][:, :config.num_continuous]
     fake, features = play.critic(draw(play, inputs), code)
     guess = play.recogniser(features, code)
+    if guess.shape[-1] != config.num_codes + config.num_continuous:
+      raise UserError(f'recogniser.outputs={guess.shape[-1]}: expected num_codes={config.num_codes} and '
+                      f'num_continuous={config.num_continuous} together')
     logits, means = jnp.split(guess, [config.num_codes], axis=-1)
     code_loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, code))
     continuous_loss = jnp.mean(jnp.sum((means - continuous)**2, axis=-1)) / 2  # of a Gaussian of variance 1

@@ -117,7 +117,7 @@ def _placing_errors(loss: Callable) -> Iterator[None]:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     place = f'{file}:{lines[-1]}' if lines else file
     raise UserError(f'{place}: {type(error).__name__}: {error}; the fields of the players may not suit the algorithm, '
-                    'such as what a network returns') from error
+                    'such as classify, outputs and features, which say what a network returns') from error
 
 
 def _check_loss(update: Update, returned):
