@@ -6,6 +6,7 @@ Makes artificial TFDS data sets (array_record of JPEG files, 64x64 in colour) of
 in processes of their own, which take the blocks and do nothing with them, or take steps of a GAN. A processor's time
 for an image is given too, as other work on the machine alters it less.
 """
+import functools
 import importlib
 import io
 import json
@@ -93,7 +94,7 @@ def measure(name: str, model: str, device_bytes: int) -> dict:
   batches_per_step = build_algorithm(config).batches_per_step
   config = shorten_calls(config, batches_per_step, dataset)
   mesh = sharding.make_mesh(config.batch_size)
-  pick = lambda step: step_indices(config, batches_per_step, step, len(dataset.images))
+  pick = functools.partial(step_indices, config, batches_per_step, num_examples=len(dataset.images))
   if model:
     experiment = build(config, dataset.spec)
     state = build_state(config, experiment, mesh)

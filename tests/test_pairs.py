@@ -205,8 +205,8 @@ def test_streamed_batches_are_those_in_memory(tmp_path, data, source, save, num_
     order = find_order(data, dataset)
     prepare = make_prepare(dataset.spec, flip=True, data=data)
 
-    def pick(step):
-      return step_indices(config, 2, step, len(dataset.images), order)
+    def pick(step, count=None):
+      return step_indices(config, 2, step, len(dataset.images), order, count)
 
     batches = []
     with open_feed(config, dataset, sharding.make_mesh(4), 2, pick) as take:  # in the middle of a block

@@ -1,4 +1,5 @@
 """A data set that is streamed gives the batches, and the run, of the same one in memory; its threads end with it."""
+import functools
 import os
 import shutil
 import signal
@@ -73,7 +74,7 @@ def small(request, config, tmp_path):
 
 def picker(config, dataset):
   batches_per_step = build_algorithm(config).batches_per_step
-  return lambda step: step_indices(config, batches_per_step, step, len(dataset.images))
+  return functools.partial(step_indices, config, batches_per_step, num_examples=len(dataset.images))
 
 
 @pytest.mark.parametrize('num_seeds', [1, 2])

@@ -16,6 +16,7 @@ import numpy as np
 
 from gans.core import sharding
 from gans.data.dataset import Dataset, OnDisk, is_too_large
+from gans.data.schedule import split_into_calls
 
 BLOCK = 128 * 2**20  # the most bytes that a block has, unless a single step takes more
 
@@ -42,19 +43,24 @@ def shorten_calls(config, batches_per_step: int, dataset: Dataset):
 def open_feed(config, dataset: Dataset, mesh, start: int, pick: Callable) -> Iterator[Callable]:
   """Yields take(step) -> (data, indices), the arguments of the train_steps call that begins at `step`.
 
-  pick(step) returns the examples of the next T = config.steps_per_call steps, [T,N,B], or [T,S,N,B] for S seeds. The
-  first call begins at step `start`; no call goes beyond a multiple of T.
+  pick(step) returns the examples of the next T = config.steps_per_call steps, [T,N,B], or [T,S,N,B] for S seeds, and
+  pick(step, count=...) those of fewer, padded to T. The first call begins at step `start`; calls are those of
+  schedule.split_into_calls, none of which goes beyond a multiple of T.
 
   Raises (take):
     UserError: an example cannot be read.
   """
   if not is_streamed(config, dataset):
-    yield _take_from_device(dataset, mesh, start, pick)
+    def pick_call(step: int):
+      _, stop = next(split_into_calls(step, config))
+      return pick(step, count=stop - step)
+
+    yield _take_from_device(dataset, mesh, pick_call)
     return
   length = config.steps_per_call
   first_block = start // length
   num_blocks = math.ceil(config.num_steps / length) - first_block
-  leading = pick(start).shape[:-2]  # (T,) or (T, S)
+  leading = pick(start, count=0).shape[:-2]  # (T,) or (T, S)
 
   def pick_block(i: int):
     return pick((first_block + i) * length)
@@ -63,14 +69,14 @@ def open_feed(config, dataset: Dataset, mesh, start: int, pick: Callable) -> Ite
     yield _take_from_blocks(blocks, leading)
 
 
-def _take_from_device(dataset: Dataset, mesh, start: int, pick: Callable) -> Callable:
+def _take_from_device(dataset: Dataset, mesh, pick: Callable) -> Callable:
   """Returns the `take` of `open_feed` for a data set that is on every device."""
   data = sharding.place((dataset.images, dataset.conditions), sharding.replicated(mesh))
-  batch_axis = pick(start).ndim - 1
-  over_batch = sharding.over_batch(mesh, batch_axis)
 
   def take(step: int):
-    return data, sharding.place(pick(step), over_batch)
+    indices = pick(step)
+    over_batch = sharding.over_batch(mesh, indices.ndim - 1)
+    return data, sharding.place(indices, over_batch)
 
   return take
 

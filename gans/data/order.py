@@ -27,14 +27,16 @@ def batch_indices(seed: int, start: int, count: int, batch_size: int, num_exampl
   The batches divide an endless sequence of epochs, each of which is a fresh permutation of all examples. Another
   `stream` is another such sequence.
   """
-  positions = np.arange(start * batch_size, (start + count) * batch_size)
-  epochs, offsets = np.divmod(positions, num_examples)
-  indices = np.empty(len(positions), np.int32)
-  for epoch in np.unique(epochs):
-    permutation = _permutation(seed, int(epoch), stream, num_examples)
-    is_in_epoch = epochs == epoch
-    indices[is_in_epoch] = permutation[offsets[is_in_epoch]]
-  return indices.reshape(count, batch_size)
+  first = start * batch_size
+  stop = first + count * batch_size
+  sequence = _find_sequence(seed, stream, num_examples)
+  parts = [np.empty(0, np.int32)]
+  while first < stop:
+    epoch, offset = divmod(first, num_examples)
+    part = sequence.epoch(epoch)[offset:offset + stop - first]
+    parts.append(part)
+    first += len(part)
+  return np.concatenate(parts).reshape(count, batch_size)
 
 
 def pair_indices(first: np.ndarray, partners: np.ndarray, seed: int, start: int, count: int, batch_size: int,
@@ -59,8 +61,29 @@ def _take_turns(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   return np.stack([a, b], axis=-1).reshape(len(a), -1).astype(np.int32)
 
 
-@functools.lru_cache(maxsize=32)  # two epochs of several seeds
-def _permutation(seed: int, epoch: int, stream: int, num_examples: int) -> np.ndarray:
+class _Sequence:
+  """The endless sequence of one seed and stream. It keeps the latest epoch, in which the next batches begin."""
+
+  def __init__(self, seed: int, stream: int, num_examples: int):
+    self.seed = seed
+    self.stream = stream
+    self.num_examples = num_examples
+    self.latest = (-1, np.empty(0, np.int32))
+
+  def epoch(self, number: int) -> np.ndarray:
+    """Returns the examples of an epoch in their order, [num_examples] int32."""
+    latest, permutation = self.latest
+    if number != latest:
+      permutation = permute(self.seed, number, self.stream, self.num_examples)
+      self.latest = (number, permutation)
+    return permutation
+
+
+_find_sequence = functools.lru_cache(maxsize=1024)(_Sequence)  # of every seed that trains side by side
+
+
+def permute(seed: int, epoch: int, stream: int, num_examples: int) -> np.ndarray:
+  """Returns the permutation of all examples for an epoch: [num_examples] int32."""
   key = (seed, epoch, stream) if stream else (seed, epoch)
   rng = np.random.default_rng(key)
   return rng.permutation(num_examples).astype(np.int32)

@@ -29,17 +29,19 @@ def training_seeds(config) -> range:
   return range(config.seed, config.seed + config.num_seeds)
 
 
-def step_indices(config, batches_per_step: int, step: int, num_examples: int,
-                 order: Callable = batch_indices) -> np.ndarray:
+def step_indices(config, batches_per_step: int, step: int, num_examples: int, order: Callable = batch_indices,
+                 count: int | None = None) -> np.ndarray:
   """Returns the examples of the T = steps_per_call steps from `step` on: [T,N,B] int32, N = batches_per_step.
 
   B is batch_size, or twice that for an `order` of pairs, see order.find_order. With several seeds, each of which has an
-  order of its own, the shape is [T,S,N,B].
+  order of its own, the shape is [T,S,N,B]. If only the first `count` steps will be taken, the others are zeros.
   """
-  first = step * batches_per_step
-  count = config.steps_per_call * batches_per_step
+  count = config.steps_per_call if count is None else count
   by_seed = []
   for seed in training_seeds(config):
-    batches = order(seed, first, count, config.batch_size, num_examples)
-    by_seed.append(batches.reshape(config.steps_per_call, batches_per_step, -1))
+    batches = order(seed, step * batches_per_step, count * batches_per_step, config.batch_size, num_examples)
+    in_a_batch = batches.shape[-1]
+    padded = np.zeros((config.steps_per_call, batches_per_step, in_a_batch), np.int32)
+    padded[:count] = batches.reshape(count, batches_per_step, in_a_batch)
+    by_seed.append(padded)
   return np.stack(by_seed, axis=1) if len(by_seed) > 1 else by_seed[0]
