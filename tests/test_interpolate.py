@@ -103,11 +103,15 @@ def test_the_gif_goes_all_the_way_and_starts_over(digits_run, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    ({'labels': ['10']}, 'labels: there is 10 among them'),
-    ({'labels': ['x']}, '--labels=x: expected whole numbers'),
+    ({'labels': ['10']}, "labels=10: there is no class '10'; expected some of 0, 1, 2"),
+    ({'labels': ['3', 'x']}, "labels=3,x: there is no class 'x'"),
+    ({'labels': []}, 'labels=: there is none; expected labels separated by commas'),
+    ({'labels': ['3', '3']}, '--labels=3,3: there is no way from a class to itself'),
+    ({'labels': [3, 7, 3]}, '--labels=3,7,3: there is no way from a class to itself'),
     ({'num': 1}, '--num=1: expected at least 2'),
     ({'out': 'docs'}, '--out=docs exists'),
     ({'out': 'x.png'}, '--out=x.png: expected a new folder'),
+    ({'out': 'x.npy'}, '--out=x.npy: expected a new folder'),
 ])
 def test_what_cannot_be_shown_is_named(digits_run, arguments, message):
   with pytest.raises(UserError, match=message):

@@ -45,6 +45,21 @@ def test_copies_are_at_no_distance_and_found_mirrored_too(streamed):
   assert 'samples are 0.00 times as far' in nearest.describe_distances(found, 40, PIXELS)
 
 
+def test_few_images_or_equal_ones_are_described_as_they_are():
+  """Of three images there are three nearest; where they are equal, or there is but one, there is no ratio."""
+  samples = np.zeros((2, 4, 4, 1), np.uint8)
+  real = np.stack([np.full((4, 4, 1), value, np.uint8) for value in (1, 50, 200)])
+  indices, found = nearest.measure_distances(samples, real, 3, PIXELS)
+  assert indices.tolist() == [[0, 1, 2]] * 2
+  assert 'samples are 0.02 times as far' in nearest.describe_distances(found, 3, PIXELS)
+  _, found = nearest.measure_distances(samples, real[[0, 0, 0]], 3, PIXELS)
+  text = nearest.describe_distances(found, 3, PIXELS)
+  assert 'most training images have an equal one' in text and 'inf' not in text and 'times' not in text
+  _, found = nearest.measure_distances(samples, real[:1], 1, PIXELS)
+  text = nearest.describe_distances(found, 1, PIXELS)
+  assert 'there is no other training image' in text and 'inf' not in text
+
+
 def test_neighbours_stand_beside_their_sample():
   samples = np.array([1, 2], np.uint8).reshape(2, 1, 1, 1)
   neighbours = np.array([[3, 4], [5, 6]], np.uint8).reshape(2, 2, 1, 1, 1)
@@ -68,7 +83,7 @@ def test_points_are_refused():
 
 
 @pytest.mark.parametrize('arguments, message', [
-    ({'labels': ['-1']}, 'labels: there is -1 among them'),
+    ({'labels': ['-1']}, "labels=-1: there is no class '-1'"),
     ({'features': 'points'}, "eval.features='points': mnist_5k has images"),
     ({'features': 'inception'}, "eval.features='inception' needs eval.weights"),
     ({'out': 'near.jpg'}, '--out=near.jpg: expected NAME.png'),

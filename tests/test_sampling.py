@@ -92,8 +92,10 @@ def test_single_files_are_a_data_set_with_labels(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    ({'labels': ['3', '7']}, 'labels: there is 3 among them; expected 2 whole numbers from 0 to 1'),
-    ({'labels': ['1', 'x']}, '--labels=1,x: expected whole numbers'),
+    ({'labels': ['3', '7']}, "labels=3,7: there is no class '3'; expected whole numbers from 0 to 1"),
+    ({'labels': ['1', 'x']}, "labels=1,x: there is no class 'x'"),
+    ({'labels': ['1', '']}, "labels=1,: there is no class ''"),
+    ({'labels': []}, 'labels=: there is none'),
     ({'num': 0}, '--num=0'),
     ({'out': 'images.jpg'}, '--out=images.jpg: expected NAME.png, NAME.npz, or a folder'),
     ({'out': 'README.md/x.png'}, '--out=README.md/x.png cannot be written'),
@@ -107,8 +109,9 @@ def test_what_cannot_be_sampled_is_named(run, arguments, message):
 
 
 def test_an_unlabelled_model_takes_no_labels_and_writes_none(tmp_path):
-  with pytest.raises(UserError, match=r'labels=\[3\]: this model was trained without labels'):
-    sample('dcgan_mnist_5k', labels=[3], out=tmp_path / 'x.png')
+  for labels, given in (([3], '3'), ([], '')):
+    with pytest.raises(UserError, match=f'--labels={given}: this model was trained without labels'):
+      sample('dcgan_mnist_5k', labels=labels, out=tmp_path / 'x.png')
   with np.load(sample('dcgan_mnist_5k', num=3, out=tmp_path / 'x.npz')) as file:
     assert file.files == ['images'] and file['images'].shape == (3, 28, 28, 1)
 

@@ -8,7 +8,7 @@ import gans
 from gans.data.kinds import IMAGES
 from gans.errors import UserError
 from gans.modes import outputs
-from gans.runs.drawing import choose_drawing, choose_labels, inputs_for_labels
+from gans.runs.drawing import choose_drawing, inputs_for_labels, parse_labels
 from gans.runs.trained import TrainedGenerator
 from gans.system import pictures
 
@@ -61,16 +61,19 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
 
 def choose_classes(generate: TrainedGenerator, labels: Sequence | None) -> np.ndarray:
   """Returns the classes to go through [K] int32, [0] for a model without labels; raises UserError for wrong labels."""
-  names = generate.spec.attributes
-  if labels and names:
-    labels = [str(label) for label in labels]
-    if unknown := set(labels) - set(names):
-      raise UserError(f'--labels={",".join(labels)}: there is no attribute {min(unknown)!r}; expected some of {names}')
-    return np.array([names.index(name) for name in labels], np.int32)
-  if labels:
-    return choose_labels(generate, None, labels)
-  num_classes = max(generate.num_classes, 1)
-  return np.arange(min(num_classes, IMAGES.max_classes_shown), dtype=np.int32)
+  if labels is None:
+    num_classes = max(generate.num_classes, 1)
+    return np.arange(min(num_classes, IMAGES.max_classes_shown), dtype=np.int32)
+  given = parse_labels(generate, labels)
+  described = ','.join(map(str, labels))
+  if given.ndim > 1:
+    if (given.sum(axis=1) != 1).any():
+      raise UserError(f'--labels={described}: expected one attribute each, as the way goes from one to the next')
+    given = given.argmax(axis=1)
+  if len(given) > 1 and (given == np.roll(given, 1)).any():
+    raise UserError(f'--labels={described}: there is no way from a class to itself; expected another one after each, '
+                    'and the first after the last')
+  return given.astype(np.int32)
 
 
 def choose_inputs(path, generate: TrainedGenerator, num: int, seed: int, label: int, truncation: float | None = None,
@@ -78,7 +81,7 @@ def choose_inputs(path, generate: TrainedGenerator, num: int, seed: int, label: 
   """Returns the inputs of `num` samples of one class, {name: [num,...]}; `images` as in `drawing.choose_drawing`."""
   labels = None
   if generate.num_classes:
-    labels = [generate.spec.attributes[label] if generate.spec.attributes else str(label)]
+    labels = [generate.spec.attributes[label] if generate.spec.attributes else int(label)]
   if not generate.translates:
     one_class = np.full(num, label, np.int32)
     return inputs_for_labels(generate, seed, one_class, truncation)

@@ -72,7 +72,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   with outputs.explain_errors(target):
     target.parent.mkdir(parents=True, exist_ok=True)
     pictures.save_png(target, picture)
-  print(f'{target}: {num} of these samples, the {NEIGHBOURS} nearest training images beside each')
+  print(f'{target}: {num} of these samples, the {indices.shape[1]} nearest training images beside each')
   return found
 
 
@@ -183,7 +183,13 @@ def describe_distances(found: Distances, num: int, space: Space) -> str:
   lines = [
       f'distance to the nearest of {num} training images ({space.about}):',
       f'  {len(found.samples)} samples: median {samples:.4g}, least {found.samples.min():.4g}',
-      f'  {len(found.real)} training images, to another: median {real:.4g}, least {found.real.min():.4g}',
-      f'samples are {samples / real:.2f} times as far: far below 1 they are memorised, or blurred',
   ]
+  if num == 1:
+    lines.append('  there is no other training image to compare that with')
+    return '\n'.join(lines)
+  lines.append(f'  {len(found.real)} training images, to another: median {real:.4g}, least {found.real.min():.4g}')
+  if real > 0:
+    lines.append(f'samples are {samples / real:.2f} times as far: far below 1 they are memorised, or blurred')
+  else:
+    lines.append('most training images have an equal one, so that a ratio of these distances says nothing')
   return '\n'.join(lines)

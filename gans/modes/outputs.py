@@ -1,12 +1,15 @@
 """The outputs of the modes that show a trained generator: where they are written, and what is refused."""
 from collections.abc import Iterator
 import contextlib
+import mimetypes
 
 from etils import epath
 
 from gans.data.kinds import Kind
 from gans.errors import UserError
 from gans.system import disk
+
+ARRAYS = ('.npz', '.npy')  # which are no MIME types
 
 
 def choose(path, out, own: str) -> epath.Path:
@@ -19,11 +22,17 @@ def choose(path, out, own: str) -> epath.Path:
     return disk.absolute(path) / own
   target = epath.Path(out).expanduser()
   suffix = epath.Path(own).suffix
-  if target.suffix != suffix:
+  if suffix_of(target) != suffix:
     expected = f'NAME{suffix}' if suffix else 'a new folder, without a suffix'
     raise UserError(f'--out={out}: expected {expected}')
   refuse_existing(target)
   return target
+
+
+def suffix_of(target: epath.Path) -> str:
+  """Returns the suffix that says which kind of file it is, '' where none does: the folder trunc0.7 has none."""
+  is_file = any(mimetypes.guess_type(target.name)) or target.suffix in ARRAYS
+  return target.suffix if is_file else ''
 
 
 def refuse_existing(target: epath.Path):

@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 import io
 import math
+import re
 
 from etils import epath
 import numpy as np
@@ -53,7 +54,7 @@ def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | No
     write_samples(target, samples, drawing, kind)
     if out is None and kind.turning:
       write_samples(target.with_suffix('.gif'), samples, drawing, kind)
-  print(f'{target}: {len(samples)} of step {generate.step}')
+  print(f'{target}: {len(samples)} of step {generate.step}{describe_labels(drawing)}')
   return target
 
 
@@ -65,10 +66,11 @@ def choose_target(path, out, generate: TrainedGenerator, seed: int) -> epath.Pat
   target = epath.Path(out).expanduser()
   kind = generate.spec.kind
   suffixes = ['.png', '.npz', *(['.gif'] if kind.turning else [])]
-  if target.suffix not in (*suffixes, ''):
+  suffix = outputs.suffix_of(target)
+  if suffix not in (*suffixes, ''):
     names = ', '.join(f'NAME{suffix}' for suffix in suffixes)
     raise UserError(f'--out={out}: expected {names}, or a folder for single PNGs')
-  if target.suffix == '' and not kind.separate:
+  if suffix == '' and not kind.separate:
     raise UserError(f'--out={out}: {kind.name} are not single pictures; expected NAME.png or NAME.npz')
   outputs.refuse_existing(target)
   return target
@@ -86,6 +88,8 @@ def write_samples(target: epath.Path, samples: np.ndarray, drawing: Drawing, kin
     arrays = {kind.name: samples}
     if label is not None:
       arrays['labels'] = label
+      if drawing.names:
+        arrays['label_names'] = np.array(drawing.names)
     if drawing.shown is not None:
       sources = drawing.shown.before
       arrays['sources'] = sources.repeat(len(samples) // len(sources), axis=0)
@@ -93,7 +97,7 @@ def write_samples(target: epath.Path, samples: np.ndarray, drawing: Drawing, kin
     np.savez_compressed(buffer, **arrays)
     target.write_bytes(buffer.getvalue())
   else:
-    _write_single_pictures(target, kind.render(samples), label)
+    _write_single_pictures(target, kind.render(samples), drawing)
 
 
 def draw_picture(samples: np.ndarray, drawing: Drawing, kind: Kind) -> np.ndarray:
@@ -103,15 +107,28 @@ def draw_picture(samples: np.ndarray, drawing: Drawing, kind: Kind) -> np.ndarra
   return kind.picture(samples, choose_columns(len(samples), drawing.label))
 
 
-def _write_single_pictures(target: epath.Path, samples: np.ndarray, label: np.ndarray | None):
+def _write_single_pictures(target: epath.Path, samples: np.ndarray, drawing: Drawing):
   """Writes a folder of one PNG for each sample, in a folder for each label if there are labels."""
   folders = [target] * len(samples)
-  if label is not None:
-    folders = [target / str(each) for each in label]
+  if drawing.label is not None:
+    folders = [target / folder_name(drawing.names, each) for each in drawing.label]
   for folder in set(folders):
     folder.mkdir(parents=True)
   for i, image in enumerate(tqdm.tqdm(samples, unit=' files', leave=False, disable=None)):
     pictures.save_png(folders[i] / f'{i:06d}.png', image)
+
+
+def describe_labels(drawing: Drawing) -> str:
+  """Says which labels there are, in their order, if names say more than numbers."""
+  if drawing.label is None or all(name.isdecimal() for name in drawing.names):
+    return ''
+  return ': ' + ', '.join(dict.fromkeys(drawing.names[label] for label in drawing.label))
+
+
+def folder_name(names: tuple[str, ...], label: int) -> str:
+  """Returns the name of a label's folder, by which --config.dataset.name=folder gives the samples the same labels."""
+  usable = {name for name in names if re.fullmatch(r'[\w+ -][\w+. -]*', name)}
+  return names[label] if len(usable) == len(names) > 0 else str(label)
 
 
 def choose_columns(num: int, label: np.ndarray | None) -> int:

@@ -28,6 +28,7 @@ class Drawing(NamedTuple):
   """Samples that are to be drawn."""
   inputs: dict  # {name: [N,...]}, as the algorithm's draw takes them
   label: np.ndarray | None  # [N] int32, a class, or the place of a target; None: the model takes none
+  names: tuple[str, ...]  # of the labels 0, 1 and so on; (): they have none
   shown: Shown | None  # of translations: their sources, and what a picture shows beside them
 
 
@@ -54,23 +55,27 @@ def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: i
     if images is not None:
       raise UserError(f'--inputs={images}: samples of this model are not made of images')
     label = choose_labels(generate, max(num or 0, at_least) or None, labels)
-    return Drawing(inputs_for_labels(generate, seed, label, truncation), label if generate.num_classes else None, None)
+    inputs = inputs_for_labels(generate, seed, label, truncation)
+    return Drawing(inputs, label if generate.num_classes else None, generate.label_names, None)
   if truncation:
     raise UserError(f'--truncation={truncation}: samples of this model are not made from noise')
   shown = choose_translations(path, generate, num, seed, labels, images, at_least)
   inputs = generate.algorithm.inputs(jax.random.key(seed), shown.batch)
   num_targets = len(shown.batch['image']) // len(shown.before)
   label = np.tile(np.arange(num_targets, dtype=np.int32), len(shown.before))
-  if labels and not generate.spec.attributes:
+  names = generate.label_names
+  if labels is not None and generate.spec.attributes:
+    names = tuple(map(str, labels))  # each is a target
+  elif labels is not None:
     label = shown.batch['label']
-  return Drawing(inputs, label if generate.num_classes else None, shown)
+  return Drawing(inputs, label if generate.num_classes else None, names, shown)
 
 
 def choose_translations(path, generate: TrainedGenerator, num: int | None, seed: int, labels: Sequence | None,
                         images, at_least: int) -> Shown:
   """Returns what a picture of translations shows; the arguments are those of `choose_drawing`."""
   spec = generate.spec
-  given = parse_targets(generate, labels) if labels else None
+  given = parse_labels(generate, labels) if labels is not None else None
 
   def targets_for(count: int) -> np.ndarray | None:
     return None if given is None else np.broadcast_to(given, (count, *given.shape))
@@ -83,7 +88,7 @@ def choose_translations(path, generate: TrainedGenerator, num: int | None, seed:
     if targets is None:
       targets = targets_of(spec, generate.num_classes, len(sources))
     return show_translations(spec, sources, targets, after)
-  num_targets = len(given) if labels else targets_of(spec, generate.num_classes, 1).shape[1]
+  num_targets = len(given) if given is not None else targets_of(spec, generate.num_classes, 1).shape[1]
   num = max(num or SOURCES, math.ceil(at_least / num_targets))
   data = generate.algorithm.data
   try:
@@ -143,43 +148,30 @@ def choose_labels(generate: TrainedGenerator, num: int | None, labels: Sequence 
   """
   if num is not None and num < 1:
     raise UserError(f'--num={num}: expected at least 1')
-  if labels:
-    given = _parse_labels(labels)
-    repeated = np.resize(given, num or len(given))
-    if generate.spec.attributes:
+  if labels is not None:
+    given = parse_labels(generate, labels)
+    if given.ndim > 1:
       raise UserError(f'--labels={",".join(map(str, labels))}: this model was trained with the attributes '
                       f'{generate.spec.attributes}; without --labels there are samples of each')
-    return np.asarray(generate.check_labels(repeated, len(repeated)))
+    return np.resize(given, num or len(given))
   num_classes = max(generate.num_classes, 1)
   default_num = ROW * num_classes if generate.num_classes else ROW**2
   num = num or default_num
   return (np.arange(num) * num_classes // num).astype(np.int32)
 
 
-def parse_targets(generate: TrainedGenerator, labels: Sequence) -> np.ndarray:
-  """Returns --labels as the targets of a translation: [T] int32, or [T,K] float32 of a model with attributes.
+def parse_labels(generate: TrainedGenerator, labels: Sequence) -> np.ndarray:
+  """Returns --labels, names or numbers, as [T] int32, or as [T,K] float32 of a model with attributes.
 
-  There, a target is the names of what an image should have, such as Blond_Hair+Young; it has nothing else.
+  There, a label is the names of what an image should have, such as Blond_Hair+Young; it has nothing else.
+
+  Raises:
+    UserError: there is none, or the model cannot take one.
   """
-  names = generate.spec.attributes
-  if not names:
-    return choose_labels(generate, None, labels)
-  texts = [str(label) for label in labels]
-  targets = np.zeros((len(texts), len(names)), np.float32)
-  for target, text in zip(targets, texts):
-    for name in filter(None, text.split('+')):
-      if name not in names:
-        raise UserError(f'--labels={",".join(texts)}: there is no attribute {name!r}; expected some of {names}, such '
-                        f'as {"+".join(names[:2])}')
-      target[names.index(name)] = 1
-  return targets
-
-
-def _parse_labels(labels: Sequence) -> np.ndarray:
-  try:
-    return np.array([int(label) for label in labels])
-  except ValueError as error:
-    raise UserError(f'--labels={",".join(map(str, labels))}: expected whole numbers, such as 3,3,7') from error
+  if not generate.num_classes:
+    raise UserError(f'--labels={",".join(map(str, labels))}: this model was trained without labels, so its samples can '
+                    'have none')
+  return generate.parse_labels(labels)
 
 
 def inputs_for_labels(generate: TrainedGenerator, seed: int, label: np.ndarray, truncation: float | None) -> dict:

@@ -1,6 +1,7 @@
 """A run opened for reading: its config and its checkpoints. Its workdir stays as it is, and no data are read."""
 from collections.abc import Iterator
 import contextlib
+import logging
 import pathlib
 from typing import NamedTuple
 
@@ -9,14 +10,14 @@ import jax
 import ml_collections
 import orbax.checkpoint as ocp
 
-from gans import validate
-from gans.build import Experiment, build, build_state
+from gans.build import Experiment, build_state
 from gans.core import sharding
 from gans.core.game import GANState, each_seed
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.evaluation import evaluator
 from gans.runs import checkpoints, checksums, evaluations, packed, workdirs
+from gans.runs.kept import build_kept
 from gans.system import disk
 
 
@@ -89,16 +90,32 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   folder = disk.absolute(path)
   if packed.is_packed(folder):
     raise UserError(f'--workdir={path} is a packed generator, without checkpoints: expected the workdir of a run')
-  validate.check_kept(config, folder)
   spec = workdirs.read_spec(path) or _look_at_data(config, path)
-  experiment = build(config, spec)
+  experiment = build_kept(config, spec, folder)
   config = evaluator.name_scores(config, spec, experiment)
   # Orbax would read the scores of all checkpoints, and fail for a single one that is damaged.
   options = {'read_only': True, 'lightweight_initialize': True}
-  with checkpoints.open_manager(folder, *evaluator.best_score(config), **options) as manager:
+  with _without_news():
+    opened = checkpoints.open_manager(folder, *evaluator.best_score(config), **options)
+  with opened as manager:
     if not manager.all_steps():
       raise UserError(f'--workdir={path} has no checkpoint yet; the first comes after {config.checkpoint_every} steps')
     yield Run(folder, config, spec, experiment, manager)
+
+
+@contextlib.contextmanager
+def _without_news() -> Iterator[None]:
+  """Keeps Orbax from warning that what is opened for reading is read only."""
+  def is_other(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return 'read_only=True' not in message and 'is read only' not in message
+
+  logger = logging.getLogger('absl')
+  logger.addFilter(is_other)
+  try:
+    yield
+  finally:
+    logger.removeFilter(is_other)
 
 
 def _look_at_data(config, path) -> Spec:
