@@ -58,6 +58,11 @@ _PROCESSES = [
     flags.DEFINE_integer('process_id', None, 'The number of this process, from 0, where JAX does not know.',
                          lower_bound=0),
 ]
+# Flags of the modes that read the data set of a run, which config.json names.
+_MOVED = [
+    flags.DEFINE_string('dataset.path', None, 'Where the folder of the data lies now, if it was moved.'),
+    flags.DEFINE_string('dataset.data_dir', None, 'Where the data sets of TFDS lie now, if they were moved.'),
+]
 # Flags that choose a generator of a run.
 _CHOICE = [
     flags.DEFINE_string('checkpoint', None, "The checkpoint to draw from: 'best' (the default), 'latest', or a step."),
@@ -96,7 +101,7 @@ def _train():
 
 def _evaluate():
   from gans.modes.evaluate import evaluate
-  evaluate(_WORKDIR.value, _given(_EVAL))
+  evaluate(_WORKDIR.value, _given(_EVAL), _given(_MOVED))
 
 
 def _sample():
@@ -116,7 +121,7 @@ def _interpolate():
 
 def _nearest():
   from gans.modes.nearest import show_nearest
-  show_nearest(_WORKDIR.value, **_arguments())
+  show_nearest(_WORKDIR.value, moved=_given(_MOVED), **_arguments())
 
 
 def _export():
@@ -125,18 +130,18 @@ def _export():
 
 
 def _report():
-  from gans.modes.report import write_report
-  write_report(_WORKDIR.value.split(','), **_arguments())
+  from gans.modes.report import split_paths, write_report
+  write_report(split_paths(_WORKDIR.value), **_arguments())
 
 
 # {mode: (function, flags that belong to it)}.
 MODES = {
     'train': (_train, _CHANGES + _PROCESSES),
-    'evaluate': (_evaluate, _EVAL + _PROCESSES),
+    'evaluate': (_evaluate, _EVAL + _MOVED + _PROCESSES),
     'sample': (_sample, _CHOICE + _DRAW + _INPUTS + _OUT),
     'pack': (_pack, _CHOICE + _OUT),
     'interpolate': (_interpolate, _CHOICE + _DRAW + _INPUTS + _OUT),
-    'nearest': (_nearest, _CHOICE + _DRAW + _INPUTS + _OUT + _EVAL[:1]),
+    'nearest': (_nearest, _CHOICE + _DRAW + _INPUTS + _OUT + _MOVED + _EVAL[:1]),
     'export': (_export, _CHOICE + _INPUTS + _OUT),
     'report': (_report, _OUT),
 }
@@ -234,7 +239,7 @@ def _check_mode():
 
 def _is_field(name: str) -> bool:
   """Tells whether a flag has the name of a field that every config has."""
-  return name.startswith('eval.') or name == 'seed'
+  return name.startswith(('eval.', 'dataset.')) or name == 'seed'
 
 
 def _given(among: list) -> dict:
@@ -245,7 +250,8 @@ def _given(among: list) -> dict:
 def _arguments() -> dict:
   """Returns the given flags of the mode as keyword arguments, {'features': ...} for --eval.features."""
   _, own = MODES[_MODE.value]
-  return {name.removeprefix('eval.'): value for name, value in _given(own).items()}
+  given = _given([flag for flag in own if flag not in _MOVED])
+  return {name.removeprefix('eval.'): value for name, value in given.items()}
 
 
 def _last_line(error: Exception) -> str:

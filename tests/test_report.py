@@ -301,3 +301,11 @@ def test_runs_of_every_layout_have_a_page(run, tmp_path, layout):
   text = report.write_report([path]).read_text()
   assert 'makes points; expected a model that makes images' in text  # its generator was loaded
   assert has_row(text, 'generator.network', workdirs.read_config(path).generator.network)
+
+
+def test_a_workdir_may_have_commas(run, tmp_path):
+  other = shutil.copytree(run, tmp_path / 'lr=1,b1=0')
+  assert report.split_paths(str(other)) == [str(other)]
+  assert report.split_paths(f'{run},{other},{run}') == [str(run), str(other), str(run)]
+  assert report.split_paths('no,such,') == ['no', 'such', '']
+  assert report.write_report(report.split_paths(str(other))) == other / 'report.html'

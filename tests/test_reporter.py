@@ -1,8 +1,13 @@
 """What is logged of a run: means over log_every steps, however the steps were cut into calls."""
+import time
+
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginEventAccumulator
 
 from gans.data.schedule import split_into_calls
+from gans.evaluation.evaluator import Evaluation
+from gans.runs.evaluations import append_scores, read_scores
 from gans.system.events import read_scalars
 from gans.training.reporter import Reporter
 
@@ -76,3 +81,39 @@ def test_logging_has_no_say_in_where_calls_end(config):
   for log_every in (4, 10, 1000):
     config.log_every = log_every
     assert list(split_into_calls(0, config)) == usual
+
+
+def log_steps(path, config, start: int, stop: int, offset: float = 0):
+  """Reports the steps from `start` to `stop` one by one, with the step plus an offset as the loss."""
+  with Reporter(path, config, {'critic_loss': 1}, start) as reporter:
+    for step in range(start, stop):
+      reporter.metrics(step + 1, {'critic_loss': np.array([step + 1 + offset])}, 1)
+    return reporter.history
+
+
+def as_tensorboard_reads_them(path) -> list[int]:
+  """The steps of a curve, in the order in which TensorBoard has them."""
+  loader = PluginEventAccumulator(str(path / 'events'), size_guidance={'tensors': 0}).Reload()
+  return [event.step for event in loader.Tensors('train/critic_loss')]
+
+
+@pytest.mark.parametrize('saved', [0, 6])
+def test_a_killed_run_goes_on_where_it_was_saved_in_tensorboard_too(tmp_path, config, saved):
+  """It had reported step 10 when it was killed, and its checkpoint is older; the next start reports every fourth."""
+  config.num_steps, config.log_every = 20, 1
+  log_steps(tmp_path, config, 0, 10)
+  time.sleep(1.1)  # TensorBoard reads the files in the order of the seconds in their names
+  config.log_every = 4
+  history = log_steps(tmp_path, config, saved, 16, offset=0.5)
+  expected = [*range(1, saved + 1), *range(saved - saved % 4 + 4, 17, 4)]
+  assert as_tensorboard_reads_them(tmp_path) == expected
+  found = read_scalars(tmp_path / 'events', lambda tag: tag == 'train/critic_loss')['train/critic_loss']
+  assert list(found) == expected  # as the report plots them
+  assert list(history['critic_loss']) == expected  # and losses.png
+
+
+def test_scores_of_steps_that_are_taken_again_are_forgotten(tmp_path, config):
+  for step in (3, 6, 9):
+    append_scores(tmp_path / 'eval.jsonl', step, Evaluation({'points/modes': [1.0]}, '', '', 10, 0))
+  log_steps(tmp_path, config, 6, 7)
+  assert [step for step, _ in read_scores(tmp_path / 'eval.jsonl')] == [3, 6]

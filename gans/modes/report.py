@@ -97,6 +97,18 @@ class Page(NamedTuple):
   config: list[Row]
 
 
+def split_paths(text: str) -> list[str]:
+  """Returns the workdirs in a text that separates them by commas; a path that exists and has commas is one of them."""
+  parts = text.split(',')
+  paths = []
+  while parts:
+    candidates = [','.join(parts[:count]) for count in range(len(parts), 0, -1)]
+    path = next((each for each in candidates if each and disk.absolute(each).exists()), parts[0])
+    paths.append(path)
+    parts = parts[path.count(',') + 1:]
+  return paths
+
+
 def write_report(paths: Sequence, *, out=None) -> epath.Path:
   """Writes the page of the runs in some workdirs, and of a single run a GIF of its training beside it.
 

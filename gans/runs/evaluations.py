@@ -33,12 +33,9 @@ class Best(NamedTuple):
 
 def append_scores(path: epath.Path, step: int, evaluation: Evaluation):
   """Adds an evaluation to a file of JSON lines; it replaces an earlier one of the same step and by the same means."""
-  others = []
-  for other_step, other in read_scores(path):
-    if (other_step, means_of(other)) != (step, means_of(evaluation)):
-      others.append((other_step, other))
-  records = [{'step': each_step, **each._asdict()} for each_step, each in [*others, (step, evaluation)]]
-  write_records(path, records)
+  key = (step, means_of(evaluation))
+  others = [pair for pair in read_scores(path) if (pair[0], means_of(pair[1])) != key]
+  _write_scores(path, [*others, (step, evaluation)])
 
 
 def read_scores(path: epath.Path) -> list[Measured]:
@@ -53,6 +50,18 @@ def read_scores(path: epath.Path) -> list[Measured]:
       raise UserError(f'{path} is not as it was written: {error}') from error
     pairs.append((step, evaluation._replace(scores=scores)))
   return pairs
+
+
+def forget_after(path: epath.Path, last_step: int):
+  """Takes the evaluations of later steps out of a file: those of steps that a run which resumes takes again."""
+  measured = read_scores(path)
+  kept = [pair for pair in measured if pair[0] <= last_step]
+  if len(kept) < len(measured):
+    _write_scores(path, kept)
+
+
+def _write_scores(path: epath.Path, measured: list[Measured]):
+  write_records(path, [{'step': step, **evaluation._asdict()} for step, evaluation in measured])
 
 
 def means_of(evaluation: Evaluation) -> tuple:

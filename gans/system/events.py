@@ -1,15 +1,35 @@
 """TensorBoard's files. TensorFlow and TensorBoard are imported at the first use, as importing them takes seconds."""
 from collections.abc import Callable
+import logging
+import os
+import time
 
 from etils import epath
 
 
-def open_writer(events: epath.Path):
-  """Opens CLU's writer of TensorBoard's files."""
+def open_writer(events: epath.Path, start: int | None = None):
+  """Opens CLU's writer of TensorBoard's files, of a run that starts, or resumes, at step `start` (None: of no run).
+
+  What an earlier process wrote of later steps before it was killed is marked as void: TensorBoard and `read_scalars`
+  leave it out.
+  """
+  if start is not None and events.exists() and any(events.iterdir()):
+    _void_after(events, start)
   import tensorflow as tf
   tf.config.set_visible_devices([], 'GPU')  # the accelerators are JAX's
   from clu import metric_writers
   return metric_writers.create_default_writer(events)
+
+
+def _void_after(events: epath.Path, step: int):
+  """Writes that the run started again after a step. CLU's writers cannot, so it is a file of its own."""
+  from tensorboard.compat.proto import event_pb2
+  from tensorboard.summary.writer.event_file_writer import EventFileWriter
+  log = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+  writer = EventFileWriter(os.fspath(events))
+  for _ in range(2):  # TensorBoard takes the first that it sees for the start of the run, and any other for a restart
+    writer.add_event(event_pb2.Event(wall_time=time.time(), step=step + 1, session_log=log))
+  writer.close()
 
 
 def read_scalars(events: epath.Path, wanted: Callable[[str], bool],
@@ -17,9 +37,10 @@ def read_scalars(events: epath.Path, wanted: Callable[[str], bool],
   """Reads {tag: {step: value}} of the scalars whose tag is wanted, up to a step; {} where there are no files."""
   if not events.exists():
     return {}
-  from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+  from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator  # which TensorBoard uses
   from tensorboard.util.tensor_util import make_ndarray
-  accumulator = EventAccumulator(str(events), size_guidance={'tensors': 0, 'images': 1}).Reload()
+  logging.getLogger('tensorboard').setLevel(logging.ERROR)  # it warns of each restart
+  accumulator = EventAccumulator(str(events), {'tensors': 0}, {'images': 1}).Reload()
   scalars = {}
   for tag in filter(wanted, accumulator.Tags()['tensors']):
     by_step = {}

@@ -13,6 +13,7 @@ import tqdm
 from gans.core.game import GANState, each_seed
 from gans.data.kinds import GRID_COLUMNS, Kind
 from gans.data.schedule import is_due
+from gans.runs import evaluations
 from gans.system import environment, events, pictures
 from gans.system.records import flatten, read_records, write_records
 from gans.training.scores import write_scores
@@ -37,11 +38,15 @@ class Reporter:
     self.workdir = workdir
     self.config = config
     self.intervals = intervals
+    self.start = start
     self.first = jax.process_index() == 0
     self.pending = {}  # {metric: values since the last point in TensorBoard}
     self.last_call = time.monotonic()
     (workdir / 'samples').mkdir(parents=True, exist_ok=True)
-    self.history = self._read_history(start) if start and self.first else {}
+    self.history = {}
+    if start and self.first:
+      self.history = self._read_history(start)
+      evaluations.forget_after(workdir / evaluations.NAME, start)
     self.bar = make_bar(config.num_steps, start, shown=self.first)
 
   def __enter__(self):
@@ -55,7 +60,7 @@ class Reporter:
   @functools.cached_property
   def writer(self):
     """CLU's writer of TensorBoard's files, opened at the first use, as opening takes seconds."""
-    return events.open_writer(self.workdir / 'events')
+    return events.open_writer(self.workdir / 'events', self.start)
 
   def started(self, state: GANState, changes: list[str]):
     """Says how long the start took; writes the environment, the config, its changes and tables of the parameters."""
@@ -152,7 +157,12 @@ class Reporter:
     self.last_call = time.monotonic()  # the speed of the steps leaves their evaluation out
 
   def plot_losses(self):
-    """Plots the losses of the whole run, earlier starts included, to losses.png, once a loss was logged."""
+    """Plots the losses of the whole run, earlier starts included, to losses.png, once a loss was logged.
+
+    What TensorBoard shows of these steps is written, too: a run that resumes after them does not write it again.
+    """
+    if self.first:
+      self.writer.flush()
     if self.first and self.history:
       in_order = dict(sorted(self.history.items()))
       pictures.plot_losses(self.workdir / 'losses.png', in_order)
