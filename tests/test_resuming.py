@@ -14,6 +14,7 @@ import pytest
 
 from configs import gan, wgan_gp_toy
 from gans.errors import UserError
+from gans.modes.nearest import show_nearest
 from gans.runs import checkpoints
 from gans.system import signals
 from gans.system.records import read_records
@@ -222,3 +223,15 @@ def test_a_run_says_what_it_read(on_pictures, tmp_path, capsys):
   assert json.loads((folder / 'data.json').read_text())['classes'] == {'cats': 10, 'dogs': 10}
   train(config, folder)  # finished
   assert "data: folder, 20 examples of 8x8x1\n  2 classes: 0 = 'cats' (10), 1 = 'dogs' (10)" in capsys.readouterr().out
+
+
+def test_moved_data_of_a_run_are_found_by_a_flag_and_changed_ones_refused(moved):
+  run, config, pictures = moved
+  gone = {'dataset.path': str(pictures.parent / 'nowhere')}
+  with pytest.raises(UserError, match='is not a folder'):
+    show_nearest(run, num=2, moved=gone)
+  show_nearest(run, num=2, moved={'dataset.path': str(pictures)})
+  assert (run / 'nearest.png').exists()
+  rename_class(pictures)
+  with pytest.raises(UserError, match="trained on other data.*\n.*'kittens'"):
+    show_nearest(run, num=2, moved={'dataset.path': str(pictures)}, out=run / 'again.png')

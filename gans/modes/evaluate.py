@@ -2,29 +2,30 @@
 import jax
 
 from gans.core.sampling import make_sampler
-from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.evaluation import evaluator
 from gans.evaluation.evaluator import Evaluation
 from gans.runs.evaluations import NAME, read_scores
 from gans.runs.opening import Run, open_run
+from gans.runs.own_data import load_own_data
 from gans.runs.workdirs import locked
 from gans.system import disk, events
 from gans.training.scores import write_scores
 
 
-def evaluate(path, changes: dict) -> dict[int, Evaluation]:
+def evaluate(path, changes: dict, moved: dict | None = None) -> dict[int, Evaluation]:
   """Evaluates every checkpoint of the run in a workdir; returns {step: Evaluation}.
 
   `changes` replace fields of its config, such as {'eval.seed': 1}. The scores are shown and written to the workdir's
-  eval.jsonl and, if nothing is changed, to TensorBoard.
+  eval.jsonl and, if nothing is changed, to TensorBoard. `moved` says where its data lie now: {'dataset.path': ...}.
 
   Raises:
-    UserError: it is no workdir, has no whole checkpoint, is at work, or config.eval cannot work on its data set.
+    UserError: it is no workdir, has no whole checkpoint, is at work, its data are others now, or config.eval cannot
+      work on them.
   """
-  with open_run(path, changes) as run, disk.explain_errors(run.workdir), locked(run.workdir):
+  with open_run(path, changes | (moved or {})) as run, disk.explain_errors(run.workdir), locked(run.workdir):
     read_scores(run.workdir / NAME)  # which is answered before an hour's work if it was altered
-    dataset = load_dataset(run.config.dataset)
+    dataset = load_own_data(run.workdir, run.config)
     evaluator.check(run.config, dataset)
     experiment = run.experiment
     sample = make_sampler(experiment.algorithm, experiment.modules, run.spec.kind.encode)

@@ -35,7 +35,7 @@ class Distances(NamedTuple):
 
 def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None = None,
                  truncation: float | None = None, inputs=None, features: str | None = None, out=None,
-                 **choice) -> Distances:
+                 moved: dict | None = None, **choice) -> Distances:
   """Writes a picture of samples, each with its nearest training images beside it, and prints their distances.
 
   Samples that are much nearer to the training images than these are to each other have been memorised. Blurred ones are
@@ -46,6 +46,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
     num: the number of samples shown; None: 8. Distances are measured for at least 1,000.
     seed, labels, truncation, inputs: as in --mode=sample.
     features: the space of the distances: pixels (None), or features of the images, 'classifier' or 'inception'.
+    moved: where the data of the run lie now, {'dataset.path': ...}.
     out: NAME.png, which must not exist; None: `nearest.png` in the workdir.
 
   Raises:
@@ -57,8 +58,8 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   target = outputs.choose(path, out, 'nearest.png')
   num = ROWS if num is None else num
   drawing = choose_drawing(path, generate, num=num, seed=seed, labels=labels, truncation=truncation, images=inputs,
-                           at_least=MEASURED)
-  config, dataset = load_data(path, generate)
+                           at_least=MEASURED, moved=moved)
+  config, dataset = load_data(path, generate, moved)
   space = choose_space(config, dataset, features)
   samples = generate.draw(drawing.inputs)
   num_real = len(dataset.images)

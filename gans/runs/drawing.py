@@ -10,13 +10,13 @@ from PIL import Image
 
 from gans.data.dataset import Spec
 from gans.data.shown import SOURCES, Shown, as_condition, choose_sources, show_translated, show_translations, targets_of
-from gans.data.sources import load_dataset
 from gans.data.sources.counterparts import decode_pair
 from gans.data.sources.files import try_read
 from gans.data.sources.folder import decode_image
 from gans.data.sources.listing import list_files
 from gans.data.sources.pixels import SUFFIXES
 from gans.errors import UserError
+from gans.runs.own_data import load_own_data
 from gans.runs.trained import TrainedGenerator, find_model
 from gans.runs.workdirs import read_config
 
@@ -33,7 +33,8 @@ class Drawing(NamedTuple):
 
 
 def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: int, labels: Sequence | None,
-                   truncation: float | None = None, images=None, at_least: int = 0) -> Drawing:
+                   truncation: float | None = None, images=None, at_least: int = 0,
+                   moved: dict | None = None) -> Drawing:
   """Chooses samples of a seed's noise and the given labels or, of a model that translates, of images.
 
   Args:
@@ -45,6 +46,7 @@ def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: i
     truncation: as in gans.load.
     images: a folder of images to translate, or a single one; None: some of the model's data set.
     at_least: samples, where fewer would do for a picture.
+    moved: where the data of the run lie now, {'dataset.path': ...}.
 
   Raises:
     UserError: the model cannot take one of these, or its data set is not available.
@@ -59,7 +61,7 @@ def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: i
     return Drawing(inputs, label if generate.num_classes else None, generate.label_names, None)
   if truncation:
     raise UserError(f'--truncation={truncation}: samples of this model are not made from noise')
-  shown = choose_translations(path, generate, num, seed, labels, images, at_least)
+  shown = choose_translations(path, generate, num, seed, labels, images, at_least, moved)
   inputs = generate.algorithm.inputs(jax.random.key(seed), shown.batch)
   num_targets = len(shown.batch['image']) // len(shown.before)
   label = np.tile(np.arange(num_targets, dtype=np.int32), len(shown.before))
@@ -72,7 +74,7 @@ def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: i
 
 
 def choose_translations(path, generate: TrainedGenerator, num: int | None, seed: int, labels: Sequence | None,
-                        images, at_least: int) -> Shown:
+                        images, at_least: int, moved: dict | None = None) -> Shown:
   """Returns what a picture of translations shows; the arguments are those of `choose_drawing`."""
   spec = generate.spec
   given = parse_labels(generate, labels) if labels is not None else None
@@ -92,7 +94,7 @@ def choose_translations(path, generate: TrainedGenerator, num: int | None, seed:
   num = max(num or SOURCES, math.ceil(at_least / num_targets))
   data = generate.algorithm.data
   try:
-    _, dataset = load_data(path, generate)
+    _, dataset = load_data(path, generate, moved)
   except UserError as error:
     raise UserError(f'{error}; or give images of your own to translate, --inputs=FOLDER') from error
   available = len(dataset.images) if data == 'examples' else len(dataset.images) // 2
@@ -100,10 +102,16 @@ def choose_translations(path, generate: TrainedGenerator, num: int | None, seed:
   return show_translated(data, dataset, positions, generate.num_classes, targets_for(len(positions)))
 
 
-def load_data(path, generate: TrainedGenerator) -> tuple:
-  """Returns the config of a workdir and the data that it names; raises UserError if their shape is not the model's."""
-  config = read_config(find_model(path))
-  dataset = load_dataset(config.dataset)
+def load_data(path, generate: TrainedGenerator, moved: dict | None = None) -> tuple:
+  """Returns the config of a workdir and the data that it names; `moved` as in `choose_drawing`.
+
+  Raises:
+    UserError: they are not those of the model.
+  """
+  folder = find_model(path)
+  config = read_config(folder)
+  config.update_from_flattened_dict(moved or {})
+  dataset = load_own_data(folder, config)
   if dataset.spec.shape != generate.image_shape:
     raise UserError(f'dataset.name={config.dataset.name!r}: its examples are {dataset.spec.shape} now, those of {path} '
                     f'{generate.image_shape}')

@@ -97,7 +97,7 @@ def check_data(workdir: epath.Path, spec: Spec, inventory: dict, resume_with_cha
   """
   if not _is_taken(workdir):
     return []
-  changes = _find_other_data(workdir, spec, inventory)
+  changes = find_other_data(workdir, spec, inventory)
   if changes and not resume_with_changes:
     lines = '\n'.join(f'  {change}' for change in changes)
     raise UserError(f'--workdir={workdir} was trained on other data:\n{lines}\nrestore them, or give another '
@@ -105,7 +105,8 @@ def check_data(workdir: epath.Path, spec: Spec, inventory: dict, resume_with_cha
   return changes
 
 
-def _find_other_data(workdir: epath.Path, spec: Spec, inventory: dict) -> list[str]:
+def find_other_data(workdir: epath.Path, spec: Spec, inventory: dict) -> list[str]:
+  """Says what is other than in the data that the run or the packed model in a folder was trained on; [] for nothing."""
   recorded = read_inventory(workdir)
   if recorded:
     return find_changes(recorded, inventory)
