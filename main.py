@@ -181,7 +181,7 @@ def parse_flags(argv):
     if _MODE.value == 'train':
       if not _CONFIG.value:  # the file is read here, at the latest
         raise flags.IllegalFlagValueError(f'flag --config={_config_path()}: get_config() returns {_CONFIG.value}')
-      overrides.drop_unread(_CONFIG.value, config_flags.get_override_values(_CONFIG))
+      overrides.drop_unread(_CONFIG.value, config_flags.get_override_values(flags.FLAGS['config']))
       _CONFIG.value.lock()
     return positional
   except UserError as error:
