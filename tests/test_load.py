@@ -209,7 +209,7 @@ def test_a_path_may_be_relative(tmp_path, config, monkeypatch):
     ('generator', None, 'copy/config.json: generator is missing from the config'),
     ('z_dim', None, 'copy/config.json: z_dim is missing from the config'),
     ('generator', 'big', "copy/config.json: generator='big': expected a group of fields"),
-    ('batch_size', 'big', 'copy/config.json is not as it was written: '),
+    ('batch_size', 'big', "copy/config.json: batch_size='big': expected a whole number"),
 ])
 def test_a_config_that_was_changed_by_hand_is_named(labelled, tmp_path, field, value, message):
   copy = shutil.copytree(labelled[0], tmp_path / 'copy')

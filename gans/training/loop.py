@@ -73,7 +73,7 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
   return state
 
 
-def prepare(config, path, resume_with_changes: bool) -> tuple[Training, object]:
+def prepare(config, path, resume_with_changes: bool = False) -> tuple[Training, object]:
   """Checks what can be checked before the first step; returns what the run is built from, and its workdir."""
   validate.check_config(config)
   workdir = workdirs.check_workdir(path, config, resume_with_changes)
