@@ -34,7 +34,7 @@ def data_at_hand(config, folder, monkeypatch):
     # TFDS 4.9.10 calls its own mock of __getitems__ without the `self` that this takes.
     mocking = importlib.import_module('tensorflow_datasets.testing.mocking')
     monkeypatch.setattr(mocking, '_getitems', lambda keys, generator: [generator[key] for key in keys])
-    # Where images are to stay encoded, its random boxes are encoded as well, and many have their top below their bottom.
+    # Where images stay encoded, its random boxes are encoded too, and many have their top below their bottom.
     monkeypatch.setattr(tfds.features.BBoxFeature, 'encode_example', lambda self, box: np.array(box, np.float32))
     with tfds.testing.mock_data(num_examples=16, policy=tfds.testing.MockPolicy.USE_CODE):
       yield
