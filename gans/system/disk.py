@@ -11,7 +11,8 @@ from gans.errors import UserError
 
 # What keeps a file from being written or read through no fault of the program.
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-TROUBLES = tuple(os.strerror(number) for number in ERRORS)
+NO_TEMPORARY_FOLDER = 'No usable temporary directory'  # tempfile's words where all of them are full or read only
+TROUBLES = (*(os.strerror(number) for number in ERRORS), NO_TEMPORARY_FOLDER)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 """Starts the real main.py, to be killed or to be starved of disk, and reads what it leaves behind."""
+import contextlib
+import os
 import pathlib
+import socket
 import subprocess
 import sys
 import threading
@@ -81,6 +84,28 @@ class Run:
     code = self.process.wait(timeout=PATIENCE)
     self.reader.join()
     return code
+
+
+@contextlib.contextmanager
+def started(config, workdir: pathlib.Path, count: int, *arguments, devices: int, of_last=(), prefix=()):
+  """Starts `count` processes of one run, with so many devices in all; yields them and leaves none behind.
+
+  `of_last` are flags of the last one alone, `prefix` is the start of the first one's command.
+  """
+  with socket.socket() as found:
+    found.bind(('127.0.0.1', 0))
+    address = f'127.0.0.1:{found.getsockname()[1]}'
+  count_devices = f'--xla_force_host_platform_device_count={devices // count}'
+  environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': f'{os.environ["XLA_FLAGS"]} {count_devices}'}
+  with contextlib.ExitStack() as stack:
+    found = []
+    for number in range(count):
+      flags = [*arguments, *(of_last if number == count - 1 else ())]
+      if count > 1:
+        flags += [f'--coordinator_address={address}', f'--num_processes={count}', f'--process_id={number}']
+      run = Run(workdir, *flags, config=config, prefix=() if number else prefix, env=environment)
+      found.append(stack.enter_context(run))
+    yield found
 
 
 def unfinished(workdir: pathlib.Path) -> list[pathlib.Path]:

@@ -1,12 +1,11 @@
 """A disk that fails a run: the message names the path, what was saved before is whole, and the run resumes later."""
-import os
 import shutil
 import sys
 
 import pytest
 
 from gans.runs import checksums
-from tests.faults import runs
+from tests.faults import interruptions, runs
 
 CONSTANT = runs.every_player('optimizer.schedule', 'constant')  # so that a finished run may be trained for longer
 LONG = [*CONSTANT, '--config.num_steps=1000000', '--config.checkpoint_every=50', '--config.steps_per_call=10',
@@ -54,12 +53,10 @@ def test_a_full_disk(tmp_path, finished, limit):
 @pytest.fixture
 def obeying():
   """The start of a command whose process obeys the permissions of files, which root's own does not."""
-  if os.geteuid():
-    return []
-  if not shutil.which('setpriv'):
+  prefix = interruptions.obeying()
+  if prefix is None:
     pytest.skip('root may write everywhere, and there is no setpriv to change that')
-  rights = '-dac_override,-dac_read_search'
-  return ['setpriv', f'--bounding-set={rights}', f'--inh-caps={rights}']
+  return prefix
 
 
 def test_permission_lost_midway(tmp_path, obeying):

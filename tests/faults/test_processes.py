@@ -1,10 +1,8 @@
 """Two real processes, with two devices each: they train as one with four does, stop together and resume as one."""
-import contextlib
+import functools
 import json
-import os
 import shutil
 import signal
-import socket
 
 import filelock
 import jax
@@ -32,24 +30,12 @@ def get_config():
   return config
 '''
 
+started = functools.partial(runs.started, devices=DEVICES)
+
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory):
   return runs.write_config(tmp_path_factory.mktemp('config'), CONFIG)
-
-
-@contextlib.contextmanager
-def started(config, workdir, count: int, *arguments, of_last=()):
-  """Starts `count` processes of one run, with DEVICES in all; yields them and leaves none behind."""
-  with socket.socket() as found:
-    found.bind(('127.0.0.1', 0))
-    address = f'127.0.0.1:{found.getsockname()[1]}'
-  environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': ' '.join([
-      os.environ['XLA_FLAGS'], f'--xla_force_host_platform_device_count={DEVICES // count}'])}
-  with contextlib.ExitStack() as stack:
-    flags = lambda i: [*arguments, *(of_last if i == count - 1 else ()), *([
-        f'--coordinator_address={address}', f'--num_processes={count}', f'--process_id={i}'] if count > 1 else [])]
-    yield [stack.enter_context(runs.Run(workdir, *flags(i), config=config, env=environment)) for i in range(count)]
 
 
 def resume(config, workdir, count: int, interrupt, *arguments):
@@ -109,7 +95,7 @@ def test_only_the_first_process_speaks_and_writes(whole, chain):
   names = lambda path, pattern: sorted(each.name for each in path.glob(pattern))
   assert names(workdir, '*') == sorted([*names(whole, '*'), *names(workdir, 'damaged')])
   assert names(workdir, 'samples/*') == names(whole, 'samples/*')
-  assert len(names(workdir, 'events/*')) == 3  # one of each start
+  assert len(names(workdir, 'events/*.v2')) == 3  # one of each start
   steps = [json.loads(line)['step'] for line in (workdir / 'eval.jsonl').read_text().splitlines()]
   assert len(steps) == len(set(steps)) >= 3
   assert all((path / 'default' / 'checksums.json').exists() for path in (workdir / 'checkpoints').iterdir())
