@@ -250,8 +250,8 @@ def _given(among: list) -> dict:
 def _arguments() -> dict:
   """Returns the given flags of the mode as keyword arguments, {'features': ...} for --eval.features."""
   _, own = MODES[_MODE.value]
-  given = _given([flag for flag in own if flag not in _MOVED])
-  return {name.removeprefix('eval.'): value for name, value in given.items()}
+  given = _given(own)
+  return {name.removeprefix('eval.'): value for name, value in given.items() if not name.startswith('dataset.')}
 
 
 def _last_line(error: Exception) -> str:

@@ -7,9 +7,9 @@
 FACES is CelebA's folder of images, with its list_attr_celeba.txt in it or beside it. `faces` is at 64x64 on narrower
 networks, `paper` the published size, for a GPU. The domains of digits are their classes, those of faces attributes.
 
-Hardware: one CPU core (Intel Xeon, AVX-512). Time: 17 minutes; `faces` takes 1.7 s a step (AMD EPYC, AVX2). Expect:
-rows of a digit and its ten translations, slant and weight kept; a classifier of MNIST agrees with the target for 93 of
-100, least for the 1 (79). Faces: hair of another colour; sex and age change little.
+Hardware: one CPU core (Intel Xeon, AVX-512). Time: 17 minutes; `faces` takes 1.7 s a step (AMD EPYC, AVX2).
+Expect: rows of a digit and its ten translations, slant and weight kept; a classifier of MNIST agrees with the target
+for 93 of 100, least for the 1 (79). Faces: hair of another colour; sex and age change little.
 """
 from configs import base
 

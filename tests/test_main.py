@@ -43,7 +43,7 @@ def run(*arguments, timeout=120):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['--config=configs/wgan_gp.py', '--config.generator.hiden=3'], 'no field'),
+    (['--config=configs/wgan_gp.py', '--config.generator.hiden=3'], 'no such field'),
     (['--config=configs/wgan_gp.py', '--config.n_critic=many'], 'config.n_critic=many'),
     (['--config=configs/wgan_gp.py:tiny'], "no variant 'tiny'"),
     (['--config=configs/no_such.py'], 'configs/wgan_gp.py'),

@@ -58,7 +58,8 @@ def domain_indices(first: np.ndarray, second: np.ndarray, seed: int, start: int,
 
 def _take_turns(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   """[count,B] twice -> [count,2B]: so that every device's share of a batch has both of a pair."""
-  return np.stack([a, b], axis=-1).reshape(len(a), -1).astype(np.int32)
+  count, batch_size = a.shape
+  return np.stack([a, b], axis=-1).reshape(count, 2 * batch_size).astype(np.int32)
 
 
 class _Sequence:
