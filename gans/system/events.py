@@ -2,6 +2,7 @@
 from collections.abc import Callable
 import logging
 import os
+import socket
 import time
 
 from etils import epath
@@ -23,13 +24,18 @@ def open_writer(events: epath.Path, start: int | None = None):
 
 def _void_after(events: epath.Path, step: int):
   """Writes that the run started again after a step. CLU's writers cannot, so it is a file of its own."""
-  from tensorboard.compat.proto import event_pb2
-  from tensorboard.summary.writer.event_file_writer import EventFileWriter
-  log = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-  writer = EventFileWriter(os.fspath(events))
-  for _ in range(2):  # TensorBoard takes the first that it sees for the start of the run, and any other for a restart
-    writer.add_event(event_pb2.Event(wall_time=time.time(), step=step + 1, session_log=log))
-  writer.close()
+  from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+  from tensorboard.summary.writer.record_writer import RecordWriter
+  now = time.time()
+  restart = Event(wall_time=now, step=step + 1, session_log=SessionLog(status=SessionLog.START))
+  # TensorBoard takes the first restart that it sees for the start of the run.
+  written = [Event(wall_time=now, file_version='brain.Event:2'), restart, restart]
+  events.mkdir(parents=True, exist_ok=True)
+  name = f'events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.0'  # before the writer's own
+  with (events / name).open('wb') as file:
+    writer = RecordWriter(file)
+    for event in written:
+      writer.write(event.SerializeToString())
 
 
 def read_scalars(events: epath.Path, wanted: Callable[[str], bool],

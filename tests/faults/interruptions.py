@@ -58,7 +58,7 @@ def fill_disk(found: list[runs.Run], rng: random.Random, longest: float) -> str:
   size = rng.choice([0, 1_000, 5_000, 13_000])
   with contextlib.suppress(ProcessLookupError):  # it has ended
     resource.prlimit(first.process.pid, resource.RLIMIT_FSIZE, (size, size))
-  return _expect_explained(first, 'File too large', 'full disk')
+  return _expect_explained(found, 'File too large', 'full disk')
 
 
 def make_read_only(found: list[runs.Run], rng: random.Random, longest: float) -> str:
@@ -69,20 +69,28 @@ def make_read_only(found: list[runs.Run], rng: random.Random, longest: float) ->
   try:
     for folder in folders:
       folder.chmod(0o555)
-    return _expect_explained(first, 'Permission denied', 'read only')
+    return _expect_explained(found, 'Permission denied', 'read only')
   finally:
     for folder in folders:
       folder.chmod(0o755)
 
 
-def _expect_explained(run: runs.Run, reason: str, name: str) -> str:
-  """Returns the name of what happened, '' where the run ended before; its last line says why it ended."""
-  code = run.finish()
+def _expect_explained(found: list[runs.Run], reason: str, name: str) -> str:
+  """Returns the name of what happened, '' where the run ended before; a line says why it ended."""
+  first = found[0]
+
+  def explanation() -> str:
+    return next((line for line in first.lines if line.startswith('error: ')), '')
+
+  first.wait_until(explanation)
+  if len(found) > 1 and explanation():  # at its end it waits for the others, which wait for it
+    for run in found:
+      run.process.kill()
+  code = first.finish()
   if code == 0:
     return ''
-  last = run.lines[-1]
-  is_explained = reason in last or disk.NO_TEMPORARY_FOLDER in last  # TensorFlow needs one at its import
-  assert code == 1 and last.startswith('error: ') and is_explained, run.output
+  is_explained = reason in explanation() or disk.NO_TEMPORARY_FOLDER in explanation()  # which TensorFlow needs
+  assert is_explained and (code == 1 or len(found) > 1), first.output
   return name
 
 
