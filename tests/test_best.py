@@ -19,7 +19,7 @@ from gans.runs.opening import open_run
 from tests.conftest import save_untrained
 from tests.shrink import shrink
 
-POINTS = Spec((2,))
+POINTS = Spec((2,), 8)  # as ring8's
 IMAGES = Spec((28, 28, 1), 10)
 
 

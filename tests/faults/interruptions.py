@@ -51,46 +51,36 @@ def kill(found: list[runs.Run], phase: str, rng: random.Random, longest: float) 
   return 'write' if runs.unfinished(first.workdir) else 'step'
 
 
-def fill_disk(found: list[runs.Run], rng: random.Random, longest: float) -> str:
-  """From a moment on no file of the first process may grow beyond some size, as on a full disk; waits for its end."""
-  first = found[0]
-  wait_for(first, 'step', rng, longest)
+def fill_disk(run: runs.Run, rng: random.Random, longest: float) -> str:
+  """From a moment on no file may grow beyond some size, as on a full disk; waits for the end of the run."""
+  wait_for(run, 'step', rng, longest)
   size = rng.choice([0, 1_000, 5_000, 13_000])
   with contextlib.suppress(ProcessLookupError):  # it has ended
-    resource.prlimit(first.process.pid, resource.RLIMIT_FSIZE, (size, size))
-  return _expect_explained(found, 'File too large', 'full disk')
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (size, size))
+  return _expect_explained(run, 'File too large', 'full disk')
 
 
-def make_read_only(found: list[runs.Run], rng: random.Random, longest: float) -> str:
-  """From a moment on no folder of the workdir may be written by the first process; waits for its end."""
-  first = found[0]
-  wait_for(first, 'step', rng, longest)
-  folders = [first.workdir, *(path for path in first.workdir.iterdir() if path.is_dir())]
+def make_read_only(run: runs.Run, rng: random.Random, longest: float) -> str:
+  """From a moment on no folder of the workdir may be written; waits for the end of the run."""
+  wait_for(run, 'step', rng, longest)
+  folders = [run.workdir, *(path for path in run.workdir.iterdir() if path.is_dir())]
   try:
     for folder in folders:
       folder.chmod(0o555)
-    return _expect_explained(found, 'Permission denied', 'read only')
+    return _expect_explained(run, 'Permission denied', 'read only')
   finally:
     for folder in folders:
       folder.chmod(0o755)
 
 
-def _expect_explained(found: list[runs.Run], reason: str, name: str) -> str:
+def _expect_explained(run: runs.Run, reason: str, name: str) -> str:
   """Returns the name of what happened, '' where the run ended before; a line says why it ended."""
-  first = found[0]
-
-  def explanation() -> str:
-    return next((line for line in first.lines if line.startswith('error: ')), '')
-
-  first.wait_until(explanation)
-  if len(found) > 1 and explanation():  # at its end it waits for the others, which wait for it
-    for run in found:
-      run.process.kill()
-  code = first.finish()
+  code = run.finish()
   if code == 0:
     return ''
-  is_explained = reason in explanation() or disk.NO_TEMPORARY_FOLDER in explanation()  # which TensorFlow needs
-  assert is_explained and (code == 1 or len(found) > 1), first.output
+  explanation = next((line for line in run.lines if line.startswith('error: ')), '')
+  is_explained = reason in explanation or disk.NO_TEMPORARY_FOLDER in explanation  # which TensorFlow needs
+  assert code == 1 and is_explained, run.output
   return name
 
 
