@@ -129,7 +129,10 @@ def build_state(config, experiment: Experiment, mesh) -> GANState:
                         experiment.traced.first_inputs)
 
   seeds = np.array(training_seeds(config), np.uint32)
-  if len(seeds) == 1:
-    return jax.jit(create, out_shardings=sharding.replicated(mesh))(seeds[0])
-  create_all = jax.vmap(create, out_axes=SEED_AXES)
-  return jax.jit(create_all, out_shardings=sharding.replicated(mesh))(seeds)
+  several = len(seeds) > 1
+  create_all = jax.vmap(create, out_axes=SEED_AXES) if several else create
+  # XLA would optimise the code of random numbers for longer than that of a step; the values are the same, bit for bit.
+  on_cpu = mesh.devices.flat[0].platform == 'cpu'
+  options = {'xla_backend_optimization_level': 1} if on_cpu else None
+  create_all = jax.jit(create_all, out_shardings=sharding.replicated(mesh), compiler_options=options)
+  return create_all(seeds if several else seeds[0])

@@ -104,7 +104,7 @@ def test_pictures_of_the_page_are_whole(run):
 
 
 def test_the_losses_are_whatever_the_run_reported(run):
-  writer = events.open_writer(run / 'events')
+  writer = events.EventWriter(run / 'events')
   writer.write_scalars(4, {'train/encoder_loss': 1.0, 'train/accuracy': 0.5, 'eval/other_loss': 2.0})
   writer.close()
   page = report.make_page([report.read_run(run)], [])
@@ -152,7 +152,7 @@ def test_text_of_every_source_stays_text(run, tmp_path):
   records.write_records(path / 'starts.jsonl', [{'step': 0, 'command': f'{HOSTILE} command', HOSTILE: 'a name'}])
   score = f'{HOSTILE}_classifier/score'
   append_scores(path / 'eval.jsonl', 4, Evaluation({score: [1.0]}, HOSTILE, HOSTILE, 10_000, 0))
-  writer = events.open_writer(path / 'events')
+  writer = events.EventWriter(path / 'events')
   writer.write_scalars(4, {f'train/{HOSTILE}_loss': 1.0})
   writer.close()
   page = render(path, [report.Between(f'{HOSTILE} picture', 'AAAA', ''), report.Between('', '', f'{HOSTILE} reason')])

@@ -33,7 +33,7 @@ def evaluate(path, changes: dict, moved: dict | None = None) -> dict[int, Evalua
     writer = None
     found = {}
     if not changes and not jax.process_index():
-      writer = events.open_writer(run.workdir / 'events')
+      writer = events.EventWriter(run.workdir / 'events')
     for step in whole_steps(run):
       print(f'evaluating step {step}')
       found[step] = measure(run.averages(step))

@@ -1,41 +1,90 @@
-"""TensorBoard's files. TensorFlow and TensorBoard are imported at the first use, as importing them takes seconds."""
-from collections.abc import Callable
-import logging
+"""TensorBoard's files, written and read without TensorFlow, whose import takes seconds and half a gigabyte."""
+from collections.abc import Callable, Iterator, Mapping
+import itertools
 import os
 import socket
+import struct
 import time
 
 from etils import epath
+import numpy as np
+
+from gans.system.pictures import encode_png
+
+FLUSH_SECONDS = 30  # the longest that TensorBoard waits for what was written
+_FILES_OF_PROCESS = itertools.count()
 
 
-def open_writer(events: epath.Path, start: int | None = None):
-  """Opens CLU's writer of TensorBoard's files, of a run that starts, or resumes, at step `start` (None: of no run).
+class EventWriter:
+  """Writes an event file; its methods are those of CLU's MetricWriter, so that any of CLU's can take its place.
 
-  What an earlier process wrote of later steps before it was killed is marked as void: TensorBoard and `read_scalars`
-  leave it out.
+  If a run resumes at the step `start`, what an earlier process wrote of later steps before it was killed is marked as
+  void: TensorBoard and `read_scalars` leave it out.
   """
-  if start is not None and events.exists() and any(events.iterdir()):
-    _void_after(events, start)
-  import tensorflow as tf
-  tf.config.set_visible_devices([], 'GPU')  # the accelerators are JAX's
-  from clu import metric_writers
-  return metric_writers.create_default_writer(events)
 
+  def __init__(self, events: epath.Path, start: int | None = None):
+    from tensorboard.compat.proto.event_pb2 import SessionLog
+    from tensorboard.summary.writer.record_writer import RecordWriter
+    is_resumed = start is not None and events.exists() and any(events.iterdir())
+    events.mkdir(parents=True, exist_ok=True)
+    unique = f'{time.time():017.6f}.{socket.gethostname()}.{os.getpid()}.{next(_FILES_OF_PROCESS)}'
+    file = events / f'events.out.tfevents.{unique}.v2'  # TensorBoard reads the files in the order of their names
+    self._records = RecordWriter(file.open('wb'))
+    self._flushed = time.monotonic()
+    self._write(file_version='brain.Event:2')
+    if is_resumed:
+      for _ in range(2):  # TensorBoard takes the first restart that it sees for the start of the run
+        self._write(step=start + 1, session_log=SessionLog(status=SessionLog.START))
 
-def _void_after(events: epath.Path, step: int):
-  """Writes that the run started again after a step. CLU's writers cannot, so it is a file of its own."""
-  from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-  from tensorboard.summary.writer.record_writer import RecordWriter
-  now = time.time()
-  restart = Event(wall_time=now, step=step + 1, session_log=SessionLog(status=SessionLog.START))
-  # TensorBoard takes the first restart that it sees for the start of the run.
-  written = [Event(wall_time=now, file_version='brain.Event:2'), restart, restart]
-  events.mkdir(parents=True, exist_ok=True)
-  name = f'events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.0'  # before the writer's own
-  with (events / name).open('wb') as file:
-    writer = RecordWriter(file)
-    for event in written:
-      writer.write(event.SerializeToString())
+  def write_scalars(self, step: int, scalars: Mapping[str, float]):
+    """Writes {tag: number}."""
+    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+    self._write_values(step, [scalar_pb(tag, value) for tag, value in scalars.items()])
+
+  def write_images(self, step: int, images: Mapping[str, np.ndarray]):
+    """Writes {tag: pictures [N,H,W,1] or [N,H,W,3] uint8}."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.image.metadata import create_summary_metadata
+    from tensorboard.util.tensor_util import make_tensor_proto
+    metadata = create_summary_metadata(display_name=None, description='')
+    summaries = []
+    for tag, pictures in images.items():
+      height, width = pictures.shape[1:3]
+      strings = [str(width).encode(), str(height).encode(), *map(encode_png, pictures)]
+      tensor = make_tensor_proto(strings, dtype=np.object_)
+      summaries.append(Summary(value=[Summary.Value(tag=tag, metadata=metadata, tensor=tensor)]))
+    self._write_values(step, summaries)
+
+  def write_texts(self, step: int, texts: Mapping[str, str]):
+    """Writes {tag: Markdown}."""
+    from tensorboard.plugins.text.summary_v2 import text_pb
+    self._write_values(step, [text_pb(tag, text) for tag, text in texts.items()])
+
+  def write_hparams(self, hparams: Mapping[str, bool | float | str]):
+    """Writes the fields of a config, for TensorBoard's table of runs."""
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+    self._write_values(0, [hparams_pb(dict(hparams))])
+
+  def flush(self):
+    """Hands all that was written to the file system."""
+    self._records.flush()
+    self._flushed = time.monotonic()
+
+  def close(self):
+    """Ends the file."""
+    self._records.close()
+
+  def _write_values(self, step: int, summaries: list):
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    values = [value for summary in summaries for value in summary.value]
+    self._write(step=step, summary=Summary(value=values))
+    if time.monotonic() > self._flushed + FLUSH_SECONDS:
+      self.flush()
+
+  def _write(self, **fields):
+    from tensorboard.compat.proto.event_pb2 import Event
+    event = Event(wall_time=time.time(), **fields)
+    self._records.write(event.SerializeToString())
 
 
 def read_scalars(events: epath.Path, wanted: Callable[[str], bool],
@@ -43,15 +92,31 @@ def read_scalars(events: epath.Path, wanted: Callable[[str], bool],
   """Reads {tag: {step: value}} of the scalars whose tag is wanted, up to a step; {} where there are no files."""
   if not events.exists():
     return {}
-  from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator  # which TensorBoard uses
+  from tensorboard.compat.proto.event_pb2 import SessionLog
   from tensorboard.util.tensor_util import make_ndarray
-  logging.getLogger('tensorboard').setLevel(logging.ERROR)  # it warns of each restart
-  accumulator = EventAccumulator(str(events), {'tensors': 0}, {'images': 1}).Reload()
-  scalars = {}
-  for tag in filter(wanted, accumulator.Tags()['tensors']):
-    by_step = {}
-    for event in accumulator.Tensors(tag):
-      if event.step <= last_step:
-        by_step[event.step] = float(make_ndarray(event.tensor_proto))
-    scalars[tag] = by_step
+  scalars: dict[str, dict[int, float]] = {}
+  for file in sorted(events.glob('*tfevents*')):
+    for event in _read_events(file):
+      if event.session_log.status == SessionLog.START:
+        for tag, by_step in scalars.items():
+          scalars[tag] = {step: value for step, value in by_step.items() if step < event.step}
+      for value in event.summary.value:
+        if value.metadata.plugin_data.plugin_name in ('scalars', '') and wanted(value.tag) and event.step <= last_step:
+          scalars.setdefault(value.tag, {})[event.step] = float(make_ndarray(value.tensor))
   return scalars
+
+
+def _read_events(path: epath.Path) -> Iterator:
+  """Yields the events of a file, up to where its writing was cut short."""
+  from google.protobuf.message import DecodeError
+  from tensorboard.compat.proto.event_pb2 import Event
+  with path.open('rb') as file:
+    while len(header := file.read(12)) == 12:  # the length, and its checksum
+      length, = struct.unpack('<Q4x', header)
+      record = file.read(length + 4)  # the event, and its checksum
+      if len(record) < length + 4:
+        return
+      try:
+        yield Event.FromString(record[:length])
+      except DecodeError:
+        return

@@ -59,8 +59,8 @@ class Reporter:
 
   @functools.cached_property
   def writer(self):
-    """CLU's writer of TensorBoard's files, opened at the first use, as opening takes seconds."""
-    return events.open_writer(self.workdir / 'events', self.start)
+    """The writer of TensorBoard's files, opened at the first use: a run that ends before its first step has none."""
+    return events.EventWriter(self.workdir / 'events', self.start)
 
   def started(self, state: GANState, changes: list[str]):
     """Says how long the start took; writes the environment, the config, its changes and tables of the parameters."""
