@@ -1,4 +1,5 @@
 """Names in a config become modules, optimizers and an algorithm; nowhere else."""
+from collections.abc import Callable
 from typing import NamedTuple
 
 from flax import linen as nn
@@ -123,16 +124,25 @@ def build_train_steps(config, experiment: Experiment, spec: Spec, mesh):
 
 def build_state(config, experiment: Experiment, mesh) -> GANState:
   """Creates the state of step 0 on every device of the mesh, a function of the config's seed; of several, stacked."""
+  # XLA would optimise the code of random numbers for longer than that of a step; the values are the same, bit for bit.
+  on_cpu = mesh.devices.flat[0].platform == 'cpu'
+  options = {'xla_backend_optimization_level': 1} if on_cpu else None
+  create = jax.jit(_make_create(config, experiment), out_shardings=sharding.replicated(mesh), compiler_options=options)
+  return create(np.array(training_seeds(config), np.uint32))
+
+
+def build_shapes(config, experiment: Experiment) -> GANState:
+  """Returns the shapes of what `build_state` creates."""
+  return jax.eval_shape(_make_create(config, experiment), np.array(training_seeds(config), np.uint32))
+
+
+def _make_create(config, experiment: Experiment) -> Callable:
+  """Makes the function from seeds [S] to the state of step 0."""
   def create(seed):
     rng = jax.random.PRNGKey(seed)
     return create_state(rng, experiment.algorithm, experiment.modules, experiment.optimizers,
                         experiment.traced.first_inputs)
 
-  seeds = np.array(training_seeds(config), np.uint32)
-  several = len(seeds) > 1
-  create_all = jax.vmap(create, out_axes=SEED_AXES) if several else create
-  # XLA would optimise the code of random numbers for longer than that of a step; the values are the same, bit for bit.
-  on_cpu = mesh.devices.flat[0].platform == 'cpu'
-  options = {'xla_backend_optimization_level': 1} if on_cpu else None
-  create_all = jax.jit(create_all, out_shardings=sharding.replicated(mesh), compiler_options=options)
-  return create_all(seeds if several else seeds[0])
+  if config.num_seeds > 1:
+    return jax.vmap(create, out_axes=SEED_AXES)
+  return lambda seeds: create(seeds[0])

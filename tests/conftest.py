@@ -9,8 +9,9 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # A third of the time to compile, which is most of the suite's; the dots, which are a library's, run as fast as ever.
 os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false')
 # What one test has compiled, the others and the processes that they start need not compile again.
-OWN_COMPILED = 'JAX_COMPILATION_CACHE_DIR' not in os.environ
-os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp(prefix='gans_compiled_'))
+IS_FIRST = 'JAX_COMPILATION_CACHE_DIR' not in os.environ  # of pytest's processes
+if IS_FIRST:
+  os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='gans_compiled_')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1')
 gc.set_threshold(100_000)  # the traces of all tests stay, millions of objects, and each collection goes through them
 
@@ -30,8 +31,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 
 def pytest_unconfigure():
-  """Removes the compiled programs, in the process that made their folder."""
-  if OWN_COMPILED:
+  """Removes the compiled programs."""
+  if IS_FIRST:
     shutil.rmtree(os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from configs import acgan, base, cgan, dcgan, gan, wgan, wgan_gp, wgan_gp_toy
 from gans.algorithms import acgan as acgan_algorithm
-from gans.build import Experiment, build, build_state, build_train_step
+from gans.build import Experiment, build, build_shapes, build_state, build_train_step
 from gans.core import sharding
 from gans.core.game import GANState, Update, bind
 from gans.core.sampling import make_sampler
@@ -82,8 +82,7 @@ def test_a_generators_loss_passes_its_own_images_alone(config_file):
   spec = load_dataset(config.dataset).spec
   experiment = build(config, spec)
   update, = (update for update in experiment.algorithm.updates if update.players == ('generator',))
-  mesh = sharding.make_mesh(config.batch_size, jax.devices()[:1])
-  state = jax.eval_shape(lambda: build_state(config, experiment, mesh))
+  state = build_shapes(config, experiment)
   calls = []
 
   def follow(players, batch, rng):

@@ -71,7 +71,8 @@ def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   assert not (tmp_path / 'run').exists()
 
 
-def test_trains_from_the_command_line(tmp_path, cache_home, write_config):
+def test_trains_from_the_command_line(tmp_path, cache_home, write_config, monkeypatch):
+  monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR')  # the suite's
   config = write_config('wgan_gp')
   result = run(f'--config={config}', f'--workdir={tmp_path / "run"}')
   assert result.returncode == 0, result.stderr

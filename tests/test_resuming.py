@@ -1,6 +1,8 @@
 """Resuming: what is owed is made up for, changes are recorded, and a refusal leaves a folder as it was."""
+import ast
 import contextlib
 import functools
+import inspect
 import json
 import operator
 import pathlib
@@ -148,6 +150,60 @@ def test_a_refusal_leaves_every_byte_as_it_was(run, changes, message):
   with pytest.raises(UserError, match=message):
     train(config, run)
   assert contents(run) == before
+
+
+def list_checks() -> list[str]:
+  """Names all functions of gans that train() calls in one process before it writes its record."""
+  prepare, = ast.parse(inspect.getsource(loop.prepare)).body
+  whole, = ast.parse(inspect.getsource(loop.train)).body
+  calls = [node for node in ast.walk(whole) if isinstance(node, ast.Call)]
+  last, = (call.lineno for call in calls if ast.unparse(call.func) == 'workdirs.write_record')
+  early = [call for call in calls if call.lineno < last]
+  early += [node for node in ast.walk(prepare) if isinstance(node, ast.Call)]
+  found = {ast.unparse(call.func) for call in early}
+  names = {name for name in found if inspect.isfunction(resolve(name)) and resolve(name).__module__.startswith('gans')}
+  return sorted(names - {'prepare', 'fingerprint', 'evaluations.find_best'})  # of several processes; called later
+
+
+def resolve(name: str):
+  """Returns what a dotted name is in the loop's file; None where it is local to a function."""
+  owner, *rest = name.split('.')
+  return functools.reduce(lambda found, part: getattr(found, part, None), rest, vars(loop).get(owner))
+
+
+def test_the_checks_are_found():
+  expected = {'validate.check_config', 'load_dataset', 'build_state', 'workdirs.check_data', 'validate.check_training',
+              'checkpoints.set_damaged_aside', 'checkpoints.restore_latest', 'evaluator.settle'}
+  assert expected <= set(list_checks())
+
+
+@pytest.mark.parametrize('check', list_checks())
+def test_whatever_refuses_leaves_every_byte_as_it_was(run, tmp_path, monkeypatch, check):
+  """Each function that runs before the record is written refuses in its turn."""
+  def refuse(*_, **__):
+    raise UserError('refused by this test')
+
+  config = small_config()
+  config.num_steps = 8
+  set_optimizers(config, 'adam', b1=0.5, b2=0.9)
+  monkeypatch.setattr(f'gans.training.loop.{check}', refuse)
+  before = contents(run)
+  with pytest.raises(UserError, match='refused by this test'):
+    train(config, run)
+  assert contents(run) == before
+
+
+def test_a_damaged_checkpoint_is_not_moved_where_the_whole_one_does_not_fit(run):
+  newest = run / 'checkpoints' / '6' / '_CHECKPOINT_METADATA'
+  newest.unlink()
+  before = contents(run)
+  config = small_config()
+  set_optimizers(config, 'sgd')
+  with pytest.raises(UserError, match='checkpoints/4 does not fit this config'):
+    train(config, run, resume_with_changes=True)
+  assert contents(run) == before
+  train(small_config(), run)
+  assert (run / 'damaged' / '6').is_dir()
 
 
 @pytest.fixture(scope='module')

@@ -2,6 +2,8 @@
 
 Orbax and TensorStore read some altered bytes without an error, hence the checksums (docs/reliability.md).
 """
+from collections.abc import Callable, Iterator
+import contextlib
 import hashlib
 import json
 import os
@@ -119,24 +121,29 @@ def find_bad_score(checkpoint: pathlib.Path) -> str:
   return '' if isinstance(score, dict) else 'its score is altered'
 
 
-def set_damaged_aside(workdir: epath.Path) -> epath.Path:
-  """Moves checkpoints that are damaged, and newer than one that is whole, to workdir/damaged; returns workdir.
+def set_damaged_aside(workdir: epath.Path, check: Callable[[pathlib.Path], None] = lambda checkpoint: None):
+  """Moves checkpoints that are damaged, and newer than one that is whole, to workdir/damaged.
 
   Then the latest is the newest whole one. Each that is moved is named, with the reason, and so is a write that was cut
   short.
 
   Raises:
-    UserError: there are checkpoints and none is whole; nothing is moved.
+    UserError: there are checkpoints and none is whole, or check(the newest whole one) says so; nothing is moved.
     OSError: the system does not let them be read or moved, which says nothing about them.
   """
   with processes.fail_together():
     if not jax.process_index() and not disk.is_remote(workdir):
       local = pathlib.Path(workdir)
-      _set_aside(local / 'checkpoints', local / 'damaged')
-  return workdir
+      _set_aside(local / 'checkpoints', local / 'damaged', check)
 
 
-def check_fit(checkpoint: epath.Path, saved, wanted):
+def read_metadata(checkpoint: pathlib.Path):
+  """Returns the tree of a whole checkpoint's state, with the shape of each array in its place."""
+  with _open_alone() as checkpointer:
+    return checkpointer.metadata((checkpoint / ITEM).absolute()).item_metadata.tree
+
+
+def check_fit(checkpoint: pathlib.Path | epath.Path, saved, wanted):
   """Compares the names and shapes of the arrays in a whole checkpoint, which its metadata give, with a state's.
 
   Raises:
@@ -166,7 +173,7 @@ def _find_version(checkpoint: epath.Path) -> str:
   return json.loads(checksums.read_text())['gans'] if checksums else ''
 
 
-def _set_aside(checkpoints: pathlib.Path, target: pathlib.Path):
+def _set_aside(checkpoints: pathlib.Path, target: pathlib.Path, check: Callable[[pathlib.Path], None]):
   found = list(checkpoints.iterdir()) if checkpoints.exists() else []
   finished = [path for path in found if path.name.isdigit()]
   finished.sort(key=lambda path: int(path.name), reverse=True)
@@ -175,6 +182,8 @@ def _set_aside(checkpoints: pathlib.Path, target: pathlib.Path):
   damaged = _find_bad_scores(finished) | newest_damaged
   if len(newest_damaged) == len(finished):
     _refuse_to_start_over(checkpoints, target, damaged)
+  else:
+    check(finished[len(newest_damaged)])
   for path, reason in (unfinished | damaged).items():
     print(f'{path} is damaged, {reason}: set aside as {_move(path, target)}', flush=True)
 
@@ -245,24 +254,30 @@ def _find_fault(folder: pathlib.Path, files: dict[str, list]) -> str:
 def _find_unreadable(folder: pathlib.Path) -> str:
   """Reads a checkpoint of any structure, only to say why it cannot be read; an error of the system is no damage.
 
-  It waits for no other process, and the devices may differ from those of the process that wrote it.
+  The devices may differ from those of the process that wrote it.
   """
-  alone = jax.process_index()
-  options = ocp.options.MultiprocessingOptions(
-      primary_host=alone, active_processes={alone}, barrier_sync_key_prefix=f'alone_{alone}')
   here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
   def place_here(leaf) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
 
-  path = folder.absolute()
   try:
-    with ocp.StandardCheckpointer(multiprocessing_options=options) as checkpointer:
-      saved = checkpointer.metadata(path).item_metadata.tree
-      checkpointer.restore(path, jax.tree.map(place_here, saved))
+    with _open_alone() as checkpointer:
+      saved = checkpointer.metadata(folder.absolute()).item_metadata.tree
+      checkpointer.restore(folder.absolute(), jax.tree.map(place_here, saved))
   except Exception as error:  # whatever TensorStore, Orbax and their parsers make of bad bytes
     if isinstance(error, MemoryError) or disk.find_trouble(disk.chain(error)):
       raise
     first_line, *_ = str(error).splitlines() or [repr(error)]
     return f'it cannot be read: {first_line}'
   return ''
+
+
+@contextlib.contextmanager
+def _open_alone() -> Iterator[ocp.StandardCheckpointer]:
+  """Opens a reader that waits for no other process."""
+  alone = jax.process_index()
+  options = ocp.options.MultiprocessingOptions(
+      primary_host=alone, active_processes={alone}, barrier_sync_key_prefix=f'alone_{alone}')
+  with ocp.StandardCheckpointer(multiprocessing_options=options) as checkpointer:
+    yield checkpointer

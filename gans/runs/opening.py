@@ -10,7 +10,7 @@ import jax
 import ml_collections
 import orbax.checkpoint as ocp
 
-from gans.build import Experiment, build_state
+from gans.build import Experiment, build_shapes
 from gans.core import sharding
 from gans.core.game import GANState, each_seed
 from gans.data.dataset import Spec
@@ -69,7 +69,7 @@ class Run(NamedTuple):
     mesh = sharding.make_mesh(1, jax.local_devices()[:1])
     placement = sharding.replicated(mesh)
     # Shapes are enough to restore into: weights that are overwritten need not be initialised first.
-    shapes = jax.eval_shape(lambda: build_state(self.config, self.experiment, mesh))
+    shapes = build_shapes(self.config, self.experiment)
     placed = jax.tree.map(lambda leaf: leaf.update(sharding=placement), shapes)
     return checkpoints.restore(self.manager, step, placed)
 

@@ -21,7 +21,7 @@ from gans.data.schedule import is_due, split_into_calls, step_indices, training_
 from gans.data.shown import choose_shown, number_of_samples
 from gans.data.sources import load_dataset
 from gans.evaluation import evaluator
-from gans.runs import checkpoints, checksums, evaluations, workdirs
+from gans.runs import checkpoints, evaluations, workdirs
 from gans.system import cache, disk, processes, signals
 from gans.training import health
 from gans.training.reporter import Reporter
@@ -52,7 +52,7 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
   processes.check_same('the config or the data set', mark)
   state = build_state(config, training.experiment, training.mesh)
   with disk.explain_errors(workdir), workdirs.locked(workdir):
-    checksums.set_damaged_aside(workdir)
+    checkpoints.set_damaged_aside(workdir, state)
     score, direction = evaluator.best_score(training.config)
 
     def find_best(steps: list[int]) -> int | None:
