@@ -1,4 +1,6 @@
 """--mode=evaluate: measures every checkpoint that a workdir keeps."""
+import contextlib
+
 import jax
 
 from gans.core.sampling import make_sampler
@@ -30,16 +32,13 @@ def evaluate(path, changes: dict, moved: dict | None = None) -> dict[int, Evalua
     experiment = run.experiment
     sample = make_sampler(experiment.algorithm, experiment.modules, run.spec.kind.encode)
     measure = evaluator.make_evaluate(run.config, dataset, experiment, sample)
-    writer = None
     found = {}
-    if not changes and not jax.process_index():
-      writer = events.EventWriter(run.workdir / 'events')
-    for step in whole_steps(run):
-      print(f'evaluating step {step}')
-      found[step] = measure(run.averages(step))
-      write_scores(run.workdir, writer, step, found[step])
-    if writer:
-      writer.close()
+    is_recorded = not changes and not jax.process_index()
+    with events.EventWriter(run.workdir / 'events') if is_recorded else contextlib.nullcontext() as writer:
+      for step in whole_steps(run):
+        print(f'evaluating step {step}')
+        found[step] = measure(run.averages(step))
+        write_scores(run.workdir, writer, step, found[step])
     if best := run.find_best():
       print(f'the best of the checkpoints is step {best.step}: {best.score} {best.value:.4g}')
   return found

@@ -36,6 +36,12 @@ class EventWriter:
       for _ in range(2):  # TensorBoard takes the first restart that it sees for the start of the run
         self._write(step=start + 1, session_log=SessionLog(status=SessionLog.START))
 
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    self.close()
+
   def write_scalars(self, step: int, scalars: Mapping[str, float]):
     """Writes {tag: number}."""
     from tensorboard.plugins.scalar.summary_v2 import scalar_pb
