@@ -21,8 +21,20 @@ def test_smooth_is_a_centred_mean():
 def test_files_are_pictures(tmp_path):
   pictures.save_png(tmp_path / 'a.png', np.full((4, 5, 1), 7, np.uint8))
   assert (np.round(255 * matplotlib.image.imread(tmp_path / 'a.png')) == 7).all()
-  pictures.plot_losses(tmp_path / 'b.png', {'critic_loss': {1: 3.0, 2: 2.0, 3: 1.0}})
+  curve = {1: 3.0, 2: 2.0, 3: 1.0}
+  pictures.plot_losses(tmp_path / 'b.png', {'critic_loss': curve})
   assert matplotlib.image.imread(tmp_path / 'b.png').shape[:2] == (540, 960)
+  pictures.plot_losses(tmp_path / 'c.png', {'critic_loss': curve, 'other': {1: 100.0}}, evaluated=[1, 3], best=3)
+  assert matplotlib.image.imread(tmp_path / 'c.png').shape[:2] == (780, 960)
+
+
+def test_curves_of_one_scale_share_a_panel():
+  def constant(value):
+    return {step: value for step in range(20)}
+
+  curves = {'drifting': {step: -30.0 * step for step in range(10)}, 'estimate': constant(3.0), 'loss': constant(-2.0),
+            'small': constant(0.1), 'with an outlier': {**constant(3.0), 5: 1e6}, 'zero': constant(0.0)}
+  assert pictures.group_by_scale(curves) == [['zero'], ['small'], ['loss', 'estimate', 'with an outlier'], ['drifting']]
 
 
 def test_each_kind_of_data_is_one_picture():

@@ -1,10 +1,13 @@
 """Pictures of a run: grids of images, clouds of points, the losses over the steps."""
+from collections.abc import Sequence
 import io
 import math
 
 from etils import epath
 import numpy as np
 from PIL import Image
+
+SCALE = 4  # how far the scales of curves in one panel may lie apart
 
 
 def grid(images: np.ndarray, columns: int, blank: int = 0) -> np.ndarray:
@@ -18,7 +21,7 @@ def grid(images: np.ndarray, columns: int, blank: int = 0) -> np.ndarray:
 
 def scatter(points: np.ndarray) -> np.ndarray:
   """Plots points [N,2] in a square frame: [H,W,3] uint8."""
-  figure, axes = _figure(figsize=(4, 4))
+  figure, (axes,) = _figure(figsize=(4, 4))
   axes.scatter(*points.T, s=2, alpha=0.5)
   axes.set_aspect('equal', 'datalim')
   image = Image.open(io.BytesIO(_encode_figure(figure)))
@@ -60,15 +63,40 @@ def enlarge(images: np.ndarray, side: int) -> np.ndarray:
   return taller.repeat(scale, axis=-2)
 
 
-def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]]):
-  """Plots {name: {step: value}} over the steps, smoothed, with the raw values pale behind."""
-  figure, axes = _figure(figsize=(8, 4.5))
-  for name, by_step in scalars.items():
-    _draw_smoothed(axes, by_step, label=name)
-  axes.set(xlabel='step', ylabel='smoothed over the steps')
-  axes.grid(alpha=0.3)
-  axes.legend(loc='upper right')  # the best place would be sought for seconds
+def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]], evaluated: Sequence[int] = (),
+                best: int | None = None):
+  """Plots {name: {step: value}} over the steps, smoothed, with the raw values pale behind.
+
+  Curves of one scale share a panel. Ticks mark the steps that were evaluated, and a line the best of them.
+  """
+  groups = group_by_scale(scalars)
+  figure, panels = _figure(figsize=(8, 2.5 + 2 * len(groups)), rows=len(groups))
+  for axes, names in zip(panels, groups):
+    for name in names:
+      _draw_smoothed(axes, scalars[name], label=name)
+    if best is not None:
+      label = f'best of the evaluated steps, {best:,}' if axes is panels[0] else None
+      axes.axvline(best, color='grey', linestyle='--', linewidth=1, label=label)
+    axes.plot(evaluated, [0] * len(evaluated), '^', color='grey', transform=axes.get_xaxis_transform(), clip_on=False)
+    axes.grid(alpha=0.3)
+    axes.legend(loc='upper right')  # the best place would be sought for seconds
+  figure.supylabel('smoothed over the steps')
+  panels[-1].set_xlabel('step; triangles: evaluated' if evaluated else 'step')
   path.write_bytes(_encode_figure(figure))
+
+
+def group_by_scale(scalars: dict[str, dict[int, float]]) -> list[list[str]]:
+  """Groups the names of curves, so that none is drawn flat by another: from small to great values, SCALE times apart.
+
+  A curve's scale is what nine in ten of its values, without their signs, stay below.
+  """
+  scales = {name: np.quantile(np.abs(list(by_step.values())), 0.9) for name, by_step in scalars.items()}
+  groups: list[list[str]] = []
+  for name in sorted(scales, key=lambda name: scales[name]):
+    if not groups or scales[name] > SCALE * scales[groups[-1][0]]:
+      groups.append([])
+    groups[-1].append(name)
+  return groups
 
 
 def plot_curves(curves: list[tuple[str, dict[int, float]]], smoothed: bool) -> bytes:
@@ -76,7 +104,7 @@ def plot_curves(curves: list[tuple[str, dict[int, float]]], smoothed: bool) -> b
   import matplotlib
   # Text is kept as text, and the same curves make the same file.
   with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': 'gans'}):
-    figure, axes = _figure(figsize=(4.5, 2.8))
+    figure, (axes,) = _figure(figsize=(4.5, 2.8))
     for colour, by_step in curves:
       if smoothed:
         _draw_smoothed(axes, by_step, color=colour)
@@ -117,10 +145,12 @@ def _to_pillow(image: np.ndarray) -> Image.Image:
   return Image.fromarray(image[..., 0] if is_grey else image)
 
 
-def _figure(figsize):
+def _figure(figsize, rows: int = 1):
+  """Makes a figure with panels one below the other, which share their horizontal axis."""
   from matplotlib.figure import Figure  # no pyplot: no global state, no display
   figure = Figure(figsize, dpi=120, layout='constrained')
-  return figure, figure.add_subplot()
+  panels = figure.subplots(rows, sharex=True, squeeze=False)
+  return figure, list(panels[:, 0])
 
 
 def _encode_figure(figure) -> bytes:

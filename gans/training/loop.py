@@ -35,6 +35,7 @@ class Training(NamedTuple):
   mesh: jax.sharding.Mesh
   inventory: dict  # of the data
   changes: list[str]  # what is other than before, in a run that resumes with changes
+  find_best: Callable[[list[int]], int | None]  # find_best(steps) -> the best of those that were measured
 
 
 def train(config, path, resume_with_changes: bool = False) -> GANState:
@@ -54,12 +55,7 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
   with disk.explain_errors(workdir), workdirs.locked(workdir):
     checkpoints.set_damaged_aside(workdir, state)
     score, direction = evaluator.best_score(training.config)
-
-    def find_best(steps: list[int]) -> int | None:
-      best = evaluations.find_best(workdir, config.to_dict(), training.dataset.spec, steps)
-      return best.step if best else None
-
-    with checkpoints.open_manager(workdir, score, direction, find_best, config.keep_checkpoints,
+    with checkpoints.open_manager(workdir, score, direction, training.find_best, config.keep_checkpoints,
                                   config.keep_every) as manager:
       state = checkpoints.restore_latest(manager, state)
       workdirs.write_record(workdir, config, training.dataset.spec, training.inventory)  # all checks have passed
@@ -94,7 +90,14 @@ def prepare(config, path, resume_with_changes: bool = False) -> tuple[Training, 
   of_config = workdirs.changed_fields(workdir, config)
   changes = [f'{field}: {before!r} -> {after!r}' for field, (before, after) in of_config.items()]
   changes += workdirs.check_data(workdir, dataset.spec, inventory, resume_with_changes)
-  return Training(settled, dataset, experiment, mesh, inventory, changes), workdir
+  find_best = functools.partial(find_best_step, workdir, config.to_dict(), dataset.spec)
+  return Training(settled, dataset, experiment, mesh, inventory, changes, find_best), workdir
+
+
+def find_best_step(workdir, config: dict, spec: Spec, steps: list[int]) -> int | None:
+  """Returns the best of the steps of a run of `config`, as eval.jsonl has it; None where no score says."""
+  best = evaluations.find_best(workdir, config, spec, steps)
+  return best.step if best else None
 
 
 def resume(training: Training, workdir, manager, state: GANState) -> GANState:
@@ -146,7 +149,7 @@ def run_steps(training: Training, take: Callable, state: GANState, manager, repo
       score = {} if stopping else save_if_raised(measure, manager, stop, state)
       if stopping or score or is_due(stop, config.checkpoint_every, config):
         checkpoints.save(manager, stop, state, score)
-        reporter.plot_losses()
+        reporter.plot_losses(training.find_best)
       if stopping:
         reporter.say(f'interrupted: saved at step {stop}; the same command resumes from there')
         raise SystemExit(128 + stopping)

@@ -1,4 +1,5 @@
 """The reports of a run: the progress bar, TensorBoard, sample grids and the loss plot."""
+from collections.abc import Callable
 import contextlib
 import functools
 import sys
@@ -156,16 +157,19 @@ class Reporter:
     write_scores(self.workdir, self.writer if self.first else None, step, evaluation, self.say)
     self.last_call = time.monotonic()  # the speed of the steps leaves their evaluation out
 
-  def plot_losses(self):
+  def plot_losses(self, find_best: Callable[[list[int]], int | None]):
     """Plots the losses of the whole run, earlier starts included, to losses.png, once a loss was logged.
 
-    What TensorBoard shows of these steps is written, too: a run that resumes after them does not write it again.
+    find_best(steps) says which of the evaluated steps is best, if one is. What TensorBoard shows of these steps is
+    written, too: a run that resumes after them does not write it again.
     """
     if self.first:
       self.writer.flush()
     if self.first and self.history:
       in_order = dict(sorted(self.history.items()))
-      pictures.plot_losses(self.workdir / 'losses.png', in_order)
+      evaluated = sorted({step for step, _ in evaluations.read_scores(self.workdir / evaluations.NAME)})
+      best = find_best(evaluated) if evaluated else None
+      pictures.plot_losses(self.workdir / 'losses.png', in_order, evaluated, best)
 
   def trace(self, on: bool):
     """Returns a context that, if `on`, profiles what runs inside it and writes the trace to events/."""
