@@ -1,6 +1,7 @@
 """Pictures: the layout of a grid, the smoothing of a curve, and that files come out."""
 import matplotlib.image
 import numpy as np
+import pytest
 
 from gans.data import kinds
 from gans.system import pictures
@@ -26,6 +27,13 @@ def test_files_are_pictures(tmp_path):
   assert matplotlib.image.imread(tmp_path / 'b.png').shape[:2] == (540, 960)
   pictures.plot_losses(tmp_path / 'c.png', {'critic_loss': curve, 'other': {1: 100.0}}, evaluated=[1, 3], best=3)
   assert matplotlib.image.imread(tmp_path / 'c.png').shape[:2] == (780, 960)
+
+
+@pytest.mark.parametrize('evaluated', [[], [1, 2]])
+def test_many_scales_have_room(tmp_path, evaluated):
+  """Matplotlib warns, which fails a test, where a panel has none."""
+  scalars = {f'loss_{i}': {1: 5.0**i, 2: 6.0**i} for i in range(12)}
+  pictures.plot_losses(tmp_path / 'a.png', scalars, evaluated, best=evaluated[-1] if evaluated else None)
 
 
 def test_curves_of_one_scale_share_a_panel():

@@ -77,7 +77,8 @@ def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]], evaluate
     if best is not None:
       label = f'best of the evaluated steps, {best:,}' if axes is panels[0] else None
       axes.axvline(best, color='grey', linestyle='--', linewidth=1, label=label)
-    axes.plot(evaluated, [0] * len(evaluated), '^', color='grey', transform=axes.get_xaxis_transform(), clip_on=False)
+    ticks, = axes.plot(evaluated, [0] * len(evaluated), '^', color='grey', transform=axes.get_xaxis_transform())
+    ticks.set_in_layout(False)  # where there is none, it would take all the space
     axes.grid(alpha=0.3)
     axes.legend(loc='upper right')  # the best place would be sought for seconds
   figure.supylabel('smoothed over the steps')
