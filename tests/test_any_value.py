@@ -125,7 +125,7 @@ def quiet(num: int, **options) -> settings:
   return settings(max_examples=num, deadline=None, database=None, suppress_health_check=list(HealthCheck), **options)
 
 
-@quiet(25, derandomize=True)
+@quiet(40, derandomize=True)
 @given(changes())
 def test_any_value_is_built_or_refused_by_name(drawn):
   build_or_refuse(*drawn)

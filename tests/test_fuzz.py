@@ -20,7 +20,7 @@ from gans.data.sources import files, folder, listing, load_dataset, pixels, voxe
 from gans.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings('ignore::UserWarning')  # of Pillow, as pixels.py ignores them
-FEW = 20
+FEW = 50
 NUMBERS = pytest.mark.parametrize('num', [FEW, pytest.param(5_000, marks=pytest.mark.soak)])
 SIZE = 4
 

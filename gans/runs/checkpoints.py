@@ -78,11 +78,15 @@ def restore(manager: ocp.CheckpointManager, step: int, state: GANState) -> GANSt
     UserError: its arrays are those of another version's networks or optimizers.
   """
   saved = manager.item_metadata(step)
-  check_fit(manager.directory / str(step), saved, state)
-  is_old = is_of_two_players(saved)
-  target = downgrade_state(state) if is_old else state
+  target = lay_out_alike(state, saved)
+  checksums.check_fit(manager.directory / str(step), saved, target)
   restored = manager.restore(step, args=ocp.args.StandardRestore(target))
-  return upgrade_state(restored) if is_old else restored
+  return upgrade_state(restored) if is_of_two_players(saved) else restored
+
+
+def lay_out_alike(state: GANState, saved):
+  """Returns a state in the layout of a checkpoint, whose metadata are `saved`: the tree to read it into."""
+  return downgrade_state(state) if is_of_two_players(saved) else state
 
 
 def set_damaged_aside(workdir: epath.Path, state: GANState):
@@ -92,12 +96,7 @@ def set_damaged_aside(workdir: epath.Path, state: GANState):
     UserError: it does not, or there are checkpoints and none is whole; nothing is moved.
   """
   def check(checkpoint):
-    check_fit(checkpoint, checksums.read_metadata(checkpoint), state)
+    saved = checksums.read_metadata(checkpoint)
+    checksums.check_fit(checkpoint, saved, lay_out_alike(state, saved))
 
   checksums.set_damaged_aside(workdir, check)
-
-
-def check_fit(checkpoint, saved, state: GANState):
-  """Compares the metadata of a checkpoint, in any layout, with a state; raises UserError where they differ."""
-  target = downgrade_state(state) if is_of_two_players(saved) else state
-  checksums.check_fit(checkpoint, saved, target)

@@ -1,6 +1,5 @@
 """TensorBoard's files, written and read without TensorFlow, whose import takes seconds and half a gigabyte."""
 from collections.abc import Callable, Iterator, Mapping
-import itertools
 import os
 import socket
 import struct
@@ -12,7 +11,6 @@ import numpy as np
 from gans.system.pictures import encode_png
 
 FLUSH_SECONDS = 30  # the longest that TensorBoard waits for what was written
-_FILES_OF_PROCESS = itertools.count()
 
 
 class EventWriter:
@@ -27,8 +25,8 @@ class EventWriter:
     from tensorboard.summary.writer.record_writer import RecordWriter
     is_resumed = start is not None and events.exists() and any(events.iterdir())
     events.mkdir(parents=True, exist_ok=True)
-    unique = f'{time.time():017.6f}.{socket.gethostname()}.{os.getpid()}.{next(_FILES_OF_PROCESS)}'
-    file = events / f'events.out.tfevents.{unique}.v2'  # TensorBoard reads the files in the order of their names
+    name = f'events.out.tfevents.{time.time():017.6f}.{socket.gethostname()}.{os.getpid()}.v2'
+    file = events / name  # TensorBoard reads the files in the order of their names
     self._records = RecordWriter(file.open('wb'))
     self._flushed = time.monotonic()
     self._write(file_version='brain.Event:2')

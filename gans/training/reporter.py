@@ -60,7 +60,7 @@ class Reporter:
 
   @functools.cached_property
   def writer(self):
-    """The writer of TensorBoard's files, opened at the first use: a run that ends before its first step has none."""
+    """The writer of TensorBoard's files, opened at the first use, while the first steps run."""
     return events.EventWriter(self.workdir / 'events', self.start)
 
   def started(self, state: GANState, changes: list[str]):
@@ -163,9 +163,10 @@ class Reporter:
     find_best(steps) says which of the evaluated steps is best, if one is. What TensorBoard shows of these steps is
     written, too: a run that resumes after them does not write it again.
     """
-    if self.first:
-      self.writer.flush()
-    if self.first and self.history:
+    if not self.first:
+      return
+    self.writer.flush()
+    if self.history:
       in_order = dict(sorted(self.history.items()))
       evaluated = sorted({step for step, _ in evaluations.read_scores(self.workdir / evaluations.NAME)})
       best = find_best(evaluated) if evaluated else None

@@ -1,14 +1,19 @@
 """What ends a run before its time: kills in a chosen phase, a disk that is full, folders that become read only."""
 import contextlib
 import os
-import pathlib
 import random
 import resource
+import shutil
 import time
 
 from gans.system import disk
 from tests.faults import runs
 
+# The run that is interrupted.
+NUM_STEPS, SAMPLE_EVERY = 320, 160
+ARGUMENTS = (f'--config.num_steps={NUM_STEPS}', f'--config.sample_every={SAMPLE_EVERY}', '--config.steps_per_call=10',
+             '--config.log_every=10', '--config.checkpoint_every=40', '--config.eval_every=120',
+             '--config.eval.num_samples=200')
 PHASES = ('start-up', 'step', 'write', 'finalisation')
 START_SECONDS = 3
 
@@ -79,16 +84,29 @@ def _expect_explained(run: runs.Run, reason: str, name: str) -> str:
   if code == 0:
     return ''
   explanation = next((line for line in run.lines if line.startswith('error: ')), '')
-  is_explained = reason in explanation or disk.NO_TEMPORARY_FOLDER in explanation  # which TensorFlow needs
+  is_explained = reason in explanation or disk.NO_TEMPORARY_FOLDER in explanation  # which libraries ask for
   assert code == 1 and is_explained, run.output
   return name
+
+
+def assert_same_end(workdir, expected):
+  """Compares the last state of a run, and its sample grids, with those of the run that nobody interrupted."""
+  assert runs.saved_steps(workdir)[-1] == NUM_STEPS
+  runs.assert_same(*(folder / 'checkpoints' / str(NUM_STEPS) for folder in (workdir, expected)))
+  grids = [f'fake_{step:07d}' for step in range(SAMPLE_EVERY, NUM_STEPS + 1, SAMPLE_EVERY)]
+  for folder in (workdir, expected):
+    assert sorted({path.stem[:len(grids[0])] for path in (folder / 'samples').glob('fake_*.png')}) == grids
+  names = [sorted(path.name for path in (folder / 'samples').iterdir()) for folder in (workdir, expected)]
+  assert names[0] == names[1]
+  for name in names[0]:
+    assert (workdir / 'samples' / name).read_bytes() == (expected / 'samples' / name).read_bytes()
 
 
 def obeying() -> list[str] | None:
   """The start of a command whose process obeys the permissions of files, which root's own does not; None: no way."""
   if os.geteuid():
     return []
-  if not any(pathlib.Path(folder, 'setpriv').exists() for folder in os.get_exec_path()):
+  if not shutil.which('setpriv'):
     return None
   rights = '-dac_override,-dac_read_search'
   return ['setpriv', f'--bounding-set={rights}', f'--inh-caps={rights}']
