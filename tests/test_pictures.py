@@ -41,8 +41,10 @@ def test_curves_of_one_scale_share_a_panel():
     return {step: value for step in range(20)}
 
   curves = {'drifting': {step: -30.0 * step for step in range(10)}, 'estimate': constant(3.0), 'loss': constant(-2.0),
-            'small': constant(0.1), 'with an outlier': {**constant(3.0), 5: 1e6}, 'zero': constant(0.0)}
-  assert pictures.group_by_scale(curves) == [['zero'], ['small'], ['loss', 'estimate', 'with an outlier'], ['drifting']]
+            'small': constant(0.1), 'with a high start': {**constant(3.0), **{step: 1e6 for step in range(5)}},
+            'with an outlier': {**constant(3.0), 5: 1e6}, 'zero': constant(0.0)}
+  assert pictures.group_by_scale(curves) == [
+      ['zero'], ['small'], ['loss', 'estimate', 'with a high start', 'with an outlier'], ['drifting']]
 
 
 def test_each_kind_of_data_is_one_picture():

@@ -89,9 +89,9 @@ def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]], evaluate
 def group_by_scale(scalars: dict[str, dict[int, float]]) -> list[list[str]]:
   """Groups the names of curves, so that none is drawn flat by another: from small to great values, SCALE times apart.
 
-  A curve's scale is what nine in ten of its values, without their signs, stay below.
+  A curve's scale is the median of its values without their signs: losses start high.
   """
-  scales = {name: np.quantile(np.abs(list(by_step.values())), 0.9) for name, by_step in scalars.items()}
+  scales = {name: np.median(np.abs(list(by_step.values()))) for name, by_step in scalars.items()}
   groups: list[list[str]] = []
   for name in sorted(scales, key=lambda name: scales[name]):
     if not groups or scales[name] > SCALE * scales[groups[-1][0]]:
