@@ -11,17 +11,15 @@ import json
 import pathlib
 
 from absl import app, flags, logging
-from etils import epath
 import numpy as np
 
 from benchmarks import page
+from benchmarks.runs import DATA_DIR, speed
 from gans.evaluation import evaluator
 from gans.system import cache
-from gans.system.events import read_scalars
 from gans.training.loop import train
 
 WORKDIR = flags.DEFINE_string('workdir', '/tmp/reproduce', 'Folder of the runs.')
-DATA_DIR = flags.DEFINE_string('data_dir', '', "Where TFDS has its data sets; '': its own place.")
 VARIANT = flags.DEFINE_string('variant', '', 'Variant of the config, such as narrow or paper.')
 SEEDS = flags.DEFINE_integer('seeds', None, 'Seeds; ten of 2-D data, three of images unless given.', lower_bound=2)
 STEPS = flags.DEFINE_integer('steps', 0, "Steps; 0: the config's.")
@@ -112,13 +110,6 @@ def systems(dataset: str) -> str:
                 f'| {longer.num_steps} | {speeds[name]:.3g}')
   return table(config, record, [f'Frechet distance, {config.num_steps} steps', f'Frechet distance, {seconds:.0f} s',
                                 'steps in that time', 'steps/s, all seeds'], rows)
-
-
-def speed(workdir: pathlib.Path) -> float:
-  """Median steps per second of a run."""
-  tag = 'steps_per_second'
-  found = read_scalars(epath.Path(workdir / 'events'), lambda name: name == tag)[tag]
-  return float(np.median(list(found.values())))
 
 
 def describe(config, record: dict) -> str:

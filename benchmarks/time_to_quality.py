@@ -161,8 +161,8 @@ def plot(curves: dict[str, list[Point]], path: pathlib.Path):
 def main(argv):
   del argv
   logging.set_verbosity(logging.ERROR)
-  digits = judge.load_mnist('train')
-  mnist_judge = judge.make_judge(digits)
+  digits = judge.load_split('mnist', 'train')
+  mnist_judge = judge.make_judge()
   curves = {name: follow(name, start, digits.images, mnist_judge.distance)
             for name, start in (('gans', start_gans), ('source', start_source))}
   text = report(curves, mnist_judge, floor=mnist_judge.distance(digits.images[:SAMPLES]))

@@ -88,6 +88,9 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           'weights': '',
           # Training steps of 'classifier', of 128 images.
           'classifier_steps': 2000,
+          # Also measure GAN-train: how often a classifier that learns from samples alone, for as many steps at each
+          # evaluation, is right about real examples. For models that are asked for classes.
+          'gan_train': False,
           # Samples, and at most as many real examples.
           'num_samples': 10_000,
           # The seed of the samples' noise.

@@ -53,6 +53,7 @@ SHARED: dict[str, Range] = {
     'eval.features': OneOf(('', *features.BY_NAME)),
     'eval.weights': Text(),
     'eval.classifier_steps': Whole(1),
+    'eval.gan_train': Truth(),
     'eval.num_samples': Whole(2),
     'eval.seed': SEED,
     'eval.best': OneOf(('', *scores.DIRECTIONS)),

@@ -113,6 +113,30 @@ def test_real_images_score_better_than_noise(small_digits):
   assert all(real[name] > noise[name] for name in ('precision', 'density', 'coverage'))
 
 
+@pytest.mark.parametrize('shift', [0, 1])
+def test_gan_train_is_what_samples_teach_about_real_images(small_digits, shift):
+  """Samples are real images of the class that is asked for, or of the next one: which teaches what is always wrong."""
+  small_digits.eval.gan_train, small_digits.eval.classifier_steps = True, 120
+  digits = load_dataset(small_digits.dataset)
+  experiment = build(small_digits, digits.spec)
+
+  def draw(images, inputs):
+    rows = [images[digits.labels == (label + shift) % 10] for label in inputs['label'].tolist()]
+    return np.stack([row[i % len(row)] for i, row in enumerate(rows)])
+
+  config = evaluator.settle(small_digits, digits, experiment)
+  scores = evaluator.make_evaluate(config, digits, experiment, draw)([digits.images]).scores
+  value, = scores['mnist_5k_classifier/gan_train']
+  assert value < 0.1 if shift else value > 0.6, value
+
+
+def test_samples_without_classes_teach_nothing(small_digits):
+  small_digits.eval.gan_train, small_digits.generator.label_dim = True, 0
+  digits = load_dataset(small_digits.dataset)
+  with pytest.raises(UserError, match='eval.gan_train=True.*expected False'):
+    evaluator.settle(small_digits, digits, build(small_digits, digits.spec))
+
+
 def test_samples_are_of_the_noise_of_their_seed_and_come_in_bounded_pieces(toy):
   ring = load_dataset(toy.dataset)
   toy.eval.num_samples, toy.eval.seed = 1001, 3

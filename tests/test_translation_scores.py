@@ -74,6 +74,24 @@ def test_class_accuracy_is_told_for_each_target():
   assert values == {'class_accuracy': 0.75, 'class_accuracy_0': 1, 'class_accuracy_1': 0.5}
 
 
+def test_the_distance_within_each_class_does_not_see_the_others():
+  features = np.random.default_rng(0).normal(size=(40, 3))
+  label = np.arange(40) % 2
+  shift = np.where(label == 1, 3, 0)[:, None] * [1, 0, 0]
+  real = scores.Measured(features, None, condition=label)
+  values = found(scores.compare_each_class, real=real, features=features + shift, condition=label)
+  assert values == pytest.approx({
+      'intra_class_distance': 4.5, 'intra_class_distance_0': 0, 'intra_class_distance_1': 9}, abs=1e-6)
+  swapped = found(scores.compare_each_class, real=real, features=features, condition=1 - label)
+  assert swapped['intra_class_distance'] > 0.01  # though all features are there
+
+
+def test_nothing_is_said_of_classes_of_too_few_samples():
+  label = np.array([0, 0, 0, 0, 1, 1, 1])
+  real = scores.Measured(np.eye(7)[:, :3], None, condition=label)
+  assert not found(scores.compare_each_class, real=real, features=real.features, condition=label)
+
+
 def test_attribute_accuracy_is_told_for_each_attribute():
   config = tiny('stargan')
   config.dataset.attributes = NAMES

@@ -37,9 +37,14 @@ def check_covariance_is_full(num: int, width: int, name: str = 'num_samples'):
   too few samples, though, it measures their number more than their quality, since its bias only falls as 1 / num
   (Binkowski et al. 2018, appendix D; the authors of FID advise 10,000 samples for 2,048 features).
   """
-  if num <= width:
+  if not is_covariance_full(num, width):
     raise UserError(f'{name}={num}: the covariance of {width} features would be singular and the Frechet distance '
                     f'mostly bias; expected at least {width + 1}, better 10000')
+
+
+def is_covariance_full(num: int, width: int) -> bool:
+  """Tells whether `num` samples suffice for the covariance of `width` features to have full rank."""
+  return num > width
 
 
 def _as_finite_rows(name: str, features: np.ndarray) -> np.ndarray:

@@ -10,11 +10,19 @@ from gans.core.finite import all_finite
 from gans.data.dataset import Dataset, Spec, identifying_arrays
 from gans.data.kinds import VOXELS
 from gans.errors import UserError
-from gans.evaluation import checks, inception
+from gans.evaluation import checks, classifier, inception
 from gans.evaluation.features import BY_NAME, Extractor, default_features
 from gans.evaluation.reconstructions import make_reconstruct
 from gans.evaluation.requests import Request, find_expected, make_request
-from gans.evaluation.scores import DIRECTIONS, Measured, compute_scores, default_score, directions
+from gans.evaluation.scores import (
+  DIRECTIONS,
+  Measured,
+  compute_scores,
+  default_score,
+  directions,
+  has_conditions,
+  teaches,
+)
 from gans.system import cache
 
 CHUNK = 500  # samples whose features are computed at a time
@@ -43,6 +51,7 @@ def make_evaluate(config, dataset: Dataset, experiment, sample: Callable) -> Cal
     extractor = BY_NAME[config.eval.features].make(config, dataset)
     request = make_request(config, dataset, experiment)
     real = _extract_real(extractor, dataset, request.real)
+    real = real._replace(condition=dataset.conditions[request.real])
     reconstruct = make_reconstruct(dataset, experiment) if experiment.algorithm.reconstruct else None
     return extractor, request, real, reconstruct
 
@@ -52,7 +61,10 @@ def make_evaluate(config, dataset: Dataset, experiment, sample: Callable) -> Cal
     for seed_variables in variables:
       if not all_finite(seed_variables):  # which uint8 pixels would not show
         raise UserError('the generator has variables that are not finite: evaluate an earlier checkpoint')
-      fake = _measure(extractor, dataset, experiment, request, sample, seed_variables)
+      keeps = teaches(config, experiment)
+      fake = _measure(extractor, dataset, experiment, request, sample, seed_variables, keeps)
+      if keeps:
+        fake = fake._replace(taught=_teach(config, dataset, fake, request.real))
       if reconstruct:
         fake = _add_reconstructions(fake, extractor, *reconstruct(seed_variables))
       for name, value in compute_scores(config, experiment, real, fake):
@@ -77,9 +89,9 @@ def _extract_real(extractor: Extractor, dataset: Dataset, selected: np.ndarray) 
 
 
 def _measure(extractor: Extractor, dataset: Dataset, experiment, request: Request, sample: Callable,
-             variables) -> Measured:
-  """Draws what is requested from one generator, and measures it."""
-  keeps = experiment.spec.kind is VOXELS or (experiment.translates and experiment.spec.paired)
+             variables, keeps: bool = False) -> Measured:
+  """Draws what is requested from one generator, and measures it; the samples are kept where that is asked or needed."""
+  keeps = keeps or experiment.spec.kind is VOXELS or (experiment.translates and experiment.spec.paired)
   kept = []
 
   def draw_fake(part: slice):
@@ -95,6 +107,14 @@ def _measure(extractor: Extractor, dataset: Dataset, experiment, request: Reques
   if experiment.translates and experiment.spec.paired:
     fake = fake._replace(expected=dataset.images[find_expected(dataset, request)])
   return fake
+
+
+def _teach(config, dataset: Dataset, fake: Measured, selected: np.ndarray) -> np.ndarray:
+  """Returns the classes [M] of the selected real examples, says a classifier that learnt from samples alone."""
+  samples = dataset._replace(images=fake.examples, labels=fake.condition)
+  variables = classifier.fit(samples, config.eval.classifier_steps)
+  _, probabilities = classifier.classify(variables, dataset.images[selected], dataset.spec)
+  return probabilities.argmax(-1)
 
 
 def _add_reconstructions(fake: Measured, extractor: Extractor, images: np.ndarray, originals: np.ndarray) -> Measured:
@@ -172,6 +192,9 @@ def name_scores(config, spec: Spec, experiment):
     config.eval.features = default_features(spec.kind.name, has_weights=bool(config.eval.weights))
   if config.eval.features not in BY_NAME:
     raise UserError(f'eval.features={config.eval.features!r}: expected one of {sorted(BY_NAME)}')
+  if config.eval.gan_train and not has_conditions(config, experiment):
+    raise UserError('eval.gan_train=True: samples of this model are not asked for classes of the data, from which a '
+                    'classifier could learn; expected False')
   if not config.eval.best:
     config.eval.best = default_score(config, experiment)
   available = directions(config, experiment)

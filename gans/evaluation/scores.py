@@ -29,6 +29,7 @@ class Measured(NamedTuple):
   expected: np.ndarray | None = None  # [N,...]: what each should be, where that is known
   reconstructed: tuple[np.ndarray, np.ndarray] | None = None  # [M,...] twice: reconstructions, and what they are of
   kept: np.ndarray | None = None  # [M] bool: whether a reconstruction is taken for the class of its original
+  taught: np.ndarray | None = None  # [M]: the class of each real sample, says a classifier that learnt from these
 
 
 def compare_points(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
@@ -92,6 +93,35 @@ def judge_conditions(config, real: Measured, fake: Measured) -> Iterator[tuple[s
   yield 'class_accuracy', is_right.mean()
   for label in np.unique(fake.condition):
     yield f'class_accuracy_{label}', is_right[fake.condition == label].mean()
+
+
+def compare_each_class(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
+  """Yields the Frechet distance within each class, which low variety within a class raises, and the mean over them.
+
+  Miyato & Koyama 2018, cGANs with Projection Discriminator, section 5: the intra FID. Nothing is said where a class has
+  too few samples for a covariance of the features.
+  """
+  from gans.evaluation.checks import is_covariance_full
+  from gans.evaluation.frechet import frechet_distance
+  del config
+  distances = {}
+  for label in np.unique(fake.condition):
+    pair = [each.features[each.condition == label] for each in (fake, real)]
+    if not all(is_covariance_full(*features.shape) for features in pair):
+      return
+    distances[label] = frechet_distance(*pair)
+  yield 'intra_class_distance', np.mean(list(distances.values()))
+  for label, distance in distances.items():
+    yield f'intra_class_distance_{label}', distance
+
+
+def judge_by_learning(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
+  """Yields GAN-train: how often a classifier that learnt from samples alone is right about real examples.
+
+  Shmelkov et al. 2018, How good is my GAN?, section 3.2. Their GAN-test is class_accuracy.
+  """
+  del config
+  yield 'gan_train', (fake.taught == real.condition).mean()
 
 
 def judge_attributes(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
@@ -191,9 +221,20 @@ def has_classifier(config, experiment) -> bool:
   return config.eval.features == 'classifier' and has_one_class_each(config, experiment)
 
 
+def has_conditions(config, experiment) -> bool:
+  """Tells whether samples should have certain classes of the data."""
+  is_asked = bool(experiment.num_labels) and not experiment.algorithm.classes
+  return has_one_class_each(config, experiment) and is_asked
+
+
 def is_asked_for_classes(config, experiment) -> bool:
   """Tells whether samples should have certain classes of the data, which a classifier knows."""
-  return has_classifier(config, experiment) and bool(experiment.num_labels) and not experiment.algorithm.classes
+  return has_classifier(config, experiment) and has_conditions(config, experiment)
+
+
+def teaches(config, experiment) -> bool:
+  """Tells whether a classifier is to learn from samples of certain classes."""
+  return config.eval.gan_train and has_conditions(config, experiment)
 
 
 def is_asked_for_attributes(config, experiment) -> bool:
@@ -234,6 +275,8 @@ ALL = (
     Scores({'modes': 'max', 'mode_kl': 'min'}, has_stacked_digits, find_stacked_modes),
     Scores({'classifier_score': 'max'}, has_one_class_each, judge_classes),
     Scores({'class_accuracy': 'max'}, is_asked_for_classes, judge_conditions),
+    Scores({}, has_conditions, compare_each_class),
+    Scores({'gan_train': 'max'}, teaches, judge_by_learning),
     Scores({'attribute_accuracy': 'max'}, is_asked_for_attributes, judge_attributes),
     Scores({'code_agreement': 'max'}, is_asked_for_codes, judge_codes),
     Scores({'pair_error': 'min'}, has_pairs, judge_translations),

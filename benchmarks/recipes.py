@@ -1,0 +1,90 @@
+"""A config's recipe, judged: trained on several data sets and seeds, and measured by a classifier of held-out images.
+
+    python -m benchmarks.recipes --config=configs/wgan_gp.py --data_dir=DIR --write=docs
+    python -m benchmarks.recipes --config=configs/wgan_gp.py --config.n_critic=2 --datasets=mnist_5k --num_seeds=1
+
+The seeds of a data set train side by side, without evaluations. Runs are kept in --workdir; the same command resumes
+them, and one with other fields of the config needs another folder.
+"""
+import pathlib
+from typing import NamedTuple
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+import numpy as np
+
+from benchmarks import judge, page
+from benchmarks.runs import DATA_DIR, speed
+from gans import overrides
+from gans.system import cache
+from gans.training.loop import train
+
+ROOT = pathlib.Path(__file__).parent.parent
+CONFIG = overrides.define_config_flag(ROOT, 'The config, as main.py takes it, and its fields.')
+DATASETS = flags.DEFINE_list('datasets', ['mnist_5k', 'mnist', 'fashion_mnist'], 'Data sets to train on.')
+NUM_SEEDS = flags.DEFINE_integer('num_seeds', 3, "Seeds, from the config's on.", lower_bound=1)
+WORKDIR = flags.DEFINE_string('workdir', '/tmp/recipes', 'Folder of the runs.')
+WRITE = flags.DEFINE_string('write', '', 'Folder for recipes.md, such as docs; empty: print only.')
+BUILT_IN = {'mnist_5k': 'mnist'}  # {a data set that no file is needed for: that of TFDS which its judge learns from}
+
+
+class Recipe(NamedTuple):
+  """What came out of a config on one data set."""
+  dataset: str
+  judge: judge.Judge
+  qualities: list[judge.Quality]  # one a seed
+  minutes: float  # of training one seed: without compilation, and with the seeds' common time divided by their number
+
+
+def try_recipe(config, dataset: str, folder: pathlib.Path) -> Recipe:
+  """Trains the config on a data set, or resumes it, and judges each seed's last checkpoint."""
+  config.update({'num_seeds': NUM_SEEDS.value, 'eval_every': 0})
+  config.dataset.update({'name': dataset, 'data_dir': '' if dataset in BUILT_IN else DATA_DIR.value})
+  workdir = folder / dataset
+  train(config, workdir)
+  critic = judge.make_judge(BUILT_IN.get(dataset, dataset))
+  seeds = range(config.seed, config.seed + config.num_seeds)
+  samples = [judge.sample_run(str(workdir), training_seed=seed) for seed in seeds]
+  qualities = [critic.measure(images, label) for _, images, label in samples]
+  return Recipe(dataset, critic, qualities, config.num_steps / speed(workdir) / config.num_seeds / 60)
+
+
+def spread(values, scale: float = 1, digits: int = 1) -> str:
+  """The mean of the seeds' values and, in brackets, the lowest and the highest."""
+  values = scale * np.array(values)
+  mean = f'{values.mean():.{digits}f}'
+  return mean if len(values) == 1 else f'{mean} ({values.min():.{digits}f} to {values.max():.{digits}f})'
+
+
+def table(recipes: list[Recipe]) -> str:
+  """One row a data set."""
+  labelled = recipes[0].qualities[0].agreement is not None
+  head = ['data set', 'distance', f'over {judge.SURE} sure of, %', '*of the test set*', 'classes, %', 'minutes a seed']
+  rows = []
+  for name, critic, qualities, minutes in recipes:
+    classes = f'{100 * min(q.rarest for q in qualities):.1f} to {100 * max(q.commonest for q in qualities):.1f}'
+    row = [name, spread([q.distance for q in qualities]), spread([q.sure for q in qualities], 100),
+           f'{100 * critic.sure:.1f}', classes, f'{minutes:.1f}']
+    rows.append(row + ([spread([q.agreement for q in qualities], 100)] if labelled else []))
+  head += ['label right, %'] if labelled else []
+  return '\n'.join(f'| {" | ".join(row)} |' for row in [head, ['---'] * len(head), *rows])
+
+
+def main(argv):
+  del argv
+  logging.set_verbosity(logging.ERROR)
+  cache.keep_compilations()
+  config, changed = CONFIG.value, config_flags.get_override_values(flags.FLAGS['config'])
+  overrides.drop_unread(config, changed)
+  name = flags.FLAGS['config'].config_filename
+  recipes = [try_recipe(config, dataset, pathlib.Path(WORKDIR.value)) for dataset in DATASETS.value]
+  text = (f'{page.command()} on {page.machine()}: {config.num_steps} steps, {NUM_SEEDS.value} seeds. Frechet distance '
+          f'of {judge.SAMPLES} samples to the test set, on the features of a classifier of the whole training set.\n\n'
+          f'{table(recipes)}')
+  print(text)
+  if WRITE.value:
+    page.write_section(pathlib.Path(WRITE.value) / 'recipes.md', pathlib.Path(name).name, text)
+
+
+if __name__ == '__main__':
+  app.run(main)
