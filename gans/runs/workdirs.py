@@ -25,9 +25,9 @@ from gans.system import disk, processes
 
 # The fields that may change when a run resumes: they alter no step, except for rounding on other devices. Where the
 # data lie may change as well; what they are is compared with data.json.
-MAY_CHANGE = ('steps_per_call', 'log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights', 'eval.gan_train',
-              'keep_checkpoints', 'keep_every', 'profile', 'mesh.data', 'dataset.path', 'dataset.data_dir',
-              'dataset.device_bytes', 'dataset.workers')
+MAY_CHANGE = ('steps_per_call', 'log_every', 'sample_every', 'checkpoint_every', 'eval_every', 'eval.weights',
+              'eval.gan_train', 'keep_checkpoints', 'keep_every', 'profile', 'mesh.data', 'dataset.path',
+              'dataset.data_dir', 'dataset.device_bytes', 'dataset.workers')
 MAY_CHANGE_IN_A_PLAYER = ('remat',)
 # What a folder that is as good as empty has in it: what is left by a first start that was killed, and by systems.
 LEFT_BY_A_START = ('config.json.new', 'data.json', 'data.json.new', 'lock')
