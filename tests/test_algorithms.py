@@ -241,6 +241,28 @@ def test_a_lazy_penalty_has_every_times_the_weight(make_config):
   assert float(loss) == pytest.approx(3 * 2.5 * (5 - 1)**2)
 
 
+@pytest.mark.parametrize('every', [1, 2])
+@TAKE_A_PENALTY
+def test_an_example_is_scored_at_its_own_label_by_every_penalty(make_config, every):
+  """Of a critic that scores x by label |x|^2 / 2, whose gradient is label x."""
+  x, x_tilde, label = jnp.array([[1.0], [2.0]]), jnp.array([[-3.0], [5.0]]), jnp.array([1, 4])
+
+  class SquarePlay:
+    def generator(self, z, label):
+      return x_tilde
+
+    def critic(self, x, label):
+      scores = label * jnp.sum(x**2, axis=1) / 2
+      return (scores, jnp.zeros((len(x), 10))) if config.critic.classify else scores
+
+  of_real, of_fake = (1 + 8**2) / 2 / 2, (3**2 + 20**2) / 2 / 2
+  for name, want in {'r1': of_real, 'r2': of_fake, 'r1_r2': of_real + of_fake}.items():
+    config = make_config(name=name, every=every)
+    updates = build(config, load_dataset(config.dataset).spec).algorithm.updates
+    _, metrics = updates[every - 1].loss(SquarePlay(), {'image': x, 'label': label}, jax.random.PRNGKey(0))
+    assert float(metrics[name]) == pytest.approx(want)
+
+
 @TAKE_A_PENALTY
 def test_a_lazy_penalty_is_taken_in_steps_0_every_and_twice_every_alone(make_config):
   config = make_config(weight=2.5, every=3)

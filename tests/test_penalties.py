@@ -1,4 +1,4 @@
-"""The gradient penalty against closed forms."""
+"""The penalties against closed forms."""
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,10 +35,44 @@ def test_one_eps_per_example_between_real_and_fake():
   assert len(np.unique(eps)) == 64 and 0 <= eps.min() < 0.1 and 0.9 < eps.max() <= 1
 
 
-def test_gradient_is_finite_where_the_critic_is_flat():
-  penalty = lambda w: penalties.gradient_penalty(linear(w), jnp.ones((4, 3)), jnp.zeros((4, 3)), RNG)
+W = jnp.arange(12.0).reshape(2, 3, 2) / 5
+
+
+@pytest.mark.parametrize(('name', 'want'), [
+    ('gradient_penalty', (np.linalg.norm(np.ravel(W)) - 1)**2),
+    ('dragan', (np.linalg.norm(np.ravel(W)) - 1)**2),
+    ('r1', np.sum(np.square(W)) / 2),
+    ('r2', np.sum(np.square(W)) / 2),
+    ('r1_r2', np.sum(np.square(W))),
+])
+def test_of_a_linear_critic(name, want):
+  real, fake = jax.random.normal(RNG, (2, 4, 2, 3, 2))
+  assert float(penalties.BY_NAME[name](linear(W), real, fake, RNG)) == pytest.approx(want, rel=1e-6)
+
+
+def test_zero_centred_penalties_of_a_quadratic_critic():
+  """The gradient of x A x / 2 is A x."""
+  real, fake = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 1.0], [2.0, 0.0]])
+  a = jnp.array([[2.0, 1.0], [1.0, 3.0]])
+  score = lambda x: jnp.sum(x @ a * x, axis=1) / 2
+  at_real = ((4 + 1) + (1 + 9)) / 2 / 2
+  at_fake = ((9 + 16) + (16 + 4)) / 2 / 2
+  want = {'r1': at_real, 'r2': at_fake, 'r1_r2': at_real + at_fake}
+  assert {name: float(penalties.BY_NAME[name](score, real, fake, RNG)) for name in want} == pytest.approx(want)
+
+
+def test_dragan_looks_around_the_real_images_and_within_their_range():
+  real = jax.random.uniform(RNG, (64, 5, 5, 1), minval=-1).at[0, :2, 0, 0].set(jnp.array([-1.0, 1.0]))
+  perturbed = penalties.perturb(real, jax.random.key(1))
+  assert (float(perturbed.min()), float(perturbed.max())) == (-1, 1)
+  assert 0.9 < float(jnp.abs(perturbed - real).max()) / (float(jnp.std(real)) / 2) <= 1
+
+
+@pytest.mark.parametrize('name', penalties.BY_NAME)
+def test_gradient_is_finite_where_the_critic_is_flat(name):
+  penalty = lambda w: penalties.BY_NAME[name](linear(w), jnp.ones((4, 3)), jnp.zeros((4, 3)), RNG)
   value, gradient = jax.value_and_grad(penalty)(jnp.zeros(3))
-  assert float(value) == pytest.approx(1) and np.all(np.isfinite(gradient))
+  assert float(value) == (0 if name.startswith('r') else 1) and np.all(np.isfinite(gradient))
 
 
 def test_norm_is_float32_under_bfloat16():

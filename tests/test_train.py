@@ -144,7 +144,7 @@ def test_bad_input_is_named_before_anything_is_written(tmp_path, config, field, 
 
 @pytest.mark.parametrize('field, value, message', [
     ('loss', 'hinged', r"loss='hinged': expected one of \['hinge'"),
-    ('penalty.name', 'r1', r"penalty.name='r1': expected one of \['none', 'gradient_penalty'"),
+    ('penalty.name', 'r3', r"penalty.name='r3': expected one of \['none', 'gradient_penalty'"),
     ('penalty.weight', -1.0, 'penalty.weight=-1.0: expected a finite number of at least 0'),
     ('penalty.every', 0, 'penalty.every=0: expected a whole number of at least 1'),
     ('gp_weight', 10.0, "gp_weight=10.0: the algorithm 'adversarial' does not read it; its fields are .*'penalty'"),

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gans.algorithms.adversarial import is_in_loss, lazy_penalty
+from gans.algorithms.adversarial import for_each_batch, is_in_loss, lazy_penalty
 from gans.core import losses, penalties
 from gans.core.game import Algorithm, Update
 from gans.core.penalties import Penalty
@@ -58,7 +58,8 @@ def make_algorithm(config: Fields) -> Algorithm:
     x_tilde = play.generator(noise(rng, len(label), config.z_dim), label)
     fake, fake_logits = play.critic(x_tilde, label)
     class_loss = classification(fake_logits, label)
-    value = loss.generator(fake) + config.class_weight.generator * class_loss
+    adversarial_loss = loss.of_generator(fake, lambda: score(play, batch['image'], label))
+    value = adversarial_loss + config.class_weight.generator * class_loss
     return value, {'generator_loss': value, 'fake_accuracy': accuracy(fake_logits, label)}
 
   return Algorithm(
@@ -71,8 +72,8 @@ def make_algorithm(config: Fields) -> Algorithm:
 
 
 def score(play, x, label) -> jax.Array:
-  """The critic's scores [B] of images x [B,...], without its class logits."""
-  scores, _ = play.critic(x, label)
+  """The critic's scores of images x, one batch [B,...] or several, without its class logits."""
+  scores, _ = play.critic(x, for_each_batch(label, x))
   return scores
 
 

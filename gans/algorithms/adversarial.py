@@ -47,7 +47,7 @@ def critic_loss(loss: losses.Loss, z_dim: int, penalty: Penalty = Penalty()) -> 
     metrics = {'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
     if is_in_loss(penalty):
       penalize = penalties.BY_NAME[penalty.name]
-      metrics[penalty.name] = penalize(lambda x: play.critic(x, label), x, x_tilde, penalty_rng)
+      metrics[penalty.name] = penalize(lambda x: score(play, x, label), x, x_tilde, penalty_rng)
       value += penalty.weight * metrics[penalty.name]
     return value, metrics | {'critic_loss': value}
 
@@ -59,15 +59,20 @@ def generator_loss(loss: losses.Loss, z_dim: int) -> Callable:
   def generator_loss(play, batch, rng):
     label = batch['label']
     x_tilde = play.generator(noise(rng, len(label), z_dim), label)
-    value = loss.generator(play.critic(x_tilde, label))
+    value = loss.of_generator(play.critic(x_tilde, label), lambda: play.critic(batch['image'], label))
     return value, {'generator_loss': value}
 
   return generator_loss
 
 
 def score(play, x, label) -> jax.Array:
-  """The critic's scores [B] of images x [B,...] at their labels [B]."""
-  return play.critic(x, label)
+  """The critic's scores of images x, one batch [B,...] or several, each at the labels [B]."""
+  return play.critic(x, for_each_batch(label, x))
+
+
+def for_each_batch(label, x) -> jax.Array:
+  """Repeats the labels [B] of a batch for each batch in images x [M*B,...]."""
+  return jnp.tile(label, len(x) // len(label))
 
 
 def is_in_loss(penalty: Penalty) -> bool:

@@ -70,7 +70,8 @@ def make_algorithm(config: Fields) -> Algorithm:
 
   def generator_loss(play, batch, rng):
     fake, code_loss, continuous_loss = judge(play, draw_inputs(rng, len(batch['image'])))
-    value = loss.generator(fake) + weigh(code_loss, continuous_loss)
+    adversarial_loss = loss.of_generator(fake, lambda: play.critic(batch['image'], batch['label'])[0])
+    value = adversarial_loss + weigh(code_loss, continuous_loss)
     information = jnp.log(config.num_codes) - code_loss  # the paper's lower bound L_I, at most log(num_codes)
     return value, {'generator_loss': value, 'mutual_information': information, 'continuous_error': continuous_loss}
 

@@ -35,7 +35,8 @@ def make_algorithm(config: Fields) -> Algorithm:
     a, b = batch['a'], batch['b']
     b_tilde = play.generator(a)
     l1 = jnp.mean(jnp.abs(b - b_tilde))
-    value = loss.generator(play.critic(a, b_tilde)) + config.l1_weight * l1
+    adversarial_loss = loss.of_generator(play.critic(a, b_tilde), lambda: play.critic(a, b))
+    value = adversarial_loss + config.l1_weight * l1
     return value, {'generator_loss': value, 'l1': l1}
 
   def inputs(rng, batch):

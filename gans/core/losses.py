@@ -14,7 +14,12 @@ from gans.ranges import OneOf
 class Loss(NamedTuple):
   """Both sides of a game; each player minimises its own."""
   critic: Callable  # (real scores [B], fake scores [B]) -> scalar
-  generator: Callable  # (fake scores [B]) -> scalar
+  generator: Callable  # (fake scores [B]) -> scalar; of a loss that is `relative`, (fake scores, real scores) -> scalar
+  relative: bool = False  # whether the generator's side compares its scores with real ones
+
+  def of_generator(self, fake, score_real: Callable):
+    """The generator's side, for which score_real() is called only if it takes real scores too."""
+    return self.generator(fake, score_real()) if self.relative else self.generator(fake)
 
 
 def binary_cross_entropy(scores, target: float):
@@ -62,11 +67,27 @@ def least_squares_generator(fake):
   return jnp.mean((fake - 1)**2) / 2
 
 
+def relativistic(higher, lower):
+  """-E[log sigmoid(higher - lower)] of pairs: the i-th of one batch against the i-th of the other.
+
+  The critic wants real scores above fake ones, the generator the reverse (Jolicoeur-Martineau 2019, The relativistic
+  discriminator; RpGAN in Huang et al. 2024, The GAN is dead; long live the GAN!).
+  """
+  return binary_cross_entropy(higher - lower, 1)
+
+
+def relativistic_average(higher, lower):
+  """-E[log sigmoid(higher - E lower)] - E[log(1 - sigmoid(lower - E higher))]: RaGAN (Jolicoeur-Martineau 2019)."""
+  return binary_cross_entropy(higher - jnp.mean(lower), 1) + binary_cross_entropy(lower - jnp.mean(higher), 0)
+
+
 BY_NAME = {
     'non_saturating': Loss(cross_entropy_critic, non_saturating_generator),
     'saturating': Loss(cross_entropy_critic, saturating_generator),
     'wasserstein': Loss(wasserstein_critic, minus_score_generator),
     'hinge': Loss(hinge_critic, minus_score_generator),
+    'relativistic': Loss(relativistic, relativistic, relative=True),
+    'relativistic_average': Loss(relativistic_average, relativistic_average, relative=True),
     'least_squares': Loss(least_squares_critic, least_squares_generator),
 }
 LossName = Annotated[str, OneOf(tuple(sorted(BY_NAME)))]

@@ -1,6 +1,6 @@
 """Penalties on the critic's gradient, by name: (score, real, fake, rng) -> scalar.
 
-They take a score function, images [B,...] -> [B], so they depend on no model.
+They take a score function, images [B,...] -> [B], so they depend on no model; r1_r2 calls it with [2B,...].
 """
 import dataclasses
 from typing import Annotated
@@ -18,14 +18,19 @@ def interpolate(real, fake, rng):
   return eps * real + (1 - eps) * fake
 
 
-def gradient_norms(score, x):
-  """Norm of the gradient of each example's score, over all of the example's axes: x [B,...] -> [B] float32.
+def gradients_of(score, x):
+  """Gradient of each example's score, in one row: x [B,...] -> [B,D] float32.
 
   The examples' scores are summed, so that one backward pass gives all gradients; that is right as long as an
-  example's score depends on that example alone (no batch norm). The norm's own gradient at zero is zero, not NaN.
+  example's score depends on that example alone (no batch norm).
   """
   gradients = jax.grad(lambda x: jnp.sum(score(x)))(x).astype(jnp.float32)
-  return jax.vmap(lambda gradient: optax.safe_norm(gradient.ravel(), 1e-12))(gradients)
+  return gradients.reshape(len(x), -1)
+
+
+def gradient_norms(score, x):
+  """Norm of the gradient of each example's score: x [B,...] -> [B] float32. Its own gradient at zero is zero."""
+  return jax.vmap(lambda gradient: optax.safe_norm(gradient, 1e-12))(gradients_of(score, x))
 
 
 def gradient_penalty(score, real, fake, rng):
@@ -33,7 +38,42 @@ def gradient_penalty(score, real, fake, rng):
   return jnp.mean((gradient_norms(score, interpolate(real, fake, rng)) - 1)**2)
 
 
-BY_NAME = {'gradient_penalty': gradient_penalty}
+def perturb(x, rng):
+  """Adds the batch's standard deviation times U(-1/2, 1/2) to each number, within the range of the batch; x [B,...]."""
+  noise = jax.random.uniform(rng, x.shape, minval=-0.5, maxval=0.5)
+  return jnp.clip(x + jnp.std(x) * noise, jnp.min(x), jnp.max(x))
+
+
+def dragan(score, real, fake, rng):
+  """E[(||grad D(x)|| - 1)^2] around the real images (Kodali et al. 2017; noise as in Lucic et al. 2018)."""
+  del fake
+  return jnp.mean((gradient_norms(score, perturb(real, rng)) - 1)**2)
+
+
+def zero_centred(score, x):
+  """E[||grad D(x)||^2] / 2, of which the weight is the papers' gamma (Mescheder et al. 2018, section 4.1)."""
+  return jnp.mean(jnp.sum(gradients_of(score, x)**2, axis=-1)) / 2
+
+
+def r1(score, real, fake, rng):
+  """E[||grad D(x)||^2] / 2 at the real images (Mescheder et al. 2018, eq. 9)."""
+  del fake, rng
+  return zero_centred(score, real)
+
+
+def r2(score, real, fake, rng):
+  """E[||grad D(x)||^2] / 2 at the generated images (Mescheder et al. 2018, eq. 10)."""
+  del real, rng
+  return zero_centred(score, fake)
+
+
+def r1_r2(score, real, fake, rng):
+  """The sum of r1 and r2 (Huang et al. 2024, R3GAN), by one pass over both batches."""
+  del rng
+  return 2 * zero_centred(score, jnp.concatenate([real, fake]))
+
+
+BY_NAME = {'gradient_penalty': gradient_penalty, 'dragan': dragan, 'r1': r1, 'r2': r2, 'r1_r2': r1_r2}
 NAMES = ('none', *BY_NAME)
 
 
