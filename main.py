@@ -162,6 +162,7 @@ def main(argv):
     logging.set_verbosity(logging.FATAL)
   from gans.system import cache, processes, streams
   streams.outlive_readers()
+  streams.hide_orphaned_writes()
   cache.keep_compilations()
   try:
     known = _given(_PROCESSES)

@@ -1,10 +1,11 @@
-"""Standard output and error that may be closed by whoever reads them: `| head`, or a terminal that is gone."""
+"""Standard output and error: either may be closed by its reader, `| head` or a terminal that is gone."""
 from collections.abc import Callable
 import errno
 import os
 import sys
 from typing import TextIO
 
+ORPHANED = 'Event loop is closed'  # asyncio's words
 CLOSED = (errno.EPIPE, errno.EIO)  # of a pipe without a reader, of a terminal that hung up
 
 
@@ -39,3 +40,18 @@ def outlive_readers():
   """Lets a program run on, and end as it would, after the readers of its output are gone."""
   sys.stdout = Lenient(sys.stdout)
   sys.stderr = Lenient(sys.stderr)
+
+
+def hide_orphaned_writes():
+  """Shows no traceback for the other writes of a checkpoint that end after one has failed, as on a full disk.
+
+  Orbax has closed their event loop by then, and TensorStore prints a traceback for each through Python's hook. The one
+  that failed has an error of its own.
+  """
+  show = sys.excepthook
+
+  def show_others(kind, error, trace):
+    if not (kind is RuntimeError and str(error) == ORPHANED):
+      show(kind, error, trace)
+
+  sys.excepthook = show_others
