@@ -20,6 +20,7 @@ from gans.modes import report
 from gans.runs import trained, workdirs
 from gans.runs.evaluations import append_scores
 from gans.system import environment, events, pictures, records
+from gans.training.reporter import find_grids
 from tests.conftest import ROOT
 
 HOSTILE = '''<script>alert("it's")</script>&amp;'''
@@ -198,7 +199,7 @@ def test_grids_are_in_the_order_of_their_steps(tmp_path):
   for step in (10_000_000, 9_999_999, 5):
     (tmp_path / f'fake_{step:07d}.png').touch()
   (tmp_path / 'fake_mine.png').touch()
-  assert list(report.find_grids(tmp_path)['']) == [5, 9_999_999, 10_000_000]
+  assert list(find_grids(tmp_path)['']) == [5, 9_999_999, 10_000_000]
 
 
 def test_training_is_a_gif_that_ends_on_the_last_grid(run):

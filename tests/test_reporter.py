@@ -3,10 +3,12 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginEventAccumulator
 
+from gans.data.kinds import IMAGES
 from gans.data.schedule import split_into_calls
 from gans.evaluation.evaluator import Evaluation
 from gans.runs.evaluations import append_scores, read_scores
 from gans.system.events import read_scalars
+from gans.training import reporter as reporting
 from gans.training.reporter import Reporter
 
 NUM_STEPS = 23
@@ -114,3 +116,30 @@ def test_scores_of_steps_that_are_taken_again_are_forgotten(tmp_path, config):
     append_scores(tmp_path / 'eval.jsonl', step, Evaluation({'points/modes': [1.0]}, '', '', 10, 0))
   log_steps(tmp_path, config, 6, 7)
   assert [step for step, _ in read_scores(tmp_path / 'eval.jsonl')] == [3, 6]
+
+
+def grids_left(path, config, steps: range) -> list[int]:
+  """The steps of the sample grids that a run leaves, which draws them in these steps."""
+  with Reporter(path, config, INTERVALS, 0) as reporter:
+    reporter.real(np.zeros((4, 2, 2, 1), np.uint8), IMAGES)
+    for step in steps:
+      reporter.fake(step, {0: np.zeros((4, 2, 2, 1), np.uint8)})
+  return list(reporting.find_grids(path / 'samples')[''])
+
+
+def test_of_many_sample_grids_some_stay_evenly_spaced_and_the_last(tmp_path, config, monkeypatch):
+  monkeypatch.setattr(reporting, 'KEPT_GRIDS', 5)
+  config.sample_every, config.num_steps = 10, 230
+  (tmp_path / 'samples').mkdir()
+  (tmp_path / 'samples' / 'fake_my_own.png').touch()
+  assert grids_left(tmp_path, config, range(10, 60, 10)) == [10, 20, 30, 40, 50]
+  assert grids_left(tmp_path, config, range(60, 240, 10)) == [80, 160, 230]
+  assert (tmp_path / 'samples' / 'fake_my_own.png').exists()
+
+
+def test_an_interrupted_run_leaves_the_same_sample_grids(tmp_path, config, monkeypatch):
+  monkeypatch.setattr(reporting, 'KEPT_GRIDS', 5)
+  config.sample_every, config.num_steps = 10, 130
+  whole = grids_left(tmp_path / 'whole', config, range(10, 140, 10))
+  grids_left(tmp_path / 'killed', config, range(10, 70, 10))
+  assert grids_left(tmp_path / 'killed', config, range(50, 140, 10)) == whole

@@ -24,6 +24,18 @@ def is_due(step: int, interval: int, config) -> bool:
   return interval > 0 and (step % interval == 0 or step == config.num_steps)
 
 
+def stays(at: int, step: int, interval: int, most: int) -> bool:
+  """Tells whether what was made at step `at`, of what is made every `interval` steps, still stays at `step`.
+
+  At most `most` stay, evenly spaced, and the last one: whenever there would be more, every second one goes. As that
+  depends on nothing else, a run that was interrupted keeps the same.
+  """
+  spacing = interval
+  while (step - 1) // spacing >= most:
+    spacing *= 2
+  return spacing == interval or at % spacing == 0 or at >= step
+
+
 def training_seeds(config) -> range:
   """Returns the seeds that a config trains side by side."""
   return range(config.seed, config.seed + config.num_seeds)

@@ -4,7 +4,6 @@ This file collects what the page shows, as text, numbers and pictures; report.ht
 """
 import base64
 from collections.abc import Sequence
-import re
 from typing import NamedTuple
 
 from etils import epath
@@ -18,7 +17,7 @@ from gans.modes import interpolate, outputs
 from gans.runs import evaluations, trained, workdirs
 from gans.runs.evaluations import Best
 from gans.system import disk, events, pictures, records
-from gans.training.reporter import GROUP, is_plotted
+from gans.training.reporter import GROUP, find_grids, is_plotted
 from gans.training.scores import about_scores
 
 # One for each run; most people who are colour-blind can tell them apart.
@@ -188,17 +187,6 @@ def is_shown(tag: str) -> bool:
 def is_loss(tag: str) -> bool:
   """Tells whether a scalar is one of the training metrics that are plotted."""
   return tag.startswith(GROUP) and is_plotted(tag)
-
-
-def find_grids(folder: epath.Path) -> dict[str, dict[int, epath.Path]]:
-  """Finds the sample grids in a folder: {seed, '' of a single one: {step: file}}, both in order of their numbers."""
-  found = {}
-  for file in folder.glob('fake_*.png'):
-    if match := re.fullmatch(r'fake_(\d+)(?:_(\d+))?\.png', file.name):
-      step, seed = match.groups(default='')
-      found.setdefault(seed, {})[int(step)] = file
-  seeds = sorted(found, key=lambda seed: int(seed or 0))
-  return {seed: dict(sorted(found[seed].items())) for seed in seeds}
 
 
 def draw_between(path) -> Between:

@@ -2,6 +2,7 @@
 from collections.abc import Callable
 import contextlib
 import functools
+import re
 import sys
 import time
 
@@ -13,13 +14,14 @@ import tqdm
 
 from gans.core.game import GANState, each_seed
 from gans.data.kinds import GRID_COLUMNS, Kind
-from gans.data.schedule import is_due
+from gans.data.schedule import is_due, stays
 from gans.runs import evaluations
 from gans.system import environment, events, pictures
 from gans.system.records import flatten, read_records, write_records
 from gans.training.scores import write_scores
 
 GROUP = 'train/'  # the prefix of every training metric's tag in TensorBoard
+KEPT_GRIDS = 48  # of each seed, the most that stay in samples/
 PLAIN_SECONDS = 15  # between log lines where there is no terminal
 
 
@@ -140,7 +142,7 @@ class Reporter:
   def fake(self, step: int, samples: dict[int, np.ndarray], columns: int = GRID_COLUMNS):
     """Writes samples {seed: [N,...]} to samples/fake_STEP.png, and samples and real examples to TensorBoard.
 
-    With several seeds each has its own files, fake_STEP_SEED.png.
+    With several seeds each has its own files, fake_STEP_SEED.png. Of many steps KEPT_GRIDS stay, evenly spaced.
     """
     if not self.first:
       return
@@ -150,6 +152,10 @@ class Reporter:
       picture = self.kind.picture(examples, columns)
       images[f'samples/fake{suffix}'] = picture[None]
       self._save(f'fake_{step:07d}{suffix}', picture)
+    for by_step in find_grids(self.workdir / 'samples').values():
+      for at, file in by_step.items():
+        if not stays(at, step, self.config.sample_every, KEPT_GRIDS):
+          file.unlink(missing_ok=True)
     self.writer.write_images(step, images)
 
   def scores(self, step: int, evaluation):
@@ -186,6 +192,17 @@ class Reporter:
   def _save(self, name: str, picture: np.ndarray):
     if self.first:
       pictures.save_png(self.workdir / 'samples' / f'{name}.png', picture)
+
+
+def find_grids(folder: epath.Path) -> dict[str, dict[int, epath.Path]]:
+  """Finds the sample grids in a folder: {seed, '' of a single one: {step: file}}, both in order of their numbers."""
+  found = {}
+  for file in folder.glob('fake_*.png'):
+    if match := re.fullmatch(r'fake_(\d+)(?:_(\d+))?\.png', file.name):
+      step, seed = match.groups(default='')
+      found.setdefault(seed, {})[int(step)] = file
+  seeds = sorted(found, key=lambda seed: int(seed or 0))
+  return {seed: dict(sorted(found[seed].items())) for seed in seeds}
 
 
 def make_bar(num_steps: int, start: int, shown: bool) -> tqdm.tqdm:
