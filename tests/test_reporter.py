@@ -143,3 +143,21 @@ def test_an_interrupted_run_leaves_the_same_sample_grids(tmp_path, config, monke
   whole = grids_left(tmp_path / 'whole', config, range(10, 140, 10))
   grids_left(tmp_path / 'killed', config, range(10, 70, 10))
   assert grids_left(tmp_path / 'killed', config, range(50, 140, 10)) == whole
+
+
+def test_compilation_and_evaluations_count_neither_in_the_speed_nor_in_the_time_left(tmp_path, config, monkeypatch):
+  now = [0.0]
+  monkeypatch.setattr(reporting.time, 'monotonic', lambda: now[0])
+  config.num_steps, config.log_every = 1000, 100
+  with Reporter(tmp_path, config, {'critic_loss': 1}, 0) as reporter:
+    reporter.bar._time = lambda: now[0]
+    reporter.bar.start_t = reporter.bar.last_print_t = 0.0
+    for stop in range(100, 600, 100):
+      now[0] += 500  # a program is compiled, or samples are measured
+      reporter.leave_out()
+      now[0] += 20
+      reporter.metrics(stop, {'critic_loss': np.ones(100)}, 100)
+    rate, seconds_left = reporter.bar.format_dict['rate'], (1000 - 500) / reporter.bar.format_dict['rate']
+  assert (rate, seconds_left) == pytest.approx((5, 100))
+  speeds = read_scalars(tmp_path / 'events', lambda tag: tag == 'steps_per_second')['steps_per_second']
+  assert set(speeds.values()) == {5}

@@ -69,6 +69,7 @@ class Reporter:
     """Says how long the start took; writes the environment, the config, its changes and tables of the parameters."""
     if not self.first:
       return
+    self.leave_out()
     self.say(f'first step {environment.seconds_since_start():.1f} s after the command')
     starts = self.workdir / 'starts.jsonl'
     this_start = {'step': self.bar.n, **environment.describe_environment()}
@@ -161,7 +162,13 @@ class Reporter:
   def scores(self, step: int, evaluation):
     """Writes an evaluation to TensorBoard and eval.jsonl, and shows it."""
     write_scores(self.workdir, self.writer if self.first else None, step, evaluation, self.say)
-    self.last_call = time.monotonic()  # the speed of the steps leaves their evaluation out
+    self.leave_out()
+
+  def leave_out(self):
+    """Leaves the time since the last call out of the speed of the steps and the time left: it was no step's."""
+    self.last_call = time.monotonic()
+    self.bar.unpause()
+    self.bar.last_print_n = self.bar.n  # their time is left out with it
 
   def plot_losses(self, find_best: Callable[[list[int]], int | None]):
     """Plots the losses of the whole run, earlier starts included, to losses.png, once a loss was logged.
