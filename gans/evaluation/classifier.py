@@ -12,12 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tqdm
 
 from gans.data import order
 from gans.data.dataset import Dataset, Spec, identifying_arrays
 from gans.networks import conv
-from gans.system import cache
+from gans.system import cache, progress
 
 BATCH = 128
 CHUNK = 500  # images classified at a time
@@ -94,7 +93,7 @@ def fit(dataset: Dataset, steps: int, seed: int = 0, selected: np.ndarray | None
   variables = classifier.init(rng, spec.kind.decode(dataset.images[:1]), train=False)
   opt_state = optimizer.init(variables['params'])
   batches = selected[order.batch_indices(seed, 0, steps, BATCH, len(selected))]
-  for i, index in enumerate(tqdm.tqdm(batches, desc='training a classifier', leave=False, disable=None)):
+  for i, index in enumerate(progress.bar(batches, desc='training a classifier', leave=False)):
     image, label = dataset.images[index], dataset.conditions[index]
     variables, opt_state = step(variables, opt_state, image, label, jax.random.fold_in(rng, i))
   return variables

@@ -4,7 +4,6 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
 from gans.core.finite import all_finite
 from gans.data.dataset import Dataset, Spec, identifying_arrays
@@ -23,7 +22,7 @@ from gans.evaluation.scores import (
   has_conditions,
   teaches,
 )
-from gans.system import cache
+from gans.system import cache, progress
 
 CHUNK = 500  # samples whose features are computed at a time
 CLASSIFIED = 32  # the most pixels of a side of images for which a classifier is the default
@@ -129,8 +128,7 @@ def _add_reconstructions(fake: Measured, extractor: Extractor, images: np.ndarra
 
 def extract(extractor: Extractor, draw: Callable, num: int) -> dict[str, np.ndarray]:
   """Returns {'features', 'probabilities'} of num samples, which draw(slice) makes, a bounded number at a time."""
-  starts = tqdm.tqdm(range(0, num, CHUNK), desc=extractor.name, unit_scale=CHUNK, unit=' samples', leave=False,
-                     disable=None)
+  starts = progress.bar(range(0, num, CHUNK), desc=extractor.name, unit_scale=CHUNK, unit=' samples', leave=False)
   all_features, all_probabilities = [], []
   for start in starts:
     samples = draw(slice(start, min(start + CHUNK, num)))

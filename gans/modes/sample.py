@@ -6,7 +6,6 @@ import re
 
 from etils import epath
 import numpy as np
-import tqdm
 
 import gans
 from gans.data.kinds import Kind
@@ -14,7 +13,7 @@ from gans.errors import UserError
 from gans.modes import outputs
 from gans.runs.drawing import ROW, Drawing, choose_drawing
 from gans.runs.trained import TrainedGenerator
-from gans.system import disk, pictures
+from gans.system import disk, pictures, progress
 
 TURNING = 16  # voxels in a GIF
 MILLISECONDS = 80  # for which a frame of it is shown
@@ -114,7 +113,7 @@ def _write_single_pictures(target: epath.Path, samples: np.ndarray, drawing: Dra
     folders = [target / folder_name(drawing.names, each) for each in drawing.label]
   for folder in set(folders):
     folder.mkdir(parents=True)
-  for i, image in enumerate(tqdm.tqdm(samples, unit=' files', leave=False, disable=None)):
+  for i, image in enumerate(progress.bar(samples, unit=' files', leave=False)):
     pictures.save_png(folders[i] / f'{i:06d}.png', image)
 
 

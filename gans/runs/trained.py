@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-import tqdm
 
 from gans.build import Experiment, build
 from gans.core.game import Algorithm, Play, Variables, bind_trained, each_seed, variables_of
@@ -23,7 +22,7 @@ from gans.errors import UserError
 from gans.runs import packed, workdirs
 from gans.runs.kept import build_kept, check_same_shapes
 from gans.runs.labels import is_text, parse_attributes, parse_classes
-from gans.system import disk
+from gans.system import disk, progress
 
 BUILT_IN = epath.Path(__file__).parent.parent / 'zoo'
 WEIGHTS = ('ema', 'raw')
@@ -236,7 +235,7 @@ class TrainedGenerator:
     """Makes pixels, uint8 [n,H,W,C], or points, float32 [n,D], from inputs {name: [n,...]}, CHUNK at a time."""
     sample = make_sampler(self.algorithm, self.modules, self.spec.kind.encode)
     num = len(next(iter(inputs.values())))
-    starts = tqdm.tqdm(range(0, num, CHUNK), unit_scale=CHUNK, unit=' samples', leave=False, disable=None)
+    starts = progress.bar(range(0, num, CHUNK), unit_scale=CHUNK, unit=' samples', leave=False)
     parts = []
     for start in starts:
       part = slice(start, start + CHUNK)

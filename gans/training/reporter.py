@@ -10,19 +10,17 @@ from clu import parameter_overview
 from etils import epath
 import jax
 import numpy as np
-import tqdm
 
 from gans.core.game import GANState, each_seed
 from gans.data.kinds import GRID_COLUMNS, Kind
 from gans.data.schedule import is_due, stays
 from gans.runs import evaluations
-from gans.system import environment, events, pictures
+from gans.system import environment, events, pictures, progress
 from gans.system.records import flatten, read_records, write_records
 from gans.training.scores import write_scores
 
 GROUP = 'train/'  # the prefix of every training metric's tag in TensorBoard
 KEPT_GRIDS = 48  # of each seed, the most that stay in samples/
-PLAIN_SECONDS = 15  # between log lines where there is no terminal
 
 
 def is_plotted(name: str) -> bool:
@@ -50,7 +48,7 @@ class Reporter:
     if start and self.first:
       self.history = self._read_history(start)
       evaluations.forget_after(workdir / evaluations.NAME, start)
-    self.bar = make_bar(config.num_steps, start, shown=self.first)
+    self.bar = progress.bar(total=config.num_steps, initial=start, unit=' steps', delay=0, disable=not self.first)
 
   def __enter__(self):
     return self
@@ -212,26 +210,7 @@ def find_grids(folder: epath.Path) -> dict[str, dict[int, epath.Path]]:
   return {seed: dict(sorted(found[seed].items())) for seed in seeds}
 
 
-def make_bar(num_steps: int, start: int, shown: bool) -> tqdm.tqdm:
-  """Makes the progress bar, which without a terminal is a line from time to time."""
-  if sys.stderr.isatty():
-    return tqdm.tqdm(total=num_steps, initial=start, unit=' steps', disable=not shown, dynamic_ncols=True)
-  return tqdm.tqdm(total=num_steps, initial=start, unit=' steps', disable=not shown, file=PlainLines(),
-                   mininterval=PLAIN_SECONDS)
-
-
 def mean_over_seeds(values, count: int) -> np.ndarray:
   """Averages the first `count` of a metric's values, [T] or [T,S], over the seeds: [count]."""
   taken = np.asarray(values)[:count]
   return taken.reshape(count, -1).mean(axis=1)
-
-
-class PlainLines:
-  """The file of a progress bar without a terminal: each state of the bar is a line of its own."""
-
-  def write(self, text: str):
-    if text.strip():
-      print(text.strip(), flush=True)
-
-  def flush(self):
-    sys.stdout.flush()

@@ -5,12 +5,11 @@ import os
 import zlib
 
 import numpy as np
-import tqdm
 
 from gans.data.dataset import Dataset, OnDisk
 from gans.data.sources import listing
 from gans.errors import UserError
-from gans.system import cache
+from gans.system import cache, progress
 
 MAX_UNREADABLE = 0.1  # the default of dataset.max_unreadable
 SHOWN = 100  # unreadable files listed by name where a folder is refused
@@ -68,12 +67,12 @@ def _checksum_of_file(path: str) -> int:
 def _call_in_parallel(read: Callable, paths: list[str], description: str, unit: str) -> list:
   """Returns read(path) of each path, computed on all cores: Pillow decodes and resizes without the GIL."""
   results = []
-  progress = tqdm.tqdm(total=len(paths), disable=None, desc=description, unit=unit)
-  with progress, ThreadPoolExecutor(os.cpu_count()) as pool:
+  shown = progress.bar(total=len(paths), desc=description, unit=unit)
+  with shown, ThreadPoolExecutor(os.cpu_count()) as pool:
     for start in range(0, len(paths), AHEAD):
       for result in pool.map(read, paths[start:start + AHEAD]):
         results.append(result)
-        progress.update()
+        shown.update()
   return results
 
 

@@ -10,13 +10,12 @@ import zlib
 from etils import epath
 import filelock
 import numpy as np
-import tqdm
 
 from gans.data.dataset import Dataset, OnDisk, is_too_large
 from gans.data.inventory import COMPARED_ON_DISK, checksum_of, spaced_positions
 from gans.data.sources.square import fit_square
 from gans.errors import UserError
-from gans.system import cache, disk
+from gans.system import cache, disk, progress
 
 CONNECT_SECONDS = 3
 READ = 1000  # examples per request; the source reads lists of them three times as fast as single ones
@@ -118,10 +117,10 @@ def _make_read(config, source, convert: Callable) -> Callable:
 def _read_in_order(read: Callable, total: int, description: str) -> list:
   """Returns read(positions) of all examples, READ at a time, and shows the progress."""
   found = []
-  with tqdm.tqdm(total=total, desc=description, unit=' images', disable=None) as progress:
+  with progress.bar(total=total, desc=description, unit=' images') as shown:
     for start in range(0, total, READ):
       found += read(list(range(start, min(start + READ, total))))
-      progress.update(len(found) - progress.n)
+      shown.update(len(found) - shown.n)
   return found
 
 
