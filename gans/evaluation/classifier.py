@@ -4,6 +4,7 @@ Of a data set with attributes it says which of them a sample has.
 """
 from collections.abc import Callable
 import functools
+import pathlib
 from typing import NamedTuple
 
 from flax import linen as nn
@@ -18,6 +19,7 @@ from gans.data.dataset import Dataset, Spec, identifying_arrays
 from gans.networks import conv
 from gans.system import cache, progress
 
+SHIPPED = pathlib.Path(__file__).parent / 'classifiers'  # of the built-in digits, see README.md there
 BATCH = 128
 CHUNK = 500  # images classified at a time
 LEARNING_RATE = 2e-3
@@ -54,24 +56,33 @@ class Fitted(NamedTuple):
 
 
 def fit_cached(dataset: Dataset, steps: int) -> Fitted:
-  """Trains a classifier on five sixths of a labelled data set, or loads the one that an earlier run trained.
+  """Trains a classifier on five sixths of a labelled data set, or loads one that ships or that an earlier run trained.
 
   Its accuracy is measured on up to HELD_OUT of the other images.
   """
-  def make() -> dict[str, np.ndarray]:
-    shuffled = np.random.default_rng(0).permutation(len(dataset.images))
-    kept, others = np.split(shuffled, [len(shuffled) * 5 // 6])
-    held_out = others[:HELD_OUT]
-    variables = fit(dataset, steps, selected=kept)
-    accuracy = _accuracy(variables, dataset, held_out)
-    flat = traverse_util.flatten_dict(jax.device_get(variables), sep='/')
-    return flat | {'accuracy': accuracy, 'held_out': np.array(len(held_out))}
-
-  data = cache.fingerprint(*identifying_arrays(dataset.images), dataset.conditions)
-  arrays = cache.load_or_make('classifiers', (data, steps, BATCH, LEARNING_RATE, SHIFT), make)
+  arrays = cache.load_or_make('classifiers', key_of(dataset, steps), lambda: fit_arrays(dataset, steps),
+                              shipped=SHIPPED)
   accuracy = float(arrays.pop('accuracy'))
   held_out = int(arrays.pop('held_out'))
-  return Fitted(traverse_util.unflatten_dict(arrays, sep='/'), accuracy, held_out)
+  variables = {name: array.astype(np.float32) for name, array in arrays.items()}
+  return Fitted(traverse_util.unflatten_dict(variables, sep='/'), accuracy, held_out)
+
+
+def key_of(dataset: Dataset, steps: int) -> tuple:
+  """Returns all that the classifier of a data set depends on."""
+  data = cache.fingerprint(*identifying_arrays(dataset.images), dataset.conditions)
+  return data, steps, BATCH, LEARNING_RATE, SHIFT
+
+
+def fit_arrays(dataset: Dataset, steps: int, dtype=np.float32) -> dict[str, np.ndarray]:
+  """Trains a classifier; returns its variables, rounded to dtype, with its accuracy, as named arrays."""
+  shuffled = np.random.default_rng(0).permutation(len(dataset.images))
+  kept, others = np.split(shuffled, [len(shuffled) * 5 // 6])
+  held_out = others[:HELD_OUT]
+  variables = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), fit(dataset, steps, selected=kept))
+  accuracy = _accuracy(jax.tree.map(np.float32, variables), dataset, held_out)
+  flat = traverse_util.flatten_dict(variables, sep='/')
+  return flat | {'accuracy': accuracy, 'held_out': np.array(len(held_out))}
 
 
 def _accuracy(variables: dict, dataset: Dataset, selected: np.ndarray) -> np.ndarray:

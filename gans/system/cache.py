@@ -25,15 +25,19 @@ def keep_compilations():
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 
 
-def load_or_make(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]], of: tuple = ()
-                 ) -> dict[str, np.ndarray]:
+def load_or_make(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]], of: tuple = (),
+                 shipped: pathlib.Path | None = None) -> dict[str, np.ndarray]:
   """Loads the named arrays of a `kind` and `key`, or makes and keeps them; `key` is all that they depend on.
 
   `of` says what they are a version of, such as a folder: what was kept of it under another key is deleted. What has not
-  been used for longest is deleted when all takes more than MAX_BYTES.
+  been used for longest is deleted when all takes more than MAX_BYTES. `shipped` is a folder that may have it already.
   """
   prefix = f'{digest(of)}-' if of else ''
-  path = home() / kind / f'{prefix}{digest(key)}.npz'
+  name = f'{prefix}{digest(key)}.npz'
+  if shipped and (shipped / name).exists():
+    with np.load(shipped / name) as kept:
+      return dict(kept)
+  path = home() / kind / name
   # A damaged file may raise anything. There is never a pickle in it: NumPy refuses one.
   with contextlib.suppress(Exception), np.load(path) as kept:
     loaded = dict(kept)

@@ -45,13 +45,13 @@ def outlive_readers():
 def hide_orphaned_writes():
   """Shows no traceback for the other writes of a checkpoint that end after one has failed, as on a full disk.
 
-  Orbax has closed their event loop by then, and TensorStore prints a traceback for each through Python's hook. The one
-  that failed has an error of its own.
+  Orbax has closed their event loop by then, and TensorStore hands an error of each to Python, which prints its
+  traceback. The one that failed has an error of its own.
   """
-  show = sys.excepthook
+  show = sys.unraisablehook
 
-  def show_others(kind, error, trace):
-    if not (kind is RuntimeError and str(error) == ORPHANED):
-      show(kind, error, trace)
+  def show_others(unraisable):
+    if str(unraisable.exc_value) != ORPHANED:
+      show(unraisable)
 
-  sys.excepthook = show_others
+  sys.unraisablehook = show_others
