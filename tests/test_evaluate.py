@@ -113,6 +113,18 @@ def test_real_images_score_better_than_noise(small_digits):
   assert all(real[name] > noise[name] for name in ('precision', 'density', 'coverage'))
 
 
+def test_the_classifier_of_the_built_in_digits_ships(monkeypatch, tmp_path):
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  monkeypatch.setattr(classifier, 'fit', None)
+  config = wgan_gp.get_config()
+  digits = load_dataset(config.dataset)
+  fitted = classifier.fit_cached(digits, config.eval.classifier_steps)
+  assert fitted.accuracy > 0.98 and fitted.held_out == 834
+  _, probabilities = classifier.classify(fitted.variables, digits.images[::50], digits.spec)
+  assert (probabilities.argmax(1) == digits.labels[::50]).mean() > 0.98
+  assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(fitted.variables))
+
+
 @pytest.mark.parametrize('shift', [0, 1])
 def test_gan_train_is_what_samples_teach_about_real_images(small_digits, shift):
   """Samples are real images of the class that is asked for, or of the next one: which teaches what is always wrong."""
