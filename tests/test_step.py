@@ -523,3 +523,26 @@ def test_a_generators_update_runs_no_pass_on_the_real_images():
   found = flops_of(update, experiment, *args)
   assert found <= 1.001 * flops_of(update._replace(loss=least), experiment, *args)
   assert flops_of(update._replace(loss=with_a_pass), experiment, *args) > 1.1 * found
+
+
+CALLS = []
+
+
+class Counting(nn.Module):
+  """A linear critic that counts how often Python calls it."""
+  weights: list | tuple = (1.0,)
+
+  @nn.compact
+  def __call__(self, x, label, *, train):
+    CALLS.append(x.shape)
+    return nn.Dense(1)(x)[:, 0] * self.weights[0]
+
+
+@pytest.mark.parametrize('weights', [(1.0,), [1.0]], ids=['hashable', 'with a list'])
+def test_a_network_is_traced_once_for_all_its_calls_if_its_fields_have_a_hash(game, weights):
+  counted = game._replace(modules=game.modules | {'critic': Counting(weights)})
+  state = counted.start()
+  CALLS.clear()
+  batch = {'image': jnp.ones((N_CRITIC, BATCH, 2)), 'label': jnp.zeros((N_CRITIC, BATCH), jnp.int32)}
+  jax.eval_shape(counted.step(), state, batch)
+  assert not CALLS if isinstance(weights, tuple) else len(CALLS) > 3  # once was at the start

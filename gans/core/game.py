@@ -140,13 +140,33 @@ class Play:
     return output
 
   def _apply(self, name: str, variables: Variables, inputs: tuple):
-    collections = [collection for collection in variables if collection != 'params']
+    collections = tuple(collection for collection in variables if collection != 'params')
     rngs = None
     if self._train:
       rngs = jax.random.fold_in(self._rng, self._num_calls)
       self._num_calls += 1
-    mutable = collections if self._train else []
-    return self._modules[name].apply(variables, *inputs, train=self._train, mutable=mutable, rngs=rngs)
+    mutable = collections if self._train else ()
+    module = self._modules[name]
+    apply = _apply_once if _is_hashable(module) else _apply
+    return apply(module, variables, inputs, rngs, self._train, mutable)
+
+
+def _apply(module: nn.Module, variables: Variables, inputs: tuple, rngs, train: bool, mutable: tuple[str, ...]):
+  return module.apply(variables, *inputs, train=train, mutable=list(mutable), rngs=rngs)
+
+
+# JAX traces and differentiates a network once for all calls with the same shapes: on real images, on generated ones, in
+# a penalty, for samples. XLA inlines the calls.
+_apply_once = jax.jit(_apply, static_argnames=('module', 'train', 'mutable'))
+
+
+def _is_hashable(module: nn.Module) -> bool:
+  """Tells whether a module can be a static argument; one with a list among its fields cannot."""
+  try:
+    hash(module)
+  except TypeError:
+    return False
+  return True
 
 
 def bind(modules: Mapping[str, nn.Module], params: Mapping, model_states: Mapping, rng) -> Play:
