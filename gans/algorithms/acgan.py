@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gans.algorithms.adversarial import for_each_batch, is_in_loss, lazy_penalty
-from gans.core import losses, penalties
+from gans.algorithms.adversarial import for_each_batch, lazy_penalty
+from gans.core import losses
 from gans.core.game import Algorithm, Update
-from gans.core.penalties import Penalty
+from gans.core.penalties import Penalty, penalty_term
 from gans.core.sampling import noise, noise_and_label
 from gans.ranges import Count, Size, Weight
 
@@ -45,13 +45,10 @@ def make_algorithm(config: Fields) -> Algorithm:
     real, real_logits = play.critic(x, label)
     fake, fake_logits = play.critic(x_tilde, label)
     class_loss = classification(real_logits, label) + classification(fake_logits, label)
-    value = loss.critic(real, fake) + config.class_weight.critic * class_loss
-    metrics = {'critic_class_loss': class_loss, 'real_accuracy': accuracy(real_logits, label)}
-    if is_in_loss(config.penalty):
-      penalize = penalties.BY_NAME[config.penalty.name]
-      metrics[config.penalty.name] = penalize(lambda x: score(play, x, label), x, x_tilde, penalty_rng)
-      value += config.penalty.weight * metrics[config.penalty.name]
-    return value, metrics | {'critic_loss': value}
+    term, metrics = penalty_term(config.penalty, lambda x: score(play, x, label), x, x_tilde, penalty_rng)
+    value = loss.critic(real, fake) + config.class_weight.critic * class_loss + term
+    return value, metrics | {'critic_loss': value, 'critic_class_loss': class_loss,
+                             'real_accuracy': accuracy(real_logits, label)}
 
   def generator_loss(play, batch, rng):  # minimises L_S - L_C
     label = batch['label']

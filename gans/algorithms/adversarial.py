@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from gans.core import losses, penalties
 from gans.core.game import Algorithm, Update
-from gans.core.penalties import Penalty
+from gans.core.penalties import Penalty, penalty_term
 from gans.core.sampling import noise, noise_and_label
 from gans.ranges import Count, Size
 
@@ -43,13 +43,9 @@ def critic_loss(loss: losses.Loss, z_dim: int, penalty: Penalty = Penalty()) -> 
     x, label = batch['image'], batch['label']
     x_tilde = play.generator(noise(z_rng, len(x), z_dim), label)
     real, fake = play.critic(x, label), play.critic(x_tilde, label)
-    value = loss.critic(real, fake)
-    metrics = {'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
-    if is_in_loss(penalty):
-      penalize = penalties.BY_NAME[penalty.name]
-      metrics[penalty.name] = penalize(lambda x: score(play, x, label), x, x_tilde, penalty_rng)
-      value += penalty.weight * metrics[penalty.name]
-    return value, metrics | {'critic_loss': value}
+    term, metrics = penalty_term(penalty, lambda x: score(play, x, label), x, x_tilde, penalty_rng)
+    value = loss.critic(real, fake) + term
+    return value, metrics | {'critic_loss': value, 'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
 
   return critic_loss
 
@@ -73,11 +69,6 @@ def score(play, x, label) -> jax.Array:
 def for_each_batch(label, x) -> jax.Array:
   """Repeats the labels [B] of a batch for each batch in images x [M*B,...]."""
   return jnp.tile(label, len(x) // len(label))
-
-
-def is_in_loss(penalty: Penalty) -> bool:
-  """Tells whether a penalty is a term of the critic's loss, and not an update of its own."""
-  return penalty.name != 'none' and penalty.every == 1
 
 
 def lazy_penalty(penalty: Penalty, z_dim: int, score: Callable) -> tuple[Update, ...]:

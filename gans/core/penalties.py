@@ -83,3 +83,11 @@ class Penalty:
   name: Annotated[str, OneOf(NAMES)] = 'none'
   weight: Weight = 10.0  # beside the loss of the scores
   every: Count = 1  # steps from one to the next; above 1 an update of its own, with `every` times the weight
+
+
+def penalty_term(penalty: Penalty, score, real, fake, rng) -> tuple[jax.Array | float, dict]:
+  """The weighted penalty as a term of the critic's loss, and its metrics: (0, {}) if it is none or an own update."""
+  if penalty.name == 'none' or penalty.every > 1:
+    return 0.0, {}
+  value = BY_NAME[penalty.name](score, real, fake, rng)
+  return penalty.weight * value, {penalty.name: value}
