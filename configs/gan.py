@@ -2,23 +2,29 @@
 
     python main.py --config=configs/gan.py --workdir=/tmp/gan
 
-Hardware: two CPU cores (AMD EPYC, AVX2). Time: a minute and a half, and as long for the first evaluation on a machine.
-Expect: speckled digits, as is typical of this network; all classes, but unevenly, 3 to 22 % each.
+Hardware: one core of an AMD EPYC (AVX-512). Time: 11 minutes. Expect: legible digits after two minutes, some with faint
+specks, as is typical of this network; at the end, a classifier of MNIST is sure of three in four, and puts 9 to 14 % of
+them into each class.
 """
 from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; it has no variants."""
-  adam = base.adam(learning_rate=3e-4, b2=0.999)
+  """Returns the experiment; it has no variants.
+
+  Widths of 256 and 128 without batch norm and dropout, both rates at 3e-4, left speckles and a distance of 167 to MNIST's
+  test set on a classifier's features, against 34 now. What helped: batch norm in the generator, dropout in the critic,
+  which otherwise learns the 5,000 digits by heart, a generator that learns five times as fast as the critic, and rates
+  that end at zero (docs/results.md).
+  """
   config = base.get_config('adversarial')
-  config.batch_size = 32
-  # 200 epochs of 156 steps, a grid after each.
-  config.num_steps = 31_200
-  config.steps_per_call = config.log_every = config.sample_every = 156
-  config.checkpoint_every = 7_800
-  config.eval_every = 31_200
-  config.z_dim = 126
-  config.generator = base.mlp_generator(hidden=(256,), optimizer=adam)
-  config.critic = base.mlp_critic(hidden=(128,), leak=0.01, optimizer=adam)
+  config.num_steps = 50_000
+  config.steps_per_call = config.log_every = 100
+  config.sample_every = 1_000
+  config.checkpoint_every = 10_000
+  config.eval_every = 25_000
+  config.generator = base.mlp_generator(
+      hidden=(256, 512), norm='batch', optimizer=base.adam(learning_rate=1e-3, schedule='linear', b2=0.999))
+  config.critic = base.mlp_critic(
+      hidden=(512, 256), dropout=0.5, optimizer=base.adam(learning_rate=2e-4, schedule='linear', b2=0.999))
   return base.variant_of(config, variant)

@@ -58,6 +58,8 @@ def test_a_real_run_that_collapses_and_one_that_does_not(tmp_path, capsys, criti
   config.num_steps, config.steps_per_call, config.log_every = 1000, 250, 250
   config.sample_every, config.checkpoint_every = 250, 1000
   config.loss, config.batch_size, config.generator.hidden, config.critic.hidden = 'wasserstein', 32, (64,), (32,)
+  config.generator.norm, config.critic.dropout = 'none', 0.0  # batch norm would keep samples apart
+  config.generator.optimizer.schedule = config.critic.optimizer.schedule = 'constant'
   config.generator.optimizer.learning_rate = 1e-3
   config.critic.optimizer.learning_rate = 1e-3 if critic_learns else 1e-30
   train(config, tmp_path)
