@@ -68,7 +68,7 @@ def score(play, x, label) -> jax.Array:
 
 def for_each_batch(label, x) -> jax.Array:
   """Repeats the labels [B] of a batch for each batch in images x [M*B,...]."""
-  return jnp.tile(label, len(x) // len(label))
+  return jnp.concatenate([label] * (len(x) // len(label)))
 
 
 def lazy_penalty(penalty: Penalty, z_dim: int, score: Callable) -> tuple[Update, ...]:
