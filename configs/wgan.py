@@ -2,18 +2,25 @@
 
     python main.py --config=configs/wgan.py --workdir=/tmp/wgan
 
-Hardware: two CPU cores (AMD EPYC, AVX2). Time: 22 minutes, beside another run. Expect: rough digits amid speckles;
-at this learning rate WGAN is slow, and longer runs still get better.
+Hardware: one core of an AMD EPYC (AVX-512), shared. Time: 13 minutes. Expect: digits with clean strokes, two thirds of
+which a classifier of MNIST is sure of, 7 to 16 % in each class; longer runs may still get better.
 """
 from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment; it has no variants."""
-  rmsprop = base.rmsprop(learning_rate=5e-5)
+  """Returns the experiment; it has no variants.
+
+  At the paper's rate of 5e-5 and with its n_critic of 5, such small networks were far from done after 5,000 steps:
+  rough strokes amid speckles. Rates that are 20 and 40 times as high, and end at zero, need fewer updates of the critic
+  (docs/results.md has the steps on the way).
+  """
   config = base.get_config('wgan')
-  config.num_steps = 5000
-  config.eval_every = 2_000
-  config.generator = base.dcgan_generator(optimizer=rmsprop)
-  config.critic = base.dcgan_critic(hidden=(32, 64), norm='batch', optimizer=rmsprop)
+  config.n_critic = 2
+  config.num_steps = 4500
+  config.eval_every = 1_500
+  config.generator = base.dcgan_generator(
+      dense=(512,), optimizer=base.rmsprop(learning_rate=2e-3, schedule='linear'))
+  config.critic = base.dcgan_critic(
+      hidden=(32, 64), norm='batch', optimizer=base.rmsprop(learning_rate=1e-3, schedule='linear'))
   return base.variant_of(config, variant)
