@@ -21,9 +21,10 @@ DIGITS_TO_7X7 = 4**2 * 32 + 32 + 4**2 * 32 * 64 + 64 + 2 * 64
 PARAMETERS = {
     ('wgan_gp', ''): {'generator': 1_676_577, 'critic': 42_545},
     ('wgan_gp', 'source'): {'generator': 747_841, 'critic': 9_105},
-    ('gan', ''): {'generator': 127 * 256 + 257 * 784, 'critic': 785 * 128 + 129},
+    ('gan', ''): {'generator': 65 * 256 + 2 * 256 + 257 * 512 + 2 * 512 + 513 * 784,
+                  'critic': 785 * 512 + 513 * 256 + 257},
     ('dcgan', ''): {'generator': 237_345, 'critic': 36_641},
-    ('wgan', ''): {'generator': 237_345, 'critic': 36_641},
+    ('wgan', ''): {'generator': 1_676_577, 'critic': 36_641},  # 237,345 without its dense layer
     ('wgan_gp_celeba', ''): {'generator': 1_100_707, 'critic': 175_537},
     ('wgan_gp_pokemon', ''): {'generator': 2_305_107, 'critic': 2_271_153},
     ('wgan_gp_animals', ''): {'generator': 430_115, 'critic': 168_033},
@@ -33,7 +34,8 @@ PARAMETERS = {
     ('wgan_gp_toy', 'narrow'): {
         'generator': 2 * 128 + 128 + 2 * (128 * 129) + 129 * 2,
         'critic': 2 * 128 + 128 + 2 * (128 * 129) + 129},
-    ('cgan', ''): {'generator': 1_492_596, 'critic': 2_270_881},
+    ('cgan', ''): {'generator': 10 * 10 + 111 * 256 + 2 * 256 + 257 * 512 + 2 * 512 + 513 * 784,
+                   'critic': 10 * 784 + (2 * 784 + 1) * 512 + 513 * 256 + 257},
     ('acgan', ''): {'generator': 268_805, 'critic': 68_011},
     ('infogan', ''): {
         'generator': (16 + 10 + 1) * 7 * 7 * 64 + DIGITS_FROM_7X7,
