@@ -2,9 +2,9 @@
 
     python main.py --config=configs/acgan.py --workdir=/tmp/acgan
 
-Hardware: two CPU cores (AMD EPYC, AVX2). Time: 9 minutes, beside another run. Expect: a row per class, and a
-classifier of MNIST agrees with the row for 96 of 100 samples. Without the penalty a class has little variety, and
-one or two classes are wrong.
+Hardware: one core of an AMD EPYC (AVX-512). Time: 9 minutes. Expect: a row per class; a classifier of MNIST agrees with
+the row for 97 of 100 samples, and is sure of 95. Without the penalty a class has little variety, and one or two classes
+are wrong.
 """
 from configs import base
 
@@ -13,7 +13,7 @@ def get_config(variant: str = ''):
   """Returns the experiment; it has no variants."""
   adam = base.adam(learning_rate=1e-3, schedule='linear', b2=0.999)
   config = base.get_config('acgan')
-  config.num_steps = 3000
+  config.num_steps = 5500  # half the distance of 3,000 steps to held-out digits (docs/results.md)
   config.eval_every = 2_000
   config.penalty.name = 'gradient_penalty'
   config.generator = base.dcgan_generator(label_dim=10, optimizer=adam)
