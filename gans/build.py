@@ -62,9 +62,9 @@ def build(config, spec: Spec) -> Experiment:
 def build_network(config, player: str, spec: Spec) -> nn.Module:
   """Makes a player's network from its group in the config; what the data decide is filled in."""
   group = config[player].to_dict()
-  settings = {field: value for field, value in group.items() if field not in NOT_OF_THE_NETWORK}
-  for field, value in settings.items():
-    settings[field] = tuple(value) if isinstance(value, list) else value  # as config.json has tuples
+  # config.json has lists in place of tuples; a module with a list among its fields would have no hash.
+  settings = {field: tuple(value) if isinstance(value, list) else value
+              for field, value in group.items() if field not in NOT_OF_THE_NETWORK}
   network = find_network(player, group['network'])
   known = {'image_shape': spec.shape, 'num_classes': spec.num_labels, 'dtype': jnp.dtype(config.dtype)}
   for field, value in known.items():

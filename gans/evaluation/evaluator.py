@@ -50,7 +50,6 @@ def make_evaluate(config, dataset: Dataset, experiment, sample: Callable) -> Cal
     extractor = BY_NAME[config.eval.features].make(config, dataset)
     request = make_request(config, dataset, experiment)
     real = _extract_real(extractor, dataset, request.real)
-    real = real._replace(condition=dataset.conditions[request.real])
     reconstruct = make_reconstruct(dataset, experiment) if experiment.algorithm.reconstruct else None
     return extractor, request, real, reconstruct
 
@@ -84,7 +83,7 @@ def _extract_real(extractor: Extractor, dataset: Dataset, selected: np.ndarray) 
   key = (extractor.name, extractor.key, data)
   found = cache.load_or_make('features', key, lambda: extract(extractor, draw_real, len(selected)))
   examples = dataset.images[selected] if dataset.spec.kind is VOXELS else None
-  return Measured(found['features'], found.get('probabilities'), examples)
+  return Measured(found['features'], found.get('probabilities'), examples, dataset.conditions[selected])
 
 
 def _measure(extractor: Extractor, dataset: Dataset, experiment, request: Request, sample: Callable,
