@@ -4,7 +4,9 @@ gans/validate.py has the range of each; algorithms and networks have those of th
 """
 import ml_collections
 
-from gans.algorithms import default_fields
+from gans.algorithms import algorithm_ranges, default_fields
+from gans.overrides import open_fields
+from gans.validate import SHARED
 
 
 def get_config(algorithm: str) -> ml_collections.ConfigDict:
@@ -29,6 +31,12 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       'microbatches': 1,
       # Decay of the running average of the generator that samples come from; 0: no average.
       'ema_decay': 0.999,
+      # The half-life of that average in images, in place of its decay; 0: the decay. It may be annealed.
+      'ema_half_life': 0.0,
+      # Real examples over which annealed fields go from the first of their values to the last, along half a cosine.
+      # Those are the fields with a pair (first, last) in place of a number: learning_rate and b2 of an optimizer,
+      # penalty.weight and ema_half_life.
+      'anneal_images': 0,
       # What the networks compute in, 'float32' or 'bfloat16'; parameters, losses and penalties are float32.
       'dtype': 'float32',
       # Steps in one call of the compiled program, at most. It changes no result, only how often Python takes a turn.
@@ -101,6 +109,7 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       },
   })
   config.update(default_fields(algorithm))
+  open_fields(config, SHARED | algorithm_ranges(algorithm))
   return config
 
 
@@ -146,6 +155,18 @@ def dcgan_critic(**fields) -> dict:
           'use_bias': True, 'norm': 'layer', 'norm_first': False, 'head': 'dense', 'dense': (), 'dropout': 0.0,
           'label_dim': 0, 'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.02, 'remat': False,
           'optimizer': adam(), **fields}
+
+
+def r3gan_generator(**fields) -> dict:
+  """R3GAN's generator: a stage of `num_blocks` residual blocks for each width of `hidden`, at sides from `start` on."""
+  return {'network': 'r3gan.Generator', 'hidden': (64, 64, 32), 'num_blocks': 2, 'start': 7, 'patch': 1,
+          'expansion': 2, 'group_width': 16, 'label_dim': 0, 'remat': False, 'optimizer': adam(), **fields}
+
+
+def r3gan_critic(**fields) -> dict:
+  """R3GAN's critic, the generator's mirror image; `label_dim` is the size of the projection on the label."""
+  return {'network': 'r3gan.Critic', 'hidden': (32, 64, 64), 'num_blocks': 2, 'patch': 1, 'expansion': 2,
+          'group_width': 16, 'label_dim': 0, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def mlp_generator(**fields) -> dict:

@@ -79,11 +79,18 @@ def build_network(config, player: str, spec: Spec) -> nn.Module:
 def build_optimizer(config, player: str, algorithm: Algorithm) -> optax.GradientTransformation:
   """Makes a player's optimizer, config.PLAYER.optimizer; its schedule counts the player's own updates."""
   settings = config[player].optimizer.to_dict()
-  return make_optimizer(f'{player}.optimizer', settings, count_updates(config.num_steps, player, algorithm))
+  num_updates, anneal_updates = (
+      count_updates(steps, player, algorithm) for steps in (config.num_steps, anneal_steps(config)))
+  return make_optimizer(f'{player}.optimizer', settings, num_updates, anneal_updates)
 
 
-def count_updates(num_steps: int, player: str, algorithm: Algorithm) -> int:
-  """How many updates a player takes in a run."""
+def anneal_steps(config) -> float:
+  """How many steps what is annealed takes to its last value; 1 if nothing is."""
+  return config.anneal_images / config.batch_size or 1
+
+
+def count_updates(num_steps: float, player: str, algorithm: Algorithm) -> float:
+  """How many updates a player takes in so many steps."""
   updates = [update for update in algorithm.updates if player in update.players]
   return sum(update.repeats * -(-num_steps // update.every) for update in updates)
 
@@ -111,8 +118,9 @@ def check_domains(config, algorithm: Algorithm, spec: Spec):
 
 def build_train_step(config, experiment: Experiment):
   """Makes the pure train_step(state, batch) of an experiment."""
+  half_life = jax.tree.map(lambda images: images / config.batch_size, config.ema_half_life)  # in steps
   return make_train_step(experiment.algorithm, experiment.modules, experiment.optimizers, config.ema_decay,
-                         config.microbatches)
+                         config.microbatches, half_life, anneal_steps(config))
 
 
 def build_train_steps(config, experiment: Experiment, spec: Spec, mesh):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gans.core.annealing import ANNEALED_FRACTION, ANNEALED_RATE, anneal, is_annealed
 from gans.errors import UserError
 from gans.ranges import FRACTION, NONE, Anything, Either, Number, OneOf, Range, Text, range_of_type
 
@@ -16,11 +17,12 @@ SCHEDULES: dict[str, Callable] = {
     'cosine': optax.cosine_decay_schedule,
 }
 # The fields that a config gives to every optimizer, and those that it may give to any.
-NEEDED: dict[str, Range] = {'name': Text(), 'learning_rate': Number(above=0), 'schedule': OneOf(tuple(SCHEDULES))}
+NEEDED: dict[str, Range] = {'name': Text(), 'learning_rate': ANNEALED_RATE, 'schedule': OneOf(tuple(SCHEDULES))}
 ADDED: dict[str, Range] = {'clip_norm': Number(least=0), 'weight_decay': Number(least=0)}
 BETAS = ('b1', 'b2', 'b3', 'beta', 'decay', 'rho', 'decay_rate')
 # optax's own fields. All other numbers are of at least 0, as every hyperparameter of optax is.
-OWN: dict[str, Range] = dict.fromkeys(BETAS, FRACTION) | {'momentum': Either((FRACTION, NONE)), 'eps': Number(above=0)}
+OWN: dict[str, Range] = dict.fromkeys(BETAS, FRACTION) | {
+    'b2': ANNEALED_FRACTION, 'momentum': Either((FRACTION, NONE)), 'eps': Number(above=0)}
 
 
 def find_optimizer(field: str, name: str) -> Callable:
@@ -53,24 +55,42 @@ def _range_of_default(default) -> Range:
   return range_of_type(type(default)) if isinstance(default, bool | int | str) else Anything()
 
 
-def make_optimizer(field: str, settings: dict, num_updates: int) -> optax.GradientTransformation:
+def make_optimizer(field: str, settings: dict, num_updates: int,
+                   anneal_updates: float = 1) -> optax.GradientTransformation:
   """Makes the optimizer of a group config.PLAYER.optimizer, as a dict; its schedule ends after `num_updates`.
+
+  A learning rate or b2 that is a pair is annealed over the first `anneal_updates` updates. Adam corrects its bias by the
+  b2 of the moment, as PyTorch's does whose b2 is changed.
 
   `clip_norm` above 0 is the most that the norm of a player's whole gradient may be. `weight_decay` is the optimizer's
   own where it has one, as adamw; otherwise that multiple of the parameters is added to the gradient. Where both are 0
   the state is that of optax's optimizer alone.
 
   Raises:
-    UserError: there is no such optimizer, or it does not take these fields.
+    UserError: there is no such optimizer, it does not take these fields, or its learning rate has two schedules.
   """
   settings = dict(settings)
   name, rate, schedule = (settings.pop(key) for key in NEEDED)
   make = find_optimizer(field, name)
+
+  def annealed(value) -> Callable:
+    return lambda count: anneal(value, count / anneal_updates)
+
+  if is_annealed(rate):
+    if schedule != 'constant':
+      raise UserError(f"{field}.schedule={schedule!r}: learning_rate={rate} has a schedule of its own; expected "
+                      "'constant', or one learning rate")
+    learning_rate = annealed(rate)
+  else:
+    learning_rate = SCHEDULES[schedule](rate, num_updates)
+  if is_annealed(settings.get('b2')):
+    settings['b2'] = annealed(settings['b2'])
+    make = optax.inject_hyperparams(make, static_args=inspect.signature(make).parameters.keys() - {'b2'})
   clip_norm = settings.pop('clip_norm', 0)
   has_decay = 'weight_decay' in inspect.signature(make).parameters
   weight_decay = 0 if has_decay else settings.pop('weight_decay', 0)
   try:
-    optimizer = make(SCHEDULES[schedule](rate, num_updates), **settings)
+    optimizer = make(learning_rate, **settings)
   except (TypeError, ValueError) as error:
     raise UserError(f'{field}: optax.{name} with {settings}: {error}') from error
   before = []

@@ -2,7 +2,7 @@
 
 What is imported of this project is imported where it is used, so that a mistyped flag is answered at once.
 """
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 import pathlib
 
 from absl import flags
@@ -43,7 +43,7 @@ class ConfigParser(flags.ArgumentParser):
       file = str(in_root)
     config = self.parser.parse(f'{file}{colon}{variant}')
     if issubclass(type(config), ml_collections.ConfigDict):
-      open_fields(config)
+      open_fields(config, _list_ranges(config))
     return config
 
   def flag_type(self) -> str:
@@ -60,17 +60,21 @@ def define_config_flag(root: pathlib.Path, help_text: str, flag_values=flags.FLA
   return holder
 
 
-def open_fields(config: ml_collections.ConfigDict):
-  """Lets fields take what their ranges say, and not only the type of their values, which ml_collections holds on to.
-
-  A field of one value or one for each layer takes both, and a number that is written as 10 takes 0.5.
-  """
-  from gans.ranges import Either, Number
+def _list_ranges(config: ml_collections.ConfigDict) -> dict:
   from gans.validate import list_ranges
   try:
-    ranges = list_ranges(config)
+    return list_ranges(config)
   except (UserError, AttributeError, KeyError, TypeError):
-    return  # it is no config that can be used, and check_config says why
+    return {}  # it is no config that can be used, and check_config says why
+
+
+def open_fields(config: ml_collections.ConfigDict, ranges: Mapping):
+  """Lets fields take what their ranges say, and not only the type of their values, which ml_collections holds on to.
+
+  A field of one value or one for each layer takes both, and a number that is written as 10 takes 0.5. `ranges` are
+  {field: range}, of which the config may lack some.
+  """
+  from gans.ranges import Either, Number
   for field, each in ranges.items():
     *groups, name = field.split('.')
     group = config

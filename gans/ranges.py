@@ -103,16 +103,19 @@ class Text(Range):
 
 @dataclasses.dataclass(frozen=True)
 class Each(Range):
-  """A tuple of any length from `least` on, each entry of which is within a range; a config.json has lists."""
+  """A tuple of `least` to `most` entries, each of which is within a range; a config.json has lists."""
   range: Range
   least: int = 0
+  most: int = MOST
 
   def holds(self, value) -> bool:
     is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
-    return is_sequence and len(value) >= self.least and all(map(self.range.holds, value))
+    return is_sequence and self.least <= len(value) <= self.most and all(map(self.range.holds, value))
 
   def __str__(self):
-    return f'a tuple{f" of at least {self.least}" if self.least else ""}, each {self.range}'
+    at_least = f' of at least {self.least}' if self.least else ''
+    length = f' of {self.least}' if self.least == self.most else at_least
+    return f'a tuple{length}, each {self.range}'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ import ml_collections
 
 from gans.algorithms import algorithm_ranges, build_algorithm
 from gans.build import Experiment
+from gans.core.annealing import ANNEALED, MayBeAnnealed, is_annealed
 from gans.core.game import identity
 from gans.data.sources import check_fields_read, find_source
 from gans.errors import UserError
@@ -29,6 +30,8 @@ SHARED: dict[str, Range] = {
     'batch_size': Whole(1),
     'microbatches': Whole(1),
     'ema_decay': Number(least=0, below=1),
+    'ema_half_life': ANNEALED,
+    'anneal_images': Whole(0, 2**53),
     'dtype': OneOf(('float32', 'bfloat16')),
     'steps_per_call': Whole(1, 10**6),  # whose order of the data lies in memory
     'log_every': Whole(1),
@@ -76,6 +79,7 @@ def check_config(config):
   for group in ('eval', 'mesh'):
     _refuse_unknown(config, group, SHARED)
   _check_algorithm(config)
+  _check_annealed(config)
 
 
 def list_ranges(config) -> dict[str, Range]:
@@ -140,6 +144,13 @@ def _check_player(config, player: str, players: tuple[str, ...]):
   _refuse_unknown(config, player, ranges, config[player].network)
   given = {field: each for field, each in ranges.items() if _has(config, field)}
   _check_values(config, given)
+
+
+def _check_annealed(config):
+  """Raises UserError for a field that is annealed, over no images."""
+  for field, each in list_ranges(config).items():
+    if isinstance(each, MayBeAnnealed) and _has(config, field) and is_annealed(_find(config, field)):
+      _expect(config, 'anneal_images', config.anneal_images > 0, f'at least 1, as {field} is annealed')
 
 
 def _check_group(config, field: str):

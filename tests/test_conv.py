@@ -52,7 +52,11 @@ def penalised(module, params, x):
 @pytest.mark.parametrize('kernel, strides, padding, size', CASES)
 def test_equals_flax_through_second_derivatives(name, kernel, strides, padding, size):
   ours, flaxs = (module(4, kernel, strides, padding, dtype=jnp.float64) for module in PAIRS[name])
-  x = jax.random.normal(jax.random.key(0), (2, *size, 3), jnp.float64)
+  assert_equals_flax(ours, flaxs, size)
+
+
+def assert_equals_flax(ours, flaxs, size, channels=3):
+  x = jax.random.normal(jax.random.key(0), (2, *size, channels), jnp.float64)
   params = ours.init(jax.random.key(1), x)['params']
   params = jax.tree.map(lambda p: random_like(p) / np.sqrt(p[..., 0].size), params)  # the results are of order 1
 
@@ -62,6 +66,15 @@ def test_equals_flax_through_second_derivatives(name, kernel, strides, padding, 
 
   ours, flaxs = jax.jit(lambda: results(ours))(), jax.jit(lambda: results(flaxs))()
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12), ours, flaxs)
+
+
+@pytest.mark.parametrize('kernel, strides, padding, size, groups', [
+    ((3, 3), 1, 'SAME', (5, 4), 3), ((1, 1), 1, 'SAME', (3, 3), 6), ((4, 3), (2, 1), 'VALID', (6, 5), 2),
+    ((3,), 1, 'SAME', (6,), 2), ((3, 2, 3), 1, ((1, 1), (0, 1), (1, 0)), (3, 4, 2), 3),
+])
+def test_groups_equal_flax_through_second_derivatives(kernel, strides, padding, size, groups):
+  settings = {'strides': strides, 'padding': padding, 'dtype': jnp.float64, 'feature_group_count': groups}
+  assert_equals_flax(conv.Conv(12, kernel, **settings), nn.Conv(12, kernel, **settings), size, channels=6)
 
 
 @pytest.mark.parametrize('channels, features, kernel, padding', [

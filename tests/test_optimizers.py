@@ -90,3 +90,26 @@ def test_a_schedule_ends_at_zero_where_it_is_one():
   assert ends['constant'] == 0.1
   for name in ('linear', 'cosine'):
     assert ends[name](0) == pytest.approx(0.1) and ends[name](10) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_annealed_rates_and_b2_are_those_of_the_moment():
+  """Adam by hand, its bias corrected by the present b2, as PyTorch's whose b2 is changed between steps."""
+  rates, betas, num = (0.1, 0.02), (0.9, 0.99), 4
+  settings = {'name': 'adam', 'learning_rate': rates, 'schedule': 'constant', 'b1': 0.5, 'b2': betas}
+  optimizer = make_optimizer(FIELD, settings, num_updates=100, anneal_updates=num)
+  state, x, mean, square = optimizer.init(jnp.zeros(())), jnp.zeros(()), 0.0, 0.0
+  expected = 0.0
+  for t in range(6):
+    cosine = (1 + np.cos(np.pi * min(t / num, 1))) / 2
+    rate, b2 = (last + (first - last) * cosine for first, last in (rates, betas))
+    gradient = 1.0 + t
+    mean, square = 0.5 * mean + 0.5 * gradient, b2 * square + (1 - b2) * gradient**2
+    expected -= rate * mean / (1 - 0.5**(t + 1)) / (np.sqrt(square / (1 - b2**(t + 1))) + 1e-8)
+    updates, state = optimizer.update(jnp.array(gradient), state, x)
+    x = optax.apply_updates(x, updates)
+    assert float(x) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_annealed_rate_has_no_other_schedule():
+  with pytest.raises(UserError, match=r"critic.optimizer.schedule='linear': learning_rate=\(0.1, 0.01\) has a schedule"):
+    make('adam', learning_rate=(0.1, 0.01), schedule='linear')

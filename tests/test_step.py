@@ -16,7 +16,7 @@ from gans.build import build, build_state, build_train_steps
 from gans.core import sharding
 from gans.core.game import Algorithm, GANState, Update, bind, create_player, create_state, variables_of
 from gans.core.sampling import noise, noise_and_label
-from gans.core.step import make_train_step, make_train_steps, make_update, update_ema
+from gans.core.step import decay_of, make_train_step, make_train_steps, make_update, update_ema, warm_up
 from gans.core.tracing import trace_losses
 from gans.data.batches import batch_shapes
 from gans.data.dataset import Spec
@@ -254,7 +254,8 @@ def test_average_forgets_the_start_and_holds_batch_statistics(game):
   variables = {'generator': variables_of(state.players['generator'])}
   want = {0.999: 1 - 6 / 15, 0.1: 0.9}  # min(decay, (1 + t) / (10 + t)) at t = 5
   for decay, share in want.items():
-    assert_equal(update_ema(state, decay), jax.tree.map(lambda v, s=share: s * v, variables), rtol=1e-5)
+    averages = update_ema(state, warm_up(decay, state.step))
+    assert_equal(averages, jax.tree.map(lambda v, s=share: s * v, variables), rtol=1e-5)
 
 
 def test_every_averaged_player_has_its_average(game):

@@ -45,7 +45,8 @@ def make_algorithm(config: Fields) -> Algorithm:
     real, real_logits = play.critic(x, label)
     fake, fake_logits = play.critic(x_tilde, label)
     class_loss = classification(real_logits, label) + classification(fake_logits, label)
-    term, metrics = penalty_term(config.penalty, lambda x: score(play, x, label), x, x_tilde, penalty_rng)
+    term, metrics = penalty_term(
+        config.penalty, play.progress, lambda x: score(play, x, label), x, x_tilde, penalty_rng)
     value = loss.critic(real, fake) + config.class_weight.critic * class_loss + term
     return value, metrics | {'critic_loss': value, 'critic_class_loss': class_loss,
                              'real_accuracy': accuracy(real_logits, label)}

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gans.core import losses, penalties
+from gans.core.annealing import anneal
 from gans.core.game import Algorithm, Update
 from gans.core.penalties import Penalty, penalty_term
 from gans.core.sampling import noise, noise_and_label
@@ -43,7 +44,7 @@ def critic_loss(loss: losses.Loss, z_dim: int, penalty: Penalty = Penalty()) -> 
     x, label = batch['image'], batch['label']
     x_tilde = play.generator(noise(z_rng, len(x), z_dim), label)
     real, fake = play.critic(x, label), play.critic(x_tilde, label)
-    term, metrics = penalty_term(penalty, lambda x: score(play, x, label), x, x_tilde, penalty_rng)
+    term, metrics = penalty_term(penalty, play.progress, lambda x: score(play, x, label), x, x_tilde, penalty_rng)
     value = loss.critic(real, fake) + term
     return value, metrics | {'critic_loss': value, 'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
 
@@ -85,6 +86,6 @@ def lazy_penalty(penalty: Penalty, z_dim: int, score: Callable) -> tuple[Update,
     x, label = batch['image'], batch['label']
     x_tilde = play.generator(noise(z_rng, len(x), z_dim), label)
     value = penalize(lambda x: score(play, x, label), x, x_tilde, penalty_rng)
-    return penalty.every * penalty.weight * value, {penalty.name: value}
+    return penalty.every * anneal(penalty.weight, play.progress) * value, {penalty.name: value}
 
   return (Update(('critic',), penalty_loss, every=penalty.every),)

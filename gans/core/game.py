@@ -107,11 +107,14 @@ class Play:
 
   Each call has a key of its own, for dropout and the like. What a call leaves in a player's model state (batch norm's
   averages, a memory's contents) is in `model_states` afterwards, and the next call sees it. A call inside another
-  transformation, such as the gradient of a penalty, reads that state and leaves nothing in it.
+  transformation, such as the gradient of a penalty, reads that state and leaves nothing in it. `progress` [], from 0 to
+  1, is how far what a config anneals has come (core/annealing.py).
   """
 
-  def __init__(self, modules: Mapping[str, nn.Module], params: Mapping, model_states: Mapping, rng, train: bool = True):
+  def __init__(self, modules: Mapping[str, nn.Module], params: Mapping, model_states: Mapping, rng, train: bool = True,
+               progress=0.0):
     self.model_states = dict(model_states)
+    self.progress = progress
     self._modules = modules
     self._params = params
     self._rng = rng
@@ -169,9 +172,9 @@ def _is_hashable(module: nn.Module) -> bool:
   return True
 
 
-def bind(modules: Mapping[str, nn.Module], params: Mapping, model_states: Mapping, rng) -> Play:
+def bind(modules: Mapping[str, nn.Module], params: Mapping, model_states: Mapping, rng, progress=0.0) -> Play:
   """Binds the players, in training mode, to their parameters and model states, each {player: tree}."""
-  return Play(modules, params, model_states, jax.random.fold_in(rng, PLAY_STREAM))
+  return Play(modules, params, model_states, jax.random.fold_in(rng, PLAY_STREAM), progress=progress)
 
 
 def bind_trained(modules: Mapping[str, nn.Module], variables: Mapping[str, Variables]) -> Play:

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gans.ranges import Count, OneOf, Weight
+from gans.core.annealing import AnnealedWeight, anneal
+from gans.ranges import Count, OneOf
 
 
 def interpolate(real, fake, rng):
@@ -81,13 +82,16 @@ NAMES = ('none', *BY_NAME)
 class Penalty:
   """The settings of a penalty, `config.penalty`."""
   name: Annotated[str, OneOf(NAMES)] = 'none'
-  weight: Weight = 10.0  # beside the loss of the scores
+  weight: AnnealedWeight = 10.0  # beside the loss of the scores; a number, or (first, last)
   every: Count = 1  # steps from one to the next; above 1 an update of its own, with `every` times the weight
 
 
-def penalty_term(penalty: Penalty, score, real, fake, rng) -> tuple[jax.Array | float, dict]:
-  """The weighted penalty as a term of the critic's loss, and its metrics: (0, {}) if it is none or an own update."""
+def penalty_term(penalty: Penalty, progress, score, real, fake, rng) -> tuple[jax.Array | float, dict]:
+  """The weighted penalty as a term of the critic's loss, and its metrics: (0, {}) if it is none or an own update.
+
+  `progress` is that of the weight, `play.progress`.
+  """
   if penalty.name == 'none' or penalty.every > 1:
     return 0.0, {}
   value = BY_NAME[penalty.name](score, real, fake, rng)
-  return penalty.weight * value, {penalty.name: value}
+  return anneal(penalty.weight, progress) * value, {penalty.name: value}

@@ -13,20 +13,22 @@ from jax import lax
 import jax.numpy as jnp
 import optax
 
+from gans.core.annealing import anneal
 from gans.core.game import SEED_AXES, Algorithm, GANState, Player, PyTree, Update, always, bind, variables_of
 from gans.core.microbatches import mean_gradient
 
 
 def make_train_step(algorithm: Algorithm, modules: Mapping, optimizers: Mapping, ema_decay: float,
-                    microbatches: int = 1) -> Callable:
+                    microbatches: int = 1, ema_half_life=0.0, anneal_steps: float = 1) -> Callable:
   """Returns a pure train_step(state, batch) -> (state, metrics): batch leaves [N,B,...], metrics {name: scalar}.
 
   N is algorithm.batches_per_step. Each repeat of an update sees its own batch and its own key; an update that is
   repeated fewer than N times sees the last batches. Randomness is a function of (state.rng, state.step) alone. A
   gradient is the mean over `microbatches` parts of its batch, see microbatches.mean_gradient. The metrics of an update
-  are means over its repeats, and zeros in a step that skips it.
+  are means over its repeats, and zeros in a step that skips it. `ema_half_life`, in steps and in place of ema_decay
+  where it is not 0, may be annealed, as what the losses anneal, over the first `anneal_steps` steps.
   """
-  takes = [make_update(update, modules, optimizers, microbatches) for update in algorithm.updates]
+  takes = [make_update(update, modules, optimizers, microbatches, anneal_steps) for update in algorithm.updates]
 
   def train_step(state: GANState, batch):
     rngs = jax.random.split(jax.random.fold_in(state.rng, state.step), algorithm.updates_per_step)
@@ -36,15 +38,17 @@ def make_train_step(algorithm: Algorithm, modules: Mapping, optimizers: Mapping,
       own_batches = jax.tree.map(lambda x, repeats=update.repeats: x[-repeats:], batch)
       state, own_metrics = take(state, own_batches, own_rngs)
       metrics |= own_metrics
-    state = state._replace(ema=update_ema(state, ema_decay), step=state.step + 1)
+    decay = decay_of(ema_half_life, state.step / anneal_steps) if ema_half_life else warm_up(ema_decay, state.step)
+    state = state._replace(ema=update_ema(state, decay), step=state.step + 1)
     return state, metrics
 
   return train_step
 
 
-def make_update(update: Update, modules: Mapping, optimizers: Mapping, microbatches: int = 1) -> Callable:
+def make_update(update: Update, modules: Mapping, optimizers: Mapping, microbatches: int = 1,
+                anneal_steps: float = 1) -> Callable:
   """Returns take(state, batches [repeats,B,...], rngs [repeats]) -> (state, metrics) of one update."""
-  gradient = mean_gradient(bind_loss(update, modules), microbatches)
+  gradient = mean_gradient(bind_loss(update, modules, anneal_steps), microbatches)
 
   def take_once(state: GANState, batch_and_rng):
     batch, rng = batch_and_rng
@@ -78,7 +82,7 @@ def make_update(update: Update, modules: Mapping, optimizers: Mapping, microbatc
   return take_repeatedly if update.every == 1 else take_or_skip
 
 
-def bind_loss(update: Update, modules: Mapping) -> Callable:
+def bind_loss(update: Update, modules: Mapping, anneal_steps: float = 1) -> Callable:
   """Returns loss(params, state, batch, rng) -> loss, (model_states, metrics) of an update, to be differentiated.
 
   `params` {player: params} are those of the players that learn; all others are the state's, and constants.
@@ -86,7 +90,7 @@ def bind_loss(update: Update, modules: Mapping) -> Callable:
   def loss(params, state: GANState, batch, rng):
     all_params = {name: player.params for name, player in state.players.items()} | params
     model_states = {name: player.model_state for name, player in state.players.items()}
-    play = bind(modules, all_params, model_states, rng)
+    play = bind(modules, all_params, model_states, rng, progress=state.step / anneal_steps)
     value, metrics = update.loss(play, batch, rng)
     return value, (play.model_states, metrics)
 
@@ -108,12 +112,21 @@ def _descend(player: Player, optimizer: optax.GradientTransformation, gradients)
   return player._replace(params=optax.apply_updates(player.params, updates), opt_state=opt_state)
 
 
-def update_ema(state: GANState, decay: float) -> dict:
-  """Moves the averages towards the players' variables; min(decay, (1 + t) / (10 + t)) lets them forget the start."""
-  step_size = 1 - jnp.minimum(decay, (1 + state.step) / (10 + state.step))
+def warm_up(decay: float, step):
+  """Returns min(decay, (1 + t) / (10 + t)), which lets an average forget the start."""
+  return jnp.minimum(decay, (1 + step) / (10 + step))
+
+
+def decay_of(half_life, progress):
+  """Returns the decay that halves what an average remembers in `half_life` steps, which may be annealed; 0 at 0."""
+  return 0.5**(1 / jnp.maximum(anneal(half_life, progress), 1e-8))
+
+
+def update_ema(state: GANState, decay) -> dict:
+  """Moves the averages towards the players' variables: decay * average + (1 - decay) * variables."""
   averages = {}
   for name, average in state.ema.items():
-    averages[name] = optax.incremental_update(variables_of(state.players[name]), average, step_size)
+    averages[name] = optax.incremental_update(variables_of(state.players[name]), average, 1 - decay)
   return averages
 
 

@@ -26,15 +26,20 @@ Strides = int | Sequence[int]  # one for all axes, or one per axis
 LANES = 16  # float32 numbers of one instruction, AVX-512's
 
 
-def conv(x, kernel, strides: Strides = 1, padding: Padding = 'SAME'):
-  """Correlates x [N,*positions,C] with kernel [*k,C,F] -> [N,*positions',F] in x's dtype; sums are at least float32."""
+def conv(x, kernel, strides: Strides = 1, padding: Padding = 'SAME', groups: int = 1):
+  """Correlates x [N,*positions,C] with kernel [*k,C,F] -> [N,*positions',F] in x's dtype; sums are at least float32.
+
+  With `groups` G > 1 the channels and the features are cut into as many groups, each of which is correlated for itself:
+  the kernel is [*k,C/G,F] (Krizhevsky et al. 2012; Xie et al. 2017).
+  """
   strides = _one_per_axis(strides, kernel)
   if isinstance(padding, str):
     padding = lax.padtype_to_pads(x.shape[1:-1], kernel.shape[:-2], strides, padding)
+  on_cpu = _conv_as_dot if groups == 1 else functools.partial(_conv_as_dots, groups=groups)
   return lax.platform_dependent(
       x, kernel,
-      cpu=functools.partial(_conv_as_dot, strides=strides, padding=padding),
-      default=functools.partial(_conv_by_xla, strides=strides, padding=padding))
+      cpu=functools.partial(on_cpu, strides=strides, padding=padding),
+      default=functools.partial(_conv_by_xla, strides=strides, padding=padding, groups=groups))
 
 
 def conv_transpose(x, kernel, strides: Strides = 1, padding: Padding = 'SAME'):
@@ -54,8 +59,9 @@ def _one_per_axis(strides: Strides, kernel) -> tuple[int, ...]:
   return (strides,) * rank if isinstance(strides, int) else tuple(strides)
 
 
-def _conv_by_xla(x, kernel, strides, padding):
-  return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_layouts(x))
+def _conv_by_xla(x, kernel, strides, padding, groups):
+  return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_layouts(x),
+                                  feature_group_count=groups)
 
 
 def _conv_transpose_by_xla(x, kernel, strides, padding):
@@ -85,10 +91,21 @@ def _transpose_pads(kernel: int, stride: int, padding: str) -> tuple[int, int]:
 def _conv_as_dot(x, kernel, strides, padding):
   x = lax.optimization_barrier(x)  # or XLA computes x again for each of the patches that share it
   pads = map(_pads_to_whole_blocks, x.shape[1:-1], kernel.shape, strides, padding)
-  x = _space_to_depth(_pad_or_crop(x, pads), strides)
+  x = space_to_depth(_pad_or_crop(x, pads), strides)
   blocks = _cut_into_taps(kernel, strides)
   taps = blocks.shape[:len(strides)]
   return _sum_taps(x, blocks.reshape(*taps, x.shape[-1], -1), outwards=False)
+
+
+def _conv_as_dots(x, kernel, strides, padding, groups):
+  conv_of_group = functools.partial(_conv_as_dot, strides=strides, padding=padding)
+  y = jax.vmap(conv_of_group, -2, -2)(_cut_into_groups(x, groups), _cut_into_groups(kernel, groups))
+  return y.reshape(*y.shape[:-2], -1)
+
+
+def _cut_into_groups(x, groups: int):
+  """[...,G*C] -> [...,G,C]."""
+  return x.reshape(*x.shape[:-1], groups, -1)
 
 
 def _conv_transpose_as_dot(x, kernel, strides, padding):
@@ -98,7 +115,7 @@ def _conv_transpose_as_dot(x, kernel, strides, padding):
   taps = blocks.shape[:rank]
   blocks = jnp.moveaxis(blocks, -2, rank).reshape(*taps, x.shape[-1], -1)
   y = _sum_taps(x, jnp.flip(blocks, range(rank)), outwards=True)  # its taps run the other way
-  y = _depth_to_space(y, strides)
+  y = depth_to_space(y, strides)
   crops = map(_crop_of_transpose, lengths, kernel.shape, strides, padding)
   return _pad_or_crop(y, crops)
 
@@ -181,14 +198,14 @@ def _pad_or_crop(x, pads: Iterable[tuple[int, int]]):
   return lax.pad(x, jnp.zeros((), x.dtype), (unchanged, *inner, unchanged))
 
 
-def _space_to_depth(x, strides):
+def space_to_depth(x, strides):
   """[N,H,W,C] -> [N,H/sh,W/sw,sh*sw*C]: a convolution with strides becomes one without."""
   rank = len(strides)
   x = _cut_into_blocks(x, strides, first=1)
   return x.reshape(*x.shape[:rank + 1], -1)
 
 
-def _depth_to_space(x, strides):
+def depth_to_space(x, strides):
   """[N,H,W,sh*sw*C] -> [N,H*sh,W*sw,C]."""
   rank = len(strides)
   n, *counts, _ = x.shape
@@ -331,8 +348,8 @@ class _Convolution(nn.Module):
   kernel_init: Callable = nn.initializers.lecun_normal()
   bias_init: Callable = nn.initializers.zeros_init()
 
-  def _convolve(self, function, x):
-    kernel_shape = (*self.kernel_size, x.shape[-1], self.features)
+  def _convolve(self, function, x, groups: int = 1):
+    kernel_shape = (*self.kernel_size, x.shape[-1] // groups, self.features)
     kernel = self.param('kernel', self.kernel_init, kernel_shape, jnp.float32)
     x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
     y = function(x, kernel, self.strides, self.padding)
@@ -345,10 +362,12 @@ class _Convolution(nn.Module):
 
 class Conv(_Convolution):
   """`flax.linen.Conv` on [N,*positions,C], computed by `conv`."""
+  feature_group_count: int = 1
 
   @nn.compact
   def __call__(self, x):
-    return self._convolve(conv, x)
+    convolve = functools.partial(conv, groups=self.feature_group_count)
+    return self._convolve(convolve, x, self.feature_group_count)
 
 
 class ConvTranspose(_Convolution):
