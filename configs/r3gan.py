@@ -1,20 +1,78 @@
-"""R3GAN (Huang et al. 2024) on handwritten digits, 28x28: a relativistic loss, R1 and R2, networks without a norm.
+r"""R3GAN (Huang et al. 2024): a relativistic loss of pairs, R1 and R2, and residual networks without a norm.
 
     python main.py --config=configs/r3gan.py --workdir=/tmp/r3gan
+    python main.py --config=configs/r3gan.py:stacked_mnist --workdir=/tmp/stacked  # 1,000 modes
+    python main.py --config=configs/r3gan.py:cifar10 --workdir=/tmp/cifar10  # as published, for GPUs
+    python main.py --config=configs/r3gan.py:faces --workdir=/tmp/faces --config.dataset.path=FACES  # 64x64, for a GPU
+    python main.py --config=configs/r3gan.py:small --workdir=/tmp/small --config.dataset.path=FOLDER  # 32x32, a CPU
+
+The maps of the networks for a CPU end at half the size of the images: see `patch` in gans/networks/r3gan.py.
+
+Hardware: two CPU cores (AMD EPYC, AVX-512). Time: TODO. Expect: TODO
 """
 from configs import base
 
 
 def get_config(variant: str = ''):
-  """Returns the experiment."""
-  adam = base.adam(learning_rate=(2e-4, 5e-5), b1=0.0, b2=(0.9, 0.99))
+  """Returns the experiment; `configs/r3gan.py:VARIANT` selects 'stacked_mnist', 'cifar10', 'faces' or 'small'."""
   config = base.get_config('adversarial')
   config.loss = 'relativistic'
-  config.penalty.update({'name': 'r1_r2', 'weight': (0.5, 0.05)})
-  config.num_steps = 4000
-  config.anneal_images = 64 * 4000
-  config.ema_half_life = (0, 10_000)
-  config.eval_every = 2_000
-  config.generator = base.r3gan_generator(num_blocks=1, optimizer=adam)
-  config.critic = base.r3gan_critic(num_blocks=1, optimizer=adam)
-  return base.variant_of(config, variant)
+  config.penalty.name = 'r1_r2'
+  config.num_steps = 3000
+  config.eval_every = 1_500
+  config.generator = base.r3gan_generator(hidden=(128, 32), num_blocks=(2, 1), patch=2)
+  config.critic = base.r3gan_critic(hidden=(32, 64), num_blocks=1, patch=2)
+  anneal(config, images=64 * 3000, learning_rate=(2e-3, 2e-4), gamma=(10.0, 2.0), ema_half_life=(0.0, 10_000.0))
+  return base.variant_of(config, variant, stacked_mnist=stacked_mnist, cifar10=cifar10, faces=faces, small=small)
+
+
+def anneal(config, images: int, learning_rate, gamma, ema_half_life):
+  """Sets what changes over the first so many images; Adam's b2 always goes from .9 to .99."""
+  adam = base.adam(learning_rate, b1=0.0, b2=(0.9, 0.99))
+  config.generator.optimizer = config.critic.optimizer = adam
+  config.penalty.weight = gamma
+  config.anneal_images = images
+  config.ema_half_life = ema_half_life
+
+
+def stacked_mnist(config):
+  """1,000 modes: three digits, one a channel; stacked_mnist_5k is made of the built-in digits."""
+  config.dataset.name = 'stacked_mnist_5k'
+  return config
+
+
+def cifar10(config):
+  """The published settings for CIFAR-10, of each class, less the augmentation, which is not here yet."""
+  config.dataset.update({'name': 'cifar10', 'image_size': 32, 'flip': True})
+  config.batch_size = 512
+  config.num_steps = 200_000
+  config.steps_per_call = config.log_every = 10
+  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 10_000
+  config.generator = base.r3gan_generator(hidden=(768, 768, 768, 768), start=4, label_dim=64)
+  config.critic = base.r3gan_critic(hidden=(768, 768, 768, 768), label_dim=768)
+  anneal(config, images=20_000_000, learning_rate=(2e-4, 5e-5), gamma=(0.05, 0.005), ema_half_life=(0.0, 5e6))
+  return config
+
+
+def faces(config):
+  """Faces or other pictures of one's own at 64x64: the published schedules of FFHQ-64 on networks for one GPU."""
+  config.dataset.update({'name': 'folder', 'image_size': 64, 'flip': True})
+  config.batch_size = 256
+  config.num_steps = 100_000
+  config.steps_per_call = config.log_every = 10
+  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 0
+  config.generator = base.r3gan_generator(hidden=(512, 512, 384, 192, 96), start=4)
+  config.critic = base.r3gan_critic(hidden=(96, 192, 384, 512, 512))
+  anneal(config, images=20_000_000, learning_rate=(2e-4, 5e-5), gamma=(2.0, 0.2), ema_half_life=(0.0, 5e5))
+  return config
+
+
+def small(config):
+  """Colour images of one's own at 32x32, on networks for two cores."""
+  config.dataset.update({'name': 'folder', 'image_size': 32, 'flip': True})
+  config.num_steps = 10_000
+  config.eval_every = 0
+  config.generator.update({'hidden': (128, 64, 32), 'num_blocks': (2, 1, 1), 'start': 4})
+  config.critic.update({'hidden': (32, 64, 128)})
+  config.anneal_images = 64 * 10_000
+  return config

@@ -59,8 +59,8 @@ def make_optimizer(field: str, settings: dict, num_updates: int,
                    anneal_updates: float = 1) -> optax.GradientTransformation:
   """Makes the optimizer of a group config.PLAYER.optimizer, as a dict; its schedule ends after `num_updates`.
 
-  A learning rate or b2 that is a pair is annealed over the first `anneal_updates` updates. Adam corrects its bias by the
-  b2 of the moment, as PyTorch's does whose b2 is changed.
+  A learning rate or b2 that is a pair is annealed over the first `anneal_updates` updates. Adam corrects its bias by
+  the b2 of the moment, as PyTorch's does whose b2 is changed.
 
   `clip_norm` above 0 is the most that the norm of a player's whole gradient may be. `weight_decay` is the optimizer's
   own where it has one, as adamw; otherwise that multiple of the parameters is added to the gradient. Where both are 0

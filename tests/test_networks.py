@@ -17,6 +17,13 @@ from gans.networks import dcgan, mlp
 # critic to such a map.
 DIGITS_FROM_7X7 = 2 * 64 + 4**2 * 64 * 32 + 32 + 2 * 32 + 4**2 * 32 + 1
 DIGITS_TO_7X7 = 4**2 * 32 + 32 + 4**2 * 32 * 64 + 64 + 2 * 64
+
+
+def r3gan_block(width: int) -> int:
+  """Parameters of a block: 1x1 to twice the width, 3x3 in groups of 16 channels, each with a bias, and 1x1 back."""
+  return 2 * width * 2 * width + 3**2 * 16 * 2 * width + 2 * 2 * width
+
+
 # (config, variant): parameters of each player, worked out by hand where they are few.
 PARAMETERS = {
     ('wgan_gp', ''): {'generator': 1_676_577, 'critic': 42_545},
@@ -82,6 +89,17 @@ PARAMETERS = {
         'generator': sum([
             10 * 16, (200 + 16 + 1) * 4**3 * 64, 4**3 * (64 * 32 + 32 * 16 + 16 * 1), 2 * (64 + 32 + 16)]),
         'critic': 10 * 32**3 + 4**3 * (2 * 16 + 16 * 32 + 32 * 64) + 2 * (32 + 64) + 4**3 * 64 + 1},
+    **{('r3gan', variant): {  # of images of this many channels: blocks; then first map, layers between and to the image
+        'generator': 2 * r3gan_block(128) + r3gan_block(32) + 64 * 128 + 7 * 7 * 128 + 128 * 32 + 32 * 4 * channels,
+        'critic': r3gan_block(32) + r3gan_block(64) + 4 * channels * 32 + 32 * 64 + 7 * 7 * 64 + 64}
+       for variant, channels in {'': 1, 'stacked_mnist': 3}.items()},
+    ('r3gan', 'small'): {
+        'generator': sum([2 * r3gan_block(128) + r3gan_block(64) + r3gan_block(32), 64 * 128 + 4 * 4 * 128,
+                          128 * 64 + 64 * 32 + 32 * 12]),
+        'critic': sum([r3gan_block(32) + r3gan_block(64) + r3gan_block(128), 12 * 32 + 32 * 64 + 64 * 128,
+                       4 * 4 * 128 + 128])},
+    ('r3gan', 'cifar10'): {'generator': 20_781_952, 'critic': 21_280_512},  # the authors'
+    ('r3gan', 'faces'): {'generator': 7_063_072, 'critic': 7_030_816},
     ('gan_3d', 'paper'): {
         'generator': 17_569_664,
         'critic': 4**3 * (1 * 64 + 64 * 128 + 128 * 256 + 256 * 512) + 2 * (128 + 256 + 512) + 4**3 * 512 + 1},
@@ -111,6 +129,8 @@ def spec_of(config) -> Spec:
   name, size = config.dataset.name, config.dataset.image_size
   if name == 'ring8':
     return Spec((2,), 10)
+  if name.startswith('stacked_mnist'):
+    return Spec((size, size, 3), 1000)
   if name.startswith('voxel_'):
     return Spec((size, size, size, 1), 10)
   if name in ('mnist_5k_edges', 'mnist_5k_coloured'):

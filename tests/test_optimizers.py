@@ -111,5 +111,5 @@ def test_annealed_rates_and_b2_are_those_of_the_moment():
 
 
 def test_an_annealed_rate_has_no_other_schedule():
-  with pytest.raises(UserError, match=r"critic.optimizer.schedule='linear': learning_rate=\(0.1, 0.01\) has a schedule"):
+  with pytest.raises(UserError, match=r"schedule='linear': learning_rate=\(0.1, 0.01\) has a schedule of its own"):
     make('adam', learning_rate=(0.1, 0.01), schedule='linear')

@@ -3,7 +3,7 @@ import jax
 import numpy as np
 
 from gans.build import build, build_state, build_train_steps
-from gans.core import sharding
+from gans.core import sharding, step
 from gans.core.game import each_seed
 from gans.data.schedule import step_indices
 from gans.data.sources import load_dataset
@@ -11,19 +11,25 @@ from gans.training.loop import train
 from tests.conftest import set_optimizers
 
 
-def test_seeds_side_by_side_are_their_single_runs(config):
-  config.steps_per_call, config.num_seeds, config.seed = 3, 2, 5
-  set_optimizers(config, 'sgd', learning_rate=0.02)  # Adam magnifies rounding where a gradient is 0
+def take_three_steps(config):
   digits = load_dataset(config.dataset)
   arrays, mesh = (digits.images, digits.labels), sharding.make_mesh(config.batch_size)
+  experiment = build(config, digits.spec)
+  train_steps = build_train_steps(config, experiment, digits.spec, mesh)
+  indices = step_indices(config, experiment.algorithm.batches_per_step, 0, len(digits.images))
+  return train_steps(build_state(config, experiment, mesh), arrays, indices, 3)
+
+
+def assert_close(one, other):
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, other)
+
+
+def test_seeds_in_one_program_are_their_single_runs(config):
+  config.steps_per_call = 3
+  set_optimizers(config, 'sgd', learning_rate=0.02)  # Adam magnifies rounding where a gradient is 0
   results = []
-  for seed, num_seeds in ((5, 2), (5, 1), (6, 1)):
-    config.seed, config.num_seeds = seed, num_seeds
-    experiment = build(config, digits.spec)
-    state = build_state(config, experiment, mesh)
-    train_steps = build_train_steps(config, experiment, digits.spec, mesh)
-    indices = step_indices(config, experiment.algorithm.batches_per_step, 0, len(digits.images))
-    results.append(train_steps(state, arrays, indices, 3))
+  for config.seed, config.num_seeds in ((5, 2), (5, 1), (6, 1)):
+    results.append(take_three_steps(config))
   (both, both_metrics), *singles = results
   assert int(both.step) == 3 and both.players.keys() == {'generator', 'critic'}
   for i, (single, metrics) in enumerate(singles):
@@ -33,8 +39,13 @@ def test_seeds_side_by_side_are_their_single_runs(config):
   assert abs(singles[0][1]['critic_loss'] - singles[1][1]['critic_loss']).max() > 0.01  # two runs, not one twice
 
 
-def assert_close(one, other):
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, other)
+def test_seeds_that_are_vectorised_are_the_seeds_in_turn(config, monkeypatch):
+  """On an accelerator they go side by side: what that program computes, computed here."""
+  config.steps_per_call, config.num_seeds, config.seed = 3, 2, 5
+  set_optimizers(config, 'sgd', learning_rate=0.02)
+  in_turn = take_three_steps(config)
+  monkeypatch.setattr(step.lax, 'platform_dependent', lambda *args, cpu, default: default(*args))
+  assert_close(in_turn, take_three_steps(config))
 
 
 def test_a_run_of_two_seeds_resumes_and_shows_both(tmp_path, config):

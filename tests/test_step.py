@@ -16,7 +16,7 @@ from gans.build import build, build_state, build_train_steps
 from gans.core import sharding
 from gans.core.game import Algorithm, GANState, Update, bind, create_player, create_state, variables_of
 from gans.core.sampling import noise, noise_and_label
-from gans.core.step import decay_of, make_train_step, make_train_steps, make_update, update_ema, warm_up
+from gans.core.step import make_train_step, make_train_steps, make_update, update_ema, warm_up
 from gans.core.tracing import trace_losses
 from gans.data.batches import batch_shapes
 from gans.data.dataset import Spec

@@ -1,12 +1,12 @@
 """The networks of R3GAN (Huang et al. 2024, The GAN is dead; long live the GAN!): residual blocks without a norm.
 
 A block is x + W3 f(W2 f(W1 x)), where f adds a bias and is a leaky ReLU: W1 widens by `expansion`, W2 is a 3x3
-convolution in groups of `group_width` channels, W3 narrows and starts at zero (as in Zhang et al. 2019, Fixup). Maps are
-resampled with the weights [1, 3, 3, 1] along each axis (Zhang 2019, Making Convolutional Networks Shift-Invariant
+convolution in groups of `group_width` channels, W3 narrows and starts at zero (as in Zhang et al. 2019, Fixup). Maps
+are resampled with the weights [1, 3, 3, 1] along each axis (Zhang 2019, Making Convolutional Networks Shift-Invariant
 Again). The published network for CIFAR-10 has hidden=(768, 768, 768, 768) and starts at 4.
 
-Ours may stop at maps of which each position stands for `patch` x `patch` pixels: the blocks at the full size, which have
-the fewest channels, take the most time.
+Ours may stop at maps of which each position stands for `patch` x `patch` pixels: the blocks at the full size, which
+have the fewest channels, take the most time.
 """
 from collections.abc import Sequence
 import functools
@@ -76,8 +76,8 @@ class Generator(nn.Module):
 class Critic(nn.Module):
   """images [B,*positions,C] -> scores [B] float32: the generator's mirror image.
 
-  A stage of `num_blocks` blocks for each width of `hidden`, between which the sides are halved. Of the last map a learnt
-  one says what counts in each channel. With `label_dim` the score is the product of its features and an embedding of
+  A stage of `num_blocks` blocks for each width of `hidden`, between which the sides are halved. A learnt map says what
+  counts in each channel of the last one. With `label_dim` the score is the product of its features and an embedding of
   the label, both of that size (Miyato & Koyama 2018, cGANs with Projection Discriminator).
   """
   hidden: SomeSizes = (32, 64, 64)
@@ -134,8 +134,8 @@ def apply_block(network: nn.Module, x, num_all: int):
   width = x.shape[-1]
   inner = network.expansion * width
   if inner % network.group_width:
-    raise UserError(f'group_width={network.group_width}: a stage of width {width} has {inner} channels in a block, which '
-                    'do not divide into groups of so many')
+    raise UserError(f'group_width={network.group_width}: a stage of width {width} has {inner} channels in a block, '
+                    'which do not divide into groups of so many')
   gain = math.sqrt(2 / (1 + LEAK**2)) * num_all**-0.25
   activate = layers.leaky_relu(LEAK)
   y = activate(convolve(network, x, inner, gain=gain, use_bias=True))
