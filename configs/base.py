@@ -19,7 +19,7 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       'algorithm': algorithm,
       # Decides the weights, the noise and the order of the data.
       'seed': 0,
-      # Runs that train side by side in one program, with the seeds seed, seed + 1, ...
+      # Runs that train in one program, with the seeds seed, seed + 1, ...; side by side, or on a CPU in turn.
       'num_seeds': 1,
       # Steps of training. A step takes every update of the algorithm, such as n_critic of the critic and one of the
       # generator.
