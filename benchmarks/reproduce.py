@@ -1,12 +1,14 @@
-"""The papers' figures, by their protocols, on several seeds that train side by side.
+"""The papers' figures, by their protocols, on several seeds.
 
     python -m benchmarks.reproduce ring8 --write=docs      # grid25, swiss_roll; --variant=narrow or paper: the config's
     python -m benchmarks.reproduce stacked_mnist_5k        # stacked_mnist --data_dir=DIR: of all of MNIST
+    python -m benchmarks.reproduce losses                  # R3GAN's and others, by the modes of stacked_mnist_5k
     python -m benchmarks.reproduce mnist_5k --steps=1000   # six GANs, equal steps and equal time; mnist --data_dir=DIR
 
 Runs are kept in --workdir; the same command resumes them.
 """
 import importlib
+import itertools
 import json
 import pathlib
 
@@ -26,6 +28,8 @@ STEPS = flags.DEFINE_integer('steps', 0, "Steps; 0: the config's.")
 SECONDS = flags.DEFINE_integer('seconds', 0, "Equal time of the six GANs; 0: what the slowest took for --steps.")
 WRITE = flags.DEFINE_string('write', '', 'Folder for results.md, such as docs; empty: print only.')
 
+LOSSES = {'relativistic': 'RpGAN', 'non_saturating': 'GAN'}
+PENALTIES = {'r1_r2': 'R1 + R2', 'r1': 'R1'}
 SYSTEMS = ('gan', 'dcgan', 'wgan', 'wgan_gp', 'cgan', 'acgan')
 PUBLISHED = {  # Lin et al. 2018, PacGAN, table 1 (means and standard errors of ten), and the EnGAN paper's WGAN-GP
     'ring8': ['GAN, PacGAN paper | 6.3 +- 0.5 | 98.2 % | 0.45', 'PacGAN2 | 7.9 +- 0.1 | 95.6 % | 0.07',
@@ -34,6 +38,7 @@ PUBLISHED = {  # Lin et al. 2018, PacGAN, table 1 (means and standard errors of 
                'PacGAN4 | 24.8 +- 0.2 | 93.6 % | 0.04'],
     'stacked_mnist': ['DCGAN, PacGAN paper | 78.9 +- 6.5 | 4.50', 'PacDCGAN2 | 1000 | 0.06',
                       'WGAN-GP, EnGAN paper, 100,000 steps | 959.0 | 0.7276'],
+    'losses': ['RpGAN, R1 + R2, R3GAN paper | 1000 | 0.0781', 'GAN, R1 + R2, R3GAN paper | 693 | 0.9270'],
 }
 
 
@@ -54,6 +59,7 @@ def make_config(name: str, dataset: str, seeds: int):
   config.dataset.name, config.num_seeds = dataset, SEEDS.value or seeds
   config.num_steps = STEPS.value or config.num_steps
   config.sample_every = config.checkpoint_every = config.num_steps
+  config.anneal_images = config.anneal_images and config.num_steps * config.batch_size
   # Ctrl-C is heeded between calls, and ten seeds take ten times as long.
   config.steps_per_call = config.log_every = min(config.steps_per_call, 20)
   return config
@@ -93,6 +99,18 @@ def stacked(dataset: str) -> str:
       f'WGAN-GP, {dataset}, here | {mean_and_error(modes, 1)} | {mean_and_error(kl)}', *PUBLISHED['stacked_mnist']])
 
 
+def losses(name: str) -> str:
+  """Two losses and two penalties on the networks of configs/r3gan.py: modes of 26,000 samples of stacked MNIST."""
+  rows = []
+  for (loss, title), (penalty, sort) in itertools.product(LOSSES.items(), PENALTIES.items()):
+    config = make_config('r3gan', 'stacked_mnist' if DATA_DIR.value else 'stacked_mnist_5k', seeds=3)
+    config.loss, config.penalty.name, config.eval.num_samples = loss, penalty, 26_000
+    record = run(config, f'{config.dataset.name}_{loss}_{penalty}')
+    modes, kl = values(record, 'modes'), values(record, 'mode_kl')
+    rows.append(f'{title}, {sort}, here | {mean_and_error(modes, 1)} | {mean_and_error(kl)}')
+  return table(config, record, ['modes', 'KL'], [*rows, *PUBLISHED[name]])
+
+
 def systems(dataset: str) -> str:
   """Six GANs: after equal generator steps, and after as many as each takes in equal time."""
   speeds, cells = {}, {}
@@ -114,7 +132,7 @@ def systems(dataset: str) -> str:
 
 def describe(config, record: dict) -> str:
   """Says how a figure came about."""
-  return (f'{page.command()} on {page.machine()}: {config.num_steps} steps of {config.num_seeds} seeds side by side. '
+  return (f'{page.command()} on {page.machine()}: {config.num_steps} steps of {config.num_seeds} seeds. '
           f'Mean and standard error over the seeds; {record["features"]}; {record["num_samples"]} samples, '
           f'{record["reference"]} real')
 
@@ -129,7 +147,7 @@ def main(argv):
   logging.set_verbosity(logging.ERROR)
   cache.keep_compilations()
   makers = {'ring8': mixture, 'grid25': mixture, 'swiss_roll': mixture, 'stacked_mnist': stacked,
-            'stacked_mnist_5k': stacked, 'mnist': systems, 'mnist_5k': systems}
+            'stacked_mnist_5k': stacked, 'losses': losses, 'mnist': systems, 'mnist_5k': systems}
   if len(argv) != 2 or argv[1] not in makers:
     raise app.UsageError(f'expected one of {sorted(makers)}')
   if argv[1] in ('mnist', 'mnist_5k') and not STEPS.value:

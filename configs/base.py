@@ -159,14 +159,14 @@ def dcgan_critic(**fields) -> dict:
 
 def r3gan_generator(**fields) -> dict:
   """R3GAN's generator: a stage of `num_blocks` residual blocks for each width of `hidden`, at sides from `start` on."""
-  return {'network': 'r3gan.Generator', 'hidden': (64, 64, 32), 'num_blocks': 2, 'start': 7, 'patch': 1,
-          'expansion': 2, 'group_width': 16, 'label_dim': 0, 'remat': False, 'optimizer': adam(), **fields}
+  return {'network': 'r3gan.Generator', 'hidden': (64, 64, 32), 'num_blocks': 2, 'start': 7, 'expansion': 2,
+          'group_width': 16, 'label_dim': 0, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def r3gan_critic(**fields) -> dict:
   """R3GAN's critic, the generator's mirror image; `label_dim` is the size of the projection on the label."""
-  return {'network': 'r3gan.Critic', 'hidden': (32, 64, 64), 'num_blocks': 2, 'patch': 1, 'expansion': 2,
-          'group_width': 16, 'label_dim': 0, 'remat': False, 'optimizer': adam(), **fields}
+  return {'network': 'r3gan.Critic', 'hidden': (32, 64, 64), 'num_blocks': 2, 'expansion': 2, 'group_width': 16,
+          'label_dim': 0, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def mlp_generator(**fields) -> dict:

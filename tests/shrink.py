@@ -25,5 +25,4 @@ def limit(group: ml_collections.ConfigDict, most: dict[str, int]):
   """Lowers the fields of a group to at most {field: value}."""
   for field, value in most.items():
     if field in group:
-      given = group[field]
-      group[field] = tuple(min(each, value) for each in given) if isinstance(given, tuple) else min(given, value)
+      group[field] = min(group[field], value)

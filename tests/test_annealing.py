@@ -68,13 +68,14 @@ def test_losses_know_how_far_a_run_has_come():
 
 @pytest.fixture
 def annealed():
-  """A config in which all that can be annealed is."""
+  """A config in which all that can be annealed is, on R3GAN's networks."""
   config = shrink(gan.get_config())
+  config.dataset.image_size = 8
   config.penalty.update({'name': 'r1', 'weight': (2.0, 0.5)})
   config.ema_half_life, config.anneal_images = (0.0, 16.0), 48
   adam = base.adam((1e-2, 1e-3), b2=(0.9, 0.99))
-  config.generator = base.mlp_generator(hidden=(8,), optimizer=adam)
-  config.critic = base.mlp_critic(hidden=(8,), optimizer=adam)
+  config.generator = base.r3gan_generator(start=8, hidden=(8,), num_blocks=1, optimizer=adam)
+  config.critic = base.r3gan_critic(hidden=(8,), num_blocks=1, optimizer=adam)
   config.checkpoint_every = 3
   return config
 

@@ -17,13 +17,6 @@ from gans.networks import dcgan, mlp
 # critic to such a map.
 DIGITS_FROM_7X7 = 2 * 64 + 4**2 * 64 * 32 + 32 + 2 * 32 + 4**2 * 32 + 1
 DIGITS_TO_7X7 = 4**2 * 32 + 32 + 4**2 * 32 * 64 + 64 + 2 * 64
-
-
-def r3gan_block(width: int) -> int:
-  """Parameters of a block: 1x1 to twice the width, 3x3 in groups of 16 channels, each with a bias, and 1x1 back."""
-  return 2 * width * 2 * width + 3**2 * 16 * 2 * width + 2 * 2 * width
-
-
 # (config, variant): parameters of each player, worked out by hand where they are few.
 PARAMETERS = {
     ('wgan_gp', ''): {'generator': 1_676_577, 'critic': 42_545},
@@ -89,15 +82,15 @@ PARAMETERS = {
         'generator': sum([
             10 * 16, (200 + 16 + 1) * 4**3 * 64, 4**3 * (64 * 32 + 32 * 16 + 16 * 1), 2 * (64 + 32 + 16)]),
         'critic': 10 * 32**3 + 4**3 * (2 * 16 + 16 * 32 + 32 * 64) + 2 * (32 + 64) + 4**3 * 64 + 1},
-    **{('r3gan', variant): {  # of images of this many channels: blocks; then first map, layers between and to the image
-        'generator': 2 * r3gan_block(128) + r3gan_block(32) + 64 * 128 + 7 * 7 * 128 + 128 * 32 + 32 * 4 * channels,
-        'critic': r3gan_block(32) + r3gan_block(64) + 4 * channels * 32 + 32 * 64 + 7 * 7 * 64 + 64}
-       for variant, channels in {'': 1, 'stacked_mnist': 3}.items()},
+    # wgan_gp's without layer norm; then of three channels.
+    ('r3gan', ''): {'generator': 1_676_577, 'critic': 42_545 - 2 * (32 + 64)},
+    ('r3gan', 'stacked_mnist'): {
+        'generator': 1_676_577 + 4**2 * 32 * 2 + 2, 'critic': 42_545 - 2 * (32 + 64) + 4**2 * 2 * 16},
     ('r3gan', 'small'): {
-        'generator': sum([2 * r3gan_block(128) + r3gan_block(64) + r3gan_block(32), 64 * 128 + 4 * 4 * 128,
-                          128 * 64 + 64 * 32 + 32 * 12]),
-        'critic': sum([r3gan_block(32) + r3gan_block(64) + r3gan_block(128), 12 * 32 + 32 * 64 + 64 * 128,
-                       4 * 4 * 128 + 128])},
+        'generator': sum([
+            65 * 512 + 2 * 512, 513 * 4 * 4 * 128 + 2 * 128,
+            4**2 * (128 * 64 + 64 * 32 + 32 * 3), 64 + 32 + 3, 2 * (64 + 32)]),
+        'critic': 4**2 * (3 * 32 + 32 * 64 + 64 * 128) + 32 + 64 + 128 + 4 * 4 * 128 + 1},
     ('r3gan', 'cifar10'): {'generator': 20_781_952, 'critic': 21_280_512},  # the authors'
     ('r3gan', 'faces'): {'generator': 7_063_072, 'critic': 7_030_816},
     ('gan_3d', 'paper'): {

@@ -91,7 +91,7 @@ def _transpose_pads(kernel: int, stride: int, padding: str) -> tuple[int, int]:
 def _conv_as_dot(x, kernel, strides, padding):
   x = lax.optimization_barrier(x)  # or XLA computes x again for each of the patches that share it
   pads = map(_pads_to_whole_blocks, x.shape[1:-1], kernel.shape, strides, padding)
-  x = space_to_depth(_pad_or_crop(x, pads), strides)
+  x = _space_to_depth(_pad_or_crop(x, pads), strides)
   blocks = _cut_into_taps(kernel, strides)
   taps = blocks.shape[:len(strides)]
   return _sum_taps(x, blocks.reshape(*taps, x.shape[-1], -1), outwards=False)
@@ -115,7 +115,7 @@ def _conv_transpose_as_dot(x, kernel, strides, padding):
   taps = blocks.shape[:rank]
   blocks = jnp.moveaxis(blocks, -2, rank).reshape(*taps, x.shape[-1], -1)
   y = _sum_taps(x, jnp.flip(blocks, range(rank)), outwards=True)  # its taps run the other way
-  y = depth_to_space(y, strides)
+  y = _depth_to_space(y, strides)
   crops = map(_crop_of_transpose, lengths, kernel.shape, strides, padding)
   return _pad_or_crop(y, crops)
 
@@ -198,14 +198,14 @@ def _pad_or_crop(x, pads: Iterable[tuple[int, int]]):
   return lax.pad(x, jnp.zeros((), x.dtype), (unchanged, *inner, unchanged))
 
 
-def space_to_depth(x, strides):
+def _space_to_depth(x, strides):
   """[N,H,W,C] -> [N,H/sh,W/sw,sh*sw*C]: a convolution with strides becomes one without."""
   rank = len(strides)
   x = _cut_into_blocks(x, strides, first=1)
   return x.reshape(*x.shape[:rank + 1], -1)
 
 
-def depth_to_space(x, strides):
+def _depth_to_space(x, strides):
   """[N,H,W,sh*sw*C] -> [N,H*sh,W*sw,C]."""
   rank = len(strides)
   n, *counts, _ = x.shape

@@ -5,8 +5,7 @@ convolution in groups of `group_width` channels, W3 narrows and starts at zero (
 are resampled with the weights [1, 3, 3, 1] along each axis (Zhang 2019, Making Convolutional Networks Shift-Invariant
 Again). The published network for CIFAR-10 has hidden=(768, 768, 768, 768) and starts at 4.
 
-Ours may stop at maps of which each position stands for `patch` x `patch` pixels: the blocks at the full size, which
-have the fewest channels, take the most time.
+They want an accelerator: on a CPU a step takes several times that of networks whose first convolutions have strides.
 """
 from collections.abc import Sequence
 import functools
@@ -36,7 +35,6 @@ class Generator(nn.Module):
   hidden: SomeSizes = (64, 64, 32)
   num_blocks: BlocksPerStage = 2
   start: Size = 7
-  patch: Size = 1
   expansion: Size = 2
   group_width: Size = 16
   label_dim: SizeOrNone = 0
@@ -61,16 +59,15 @@ class Generator(nn.Module):
       if stage:
         x = double_sides(change_width(self, x, width))
       x = apply_blocks(self, x, count, sum(num_blocks))
-    x = convolve(self, x, self.patch**rank * self.image_shape[-1])
-    return conv.depth_to_space(x, (self.patch,) * rank).astype(jnp.float32)
+    return convolve(self, x, self.image_shape[-1]).astype(jnp.float32)
 
   def check_size(self):
     """Raises UserError if the stages do not end at the size of the images."""
     positions = tuple(self.image_shape[:-1])
-    side = self.start * 2**(len(self.hidden) - 1) * self.patch
+    side = self.start * 2**(len(self.hidden) - 1)
     if positions != (side,) * len(positions):
       raise UserError(f'start={self.start}: {len(self.hidden)} stages end at a side of {side}, the data have '
-                      f'{positions}: change dataset.image_size, or start, hidden and patch')
+                      f'{positions}: change dataset.image_size, or start and hidden')
 
 
 class Critic(nn.Module):
@@ -82,7 +79,6 @@ class Critic(nn.Module):
   """
   hidden: SomeSizes = (32, 64, 64)
   num_blocks: BlocksPerStage = 2
-  patch: Size = 1
   expansion: Size = 2
   group_width: Size = 16
   label_dim: SizeOrNone = 0
@@ -95,8 +91,7 @@ class Critic(nn.Module):
     del train
     num_blocks = layers.one_per_layer(self, 'num_blocks', len(self.hidden))
     self.check_size(image.shape[1:-1])
-    patches = conv.space_to_depth(image, (self.patch,) * layers.count_axes(image.shape[1:]))
-    x = convolve(self, patches, self.hidden[0])
+    x = convolve(self, image, self.hidden[0])
     for stage, (width, count) in enumerate(zip(self.hidden, num_blocks)):
       if stage:
         x = change_width(self, halve_sides(x), width)
@@ -112,10 +107,10 @@ class Critic(nn.Module):
 
   def check_size(self, positions: tuple[int, ...]):
     """Raises UserError for images whose sides cannot be halved as often as they are to be."""
-    factor = 2**(len(self.hidden) - 1) * self.patch
+    factor = 2**(len(self.hidden) - 1)
     if any(count % factor for count in positions):
-      raise UserError(f'hidden={self.hidden}: {len(self.hidden)} stages with patch={self.patch} divide the sides by '
-                      f'{factor}, and {positions} are no multiples of it: change hidden, patch or dataset.image_size')
+      raise UserError(f'hidden={self.hidden}: {len(self.hidden)} stages divide the sides by {factor}, and {positions} '
+                      'are no multiples of it: change hidden or dataset.image_size')
 
 
 def apply_blocks(network: nn.Module, x, count: int, num_all: int):
