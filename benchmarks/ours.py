@@ -45,7 +45,7 @@ class Run:
   def _indices(self):
     batches_per_step = self.experiment.algorithm.batches_per_step
     indices = step_indices(self.config, batches_per_step, int(self.state.step), len(self.arrays[0]))
-    return jax.device_put(indices, sharding.over_batch(self.mesh, 2))
+    return jax.device_put(indices, sharding.over_batch(self.mesh, indices.ndim - 1))
 
 
 def count_flops(config) -> float:

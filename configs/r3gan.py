@@ -22,7 +22,7 @@ def get_config(variant: str = ''):
   config.eval_every = 4_000
   config.generator = base.dcgan_generator(dense=(512,), start=7, hidden=(64, 32))
   config.critic = base.dcgan_critic(hidden=(16, 32, 64), norm='none', init_stddev=0.0)
-  anneal(config, images=64 * 8000, learning_rate=(2e-3, 2e-4), gamma=(10.0, 2.0), ema_half_life=(0.0, 10_000.0))
+  anneal(config, images=64 * 8000, learning_rate=(2e-3, 2e-4), gamma=(1.0, 0.2), ema_half_life=(0.0, 10_000.0))
   return base.variant_of(config, variant, stacked_mnist=stacked_mnist, small=small, cifar10=cifar10, faces=faces)
 
 

@@ -55,7 +55,7 @@ def _range_of_default(default) -> Range:
   return range_of_type(type(default)) if isinstance(default, bool | int | str) else Anything()
 
 
-def make_optimizer(field: str, settings: dict, num_updates: int,
+def make_optimizer(field: str, settings: dict, num_updates: float,
                    anneal_updates: float = 1) -> optax.GradientTransformation:
   """Makes the optimizer of a group config.PLAYER.optimizer, as a dict; its schedule ends after `num_updates`.
 
