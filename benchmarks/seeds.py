@@ -9,7 +9,7 @@ import statistics
 
 from absl import app, flags
 
-from benchmarks import cases, page
+from benchmarks import page
 from benchmarks.race import Contestant, spread, take_turns, three_digits
 
 CASES = flags.DEFINE_list('cases', ['gan', 'wgan_gp_28', 'toy'], 'Names in benchmarks/cases.py.')

@@ -226,6 +226,8 @@ def test_a_lazy_penalty_has_every_times_the_weight(make_config):
   config = make_config(weight=2.5, every=3)
 
   class LinearPlay:
+    progress = 0.0
+
     def generator(self, z, label):
       return jnp.zeros((len(label), 3))
 
@@ -248,6 +250,8 @@ def test_an_example_is_scored_at_its_own_label_by_every_penalty(make_config, eve
   x, x_tilde, label = jnp.array([[1.0], [2.0]]), jnp.array([[-3.0], [5.0]]), jnp.array([1, 4])
 
   class SquarePlay:
+    progress = 0.0
+
     def generator(self, z, label):
       return x_tilde
 
