@@ -3,6 +3,7 @@ import gc
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
@@ -13,6 +14,7 @@ IS_FIRST = 'JAX_COMPILATION_CACHE_DIR' not in os.environ  # of pytest's processe
 if IS_FIRST:
   os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='gans_compiled_')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1')
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts with `&` ignore Ctrl-C
 gc.set_threshold(100_000)  # the traces of all tests stay, millions of objects, and each collection goes through them
 
 import jax
