@@ -261,7 +261,7 @@ def test_what_is_measured_follows_from_the_data():
     return evaluator.settle(config, dataset, game_on(dataset))
 
   settled = settle(images(28, 10))
-  assert (settled.eval.features, settled.eval.best, settled.eval_every) == ('classifier', 'frechet_distance', 1500)
+  assert (settled.eval.features, settled.eval.best, settled.eval_every) == ('classifier', 'frechet_distance', 2000)
   assert settle(images(28, 0)).eval_every == 0
   assert settle(images(64, 10)).eval_every == 0
   assert settle(images(28, 10, num=128)).eval_every == 0

@@ -105,7 +105,7 @@ def test_another_network_drops_the_fields_of_the_one_before(parse):
     ([f'{CRITIC}.name=adamm'], "critic.optimizer.name='adamm': optax has no optimizer of that name"),
     ([f'{CRITIC}.momentum=0.9'], 'critic.optimizer.momentum=0.9: there is no such field; those of optax.adam are'),
     ([f'{CRITIC}.clip_norm=-1'], 'critic.optimizer.clip_norm=-1: expected'),
-    ([f'{CRITIC}.learning_rate=nan'], 'critic.optimizer.learning_rate=nan: expected a finite number above 0'),
+    ([f'{CRITIC}.learning_rate=nan'], "critic.optimizer.learning_rate='nan': expected a finite number above 0"),
     (['--config.generator.kernels=(3,4.5)'], r'generator.kernels=\(3, 4.5\): expected a whole number'),
     (['--config.generator.hidden=(8.5,)'], r'generator.hidden=\(8.5,\): expected a tuple'),
     (['--config.generator.hiden=3'], r'generator.hiden=3: there is no such field; those of dcgan.Generator are'),
