@@ -163,8 +163,8 @@ def make_train_steps(train_step: Callable, prepare: Callable, out_shardings=None
 def take_seeds(train_steps: Callable) -> Callable:
   """Returns the train_steps of several seeds at once: side by side, and on a CPU in turn.
 
-  One seed keeps the cores of a CPU busy; the batched products of several take up to a third longer than all of them
-  one after the other.
+  One seed keeps the cores of a CPU busy; the batched products of several take up to a quarter longer than all of
+  them one after the other.
   """
   def train_seeds(state: GANState, data, indices, num_steps):
     def train_seed(each):
