@@ -89,14 +89,19 @@ def mixture(dataset: str) -> str:
       f'| {distance}', *(f'{row} | ' for row in PUBLISHED[dataset])])
 
 
+def count_modes(config, name: str, title: str) -> tuple[dict, str]:
+  """Trains on stacked MNIST; returns the evaluation of 26,000 samples, and its row of the table."""
+  config.eval.num_samples = 26_000
+  record = run(config, name)
+  modes, kl = values(record, 'modes'), values(record, 'mode_kl')
+  return record, f'{title}, here | {mean_and_error(modes, 1)} | {mean_and_error(kl)}'
+
+
 def stacked(dataset: str) -> str:
   """Stacked MNIST: modes of 26,000 samples."""
   config = make_config('wgan_gp', dataset, seeds=3)
-  config.eval.num_samples = 26_000
-  record = run(config, dataset)
-  modes, kl = values(record, 'modes'), values(record, 'mode_kl')
-  return table(config, record, ['modes', 'KL'], [
-      f'WGAN-GP, {dataset}, here | {mean_and_error(modes, 1)} | {mean_and_error(kl)}', *PUBLISHED['stacked_mnist']])
+  record, row = count_modes(config, dataset, f'WGAN-GP, {dataset}')
+  return table(config, record, ['modes', 'KL'], [row, *PUBLISHED['stacked_mnist']])
 
 
 def losses(name: str) -> str:
@@ -104,10 +109,9 @@ def losses(name: str) -> str:
   rows = []
   for (loss, title), (penalty, sort) in itertools.product(LOSSES.items(), PENALTIES.items()):
     config = make_config('r3gan', 'stacked_mnist' if DATA_DIR.value else 'stacked_mnist_5k', seeds=3)
-    config.loss, config.penalty.name, config.eval.num_samples = loss, penalty, 26_000
-    record = run(config, f'{config.dataset.name}_{loss}_{penalty}')
-    modes, kl = values(record, 'modes'), values(record, 'mode_kl')
-    rows.append(f'{title}, {sort}, here | {mean_and_error(modes, 1)} | {mean_and_error(kl)}')
+    config.loss, config.penalty.name = loss, penalty
+    record, row = count_modes(config, f'{config.dataset.name}_{loss}_{penalty}', f'{title}, {sort}')
+    rows.append(row)
   return table(config, record, ['modes', 'KL'], [*rows, *PUBLISHED[name]])
 
 

@@ -56,11 +56,9 @@ def cifar10(config):
   config.dataset.update({'name': 'cifar10', 'image_size': 32, 'flip': True})
   config.batch_size = 512
   config.num_steps = 200_000
-  config.steps_per_call = config.log_every = 10
-  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 10_000
   config.generator = base.r3gan_generator(hidden=(768, 768, 768, 768), start=4, label_dim=64)
   config.critic = base.r3gan_critic(hidden=(768, 768, 768, 768), label_dim=768)
-  anneal(config, images=20_000_000, learning_rate=(2e-4, 5e-5), gamma=(0.05, 0.005), ema_half_life=(0.0, 5e6))
+  train_for_days(config, eval_every=10_000, gamma=(0.05, 0.005), ema_half_life=(0.0, 5e6))
   return config
 
 
@@ -69,9 +67,14 @@ def faces(config):
   config.dataset.update({'name': 'folder', 'image_size': 64, 'flip': True})
   config.batch_size = 256
   config.num_steps = 100_000
-  config.steps_per_call = config.log_every = 10
-  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 0
   config.generator = base.r3gan_generator(hidden=(512, 512, 384, 192, 96), start=4)
   config.critic = base.r3gan_critic(hidden=(96, 192, 384, 512, 512))
-  anneal(config, images=20_000_000, learning_rate=(2e-4, 5e-5), gamma=(2.0, 0.2), ema_half_life=(0.0, 5e5))
+  train_for_days(config, eval_every=0, gamma=(2.0, 0.2), ema_half_life=(0.0, 5e5))
   return config
+
+
+def train_for_days(config, eval_every: int, gamma, ema_half_life):
+  """Sets the published learning rates, over 20 million images, and how often a long run is looked at."""
+  config.steps_per_call = config.log_every = 10
+  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, eval_every
+  anneal(config, images=20_000_000, learning_rate=(2e-4, 5e-5), gamma=gamma, ema_half_life=ema_half_life)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gans.core.annealing import ANNEALED_FRACTION, ANNEALED_RATE, anneal, is_annealed
+from gans.core.annealing import anneal, is_annealed
 from gans.errors import UserError
-from gans.ranges import FRACTION, NONE, Anything, Either, Number, OneOf, Range, Text, range_of_type
+from gans.ranges import FRACTION, NONE, Anything, Either, MayBeAnnealed, Number, OneOf, Range, Text, range_of_type
 
 # {name: (learning rate, number of updates) -> what optax takes}.
 SCHEDULES: dict[str, Callable] = {
@@ -17,12 +17,13 @@ SCHEDULES: dict[str, Callable] = {
     'cosine': optax.cosine_decay_schedule,
 }
 # The fields that a config gives to every optimizer, and those that it may give to any.
-NEEDED: dict[str, Range] = {'name': Text(), 'learning_rate': ANNEALED_RATE, 'schedule': OneOf(tuple(SCHEDULES))}
+NEEDED: dict[str, Range] = {'name': Text(), 'learning_rate': MayBeAnnealed(Number(above=0)),
+                            'schedule': OneOf(tuple(SCHEDULES))}
 ADDED: dict[str, Range] = {'clip_norm': Number(least=0), 'weight_decay': Number(least=0)}
 BETAS = ('b1', 'b2', 'b3', 'beta', 'decay', 'rho', 'decay_rate')
 # optax's own fields. All other numbers are of at least 0, as every hyperparameter of optax is.
 OWN: dict[str, Range] = dict.fromkeys(BETAS, FRACTION) | {
-    'b2': ANNEALED_FRACTION, 'momentum': Either((FRACTION, NONE)), 'eps': Number(above=0)}
+    'b2': MayBeAnnealed(FRACTION), 'momentum': Either((FRACTION, NONE)), 'eps': Number(above=0)}
 
 
 def find_optimizer(field: str, name: str) -> Callable:

@@ -130,6 +130,13 @@ class Either(Range):
     return ', or '.join(map(str, self.ranges))
 
 
+class MayBeAnnealed(Either):
+  """A number, or a pair of them (first, last), which core/annealing.py explains."""
+
+  def __init__(self, single: Range):
+    super().__init__((single, Each(single, least=2, most=2)))
+
+
 @dataclasses.dataclass(frozen=True)
 class Anything(Range):
   """Any value: nothing is known of it."""
@@ -197,6 +204,7 @@ SomeSizes = Annotated[tuple[int, ...], Each(SIZE, 1)]  # the same, of one layer 
 Kernel = Annotated[int, KERNEL]
 KernelPerLayer = Annotated[int | tuple[int, ...], one_or_each(KERNEL)]  # or a stride
 Weight = Annotated[float, Number(least=0)]  # of a term of a loss
+AnnealedWeight = Annotated[float | tuple[float, float], MayBeAnnealed(Number(least=0))]
 Stddev = Annotated[float, Number(least=0)]
 Slope = Annotated[float, Number(least=0, most=1)]
 Positive = Annotated[float, Number(above=0)]

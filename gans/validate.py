@@ -10,14 +10,14 @@ import ml_collections
 
 from gans.algorithms import algorithm_ranges, build_algorithm
 from gans.build import Experiment
-from gans.core.annealing import ANNEALED, MayBeAnnealed, is_annealed
+from gans.core.annealing import is_annealed
 from gans.core.game import identity
 from gans.data.sources import check_fields_read, find_source
 from gans.errors import UserError
 from gans.evaluation import features, scores
 from gans.networks import network_ranges
 from gans.optimizers import NEEDED, optimizer_ranges
-from gans.ranges import SIZE, Each, Number, OneOf, Range, Text, Truth, Whole
+from gans.ranges import SIZE, Each, MayBeAnnealed, Number, OneOf, Range, Text, Truth, Whole
 
 ALL = -1  # as keep_checkpoints and mesh.data
 SEED = Whole(0)
@@ -30,7 +30,7 @@ SHARED: dict[str, Range] = {
     'batch_size': Whole(1),
     'microbatches': Whole(1),
     'ema_decay': Number(least=0, below=1),
-    'ema_half_life': ANNEALED,
+    'ema_half_life': MayBeAnnealed(Number(least=0)),
     'anneal_images': Whole(0, 2**53),
     'dtype': OneOf(('float32', 'bfloat16')),
     'steps_per_call': Whole(1, 10**6),  # whose order of the data lies in memory

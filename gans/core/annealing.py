@@ -5,24 +5,8 @@ and stay there (Huang et al. 2024, R3GAN, where a penalty's weight, learning rat
 average do).
 """
 from collections.abc import Sequence
-from typing import Annotated
 
 import jax.numpy as jnp
-
-from gans.ranges import FRACTION, Each, Either, Number, Range
-
-
-class MayBeAnnealed(Either):
-  """The range of a number or of a pair of them, (first, last)."""
-
-  def __init__(self, single: Range):
-    super().__init__((single, Each(single, least=2, most=2)))
-
-
-ANNEALED = MayBeAnnealed(Number(least=0))
-ANNEALED_RATE = MayBeAnnealed(Number(above=0))
-ANNEALED_FRACTION = MayBeAnnealed(FRACTION)
-AnnealedWeight = Annotated[float | tuple[float, float], ANNEALED]
 
 
 def is_annealed(value) -> bool:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gans.core.annealing import AnnealedWeight, anneal
-from gans.ranges import Count, OneOf
+from gans.core.annealing import anneal
+from gans.ranges import AnnealedWeight, Count, OneOf
 
 
 def interpolate(real, fake, rng):
