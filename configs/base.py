@@ -137,24 +137,28 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 # Common to many networks: `norm` is 'batch', 'layer', 'instance' or 'none', and a critic under a gradient penalty must
 # not have the first; `label_dim` is the size of the label's embedding, 0 for an unconditional network (a critic of
 # images wants 1: a channel); `use_bias` is that of the convolutions; `init_stddev` is that of the first weights, 0 for
-# LeCun's initialisation; `remat` is gradient checkpointing: see docs/scaling.md.
-# Common to critics: `classify` adds class logits to the scores, for AC-GAN; `outputs` above 0 returns so many numbers
+# LeCun's initialisation; `remat` is gradient checkpointing: see docs/scaling.md; `spectral` divides each kernel by its
+# largest singular value; `attention_at` is the side of the map after which self-attention comes, 0 for none. A
+# generator's norm may also be 'conditional_batch', whose scales and shifts are each class's own.
+# Common to critics: `projection` adds the product of features and an embedding of the label to the score;
+# `minibatch_stddev` shows each example how much a group of so many differs, 0 for none; `classify` adds class logits to the scores, for AC-GAN; `outputs` above 0 returns so many numbers
 # in place of a score, for an encoder or a recogniser; `features` adds the inputs of the last layer to the scores.
 
 
 def dcgan_generator(**fields) -> dict:
   """A convolutional generator, `dense` layers first; `kernels`, `strides`, `padding` are one value or one per layer."""
   return {'network': 'dcgan.Generator', 'dense': (), 'start': 7, 'hidden': (64, 32), 'kernels': 4, 'strides': 2,
-          'padding': 'SAME', 'use_bias': True, 'upsample': 'transposed', 'norm': 'batch', 'label_dim': 0,
-          'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
+          'padding': 'SAME', 'use_bias': True, 'upsample': 'transposed', 'norm': 'batch', 'spectral': False,
+          'attention_at': 0, 'label_dim': 0, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def dcgan_critic(**fields) -> dict:
   """A convolutional critic, with layer norm after all layers but the first: a gradient penalty allows no batch norm."""
   return {'network': 'dcgan.Critic', 'hidden': (16, 32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
-          'use_bias': True, 'norm': 'layer', 'norm_first': False, 'head': 'dense', 'dense': (), 'dropout': 0.0,
-          'label_dim': 0, 'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.02, 'remat': False,
-          'optimizer': adam(), **fields}
+          'use_bias': True, 'norm': 'layer', 'norm_first': False, 'spectral': False, 'attention_at': 0,
+          'minibatch_stddev': 0, 'head': 'dense', 'dense': (), 'dropout': 0.0, 'label_dim': 0, 'projection': False,
+          'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(),
+          **fields}
 
 
 def r3gan_generator(**fields) -> dict:
@@ -169,44 +173,60 @@ def r3gan_critic(**fields) -> dict:
           'label_dim': 0, 'remat': False, 'optimizer': adam(), **fields}
 
 
+def resnet_generator(**fields) -> dict:
+  """A residual generator: hidden[0] is the width of its first map, and a block for each other doubles the sides."""
+  return {'network': 'resnet.Generator', 'hidden': (64, 64, 64), 'start': 7, 'norm': 'batch', 'spectral': False,
+          'attention_at': 0, 'skip_z': False, 'label_dim': 0, 'initializer': 'glorot', 'remat': False,
+          'optimizer': adam(), **fields}
+
+
+def resnet_critic(**fields) -> dict:
+  """A residual critic: a block for each width, which halves the sides where `strides` is 2; `pool` 'sum' or 'mean'."""
+  return {'network': 'resnet.Critic', 'hidden': (64, 64, 64), 'strides': (2, 2, 1), 'norm': 'none', 'spectral': False,
+          'attention_at': 0, 'minibatch_stddev': 0, 'pool': 'sum', 'label_dim': 0, 'projection': False,
+          'classify': False, 'outputs': 0, 'features': False, 'initializer': 'glorot', 'remat': False,
+          'optimizer': adam(), **fields}
+
+
 def mlp_generator(**fields) -> dict:
   """A fully connected generator; `output` is 'tanh' for images, 'linear' for points."""
-  return {'network': 'mlp.Generator', 'hidden': (256,), 'norm': 'none', 'output': 'tanh', 'label_dim': 0,
-          'init_stddev': 0.0, 'remat': False, 'optimizer': adam(), **fields}
+  return {'network': 'mlp.Generator', 'hidden': (256,), 'norm': 'none', 'spectral': False, 'output': 'tanh',
+          'label_dim': 0, 'init_stddev': 0.0, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def mlp_critic(**fields) -> dict:
   """A fully connected critic; `leak` is leaky ReLU's slope below zero."""
-  return {'network': 'mlp.Critic', 'hidden': (128,), 'norm': 'none', 'leak': 0.2, 'dropout': 0.0, 'label_dim': 0,
-          'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.0, 'remat': False, 'optimizer': adam(),
-          **fields}
+  return {'network': 'mlp.Critic', 'hidden': (128,), 'norm': 'none', 'spectral': False, 'leak': 0.2, 'dropout': 0.0,
+          'label_dim': 0, 'projection': False, 'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.0,
+          'remat': False, 'optimizer': adam(), **fields}
 
 
 def residual_generator(**fields) -> dict:
   """A generator of images from images, StarGAN's or with `kernel=3` CycleGAN's; `takes_target`: a class or weights."""
   return {'network': 'translation.ResidualGenerator', 'width': 64, 'num_downsamplings': 2, 'num_blocks': 6, 'kernel': 4,
-          'outer_kernel': 7, 'norm': 'instance', 'takes_target': False, 'init_stddev': 0.02, 'remat': False,
-          'optimizer': adam(), **fields}
+          'outer_kernel': 7, 'norm': 'instance', 'spectral': False, 'takes_target': False, 'init_stddev': 0.02,
+          'remat': False, 'optimizer': adam(), **fields}
 
 
 def unet_generator(**fields) -> dict:
   """A generator of images from images with skip connections, pix2pix's: `hidden` are the widths of its encoder."""
-  return {'network': 'translation.UNet', 'hidden': (64, 128, 256), 'kernel': 4, 'norm': 'batch', 'dropout': 0.5,
-          'num_dropouts': 3, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
+  return {'network': 'translation.UNet', 'hidden': (64, 128, 256), 'kernel': 4, 'norm': 'batch', 'spectral': False,
+          'dropout': 0.5, 'num_dropouts': 3, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def patch_critic(**fields) -> dict:
   """A critic that scores each patch of one image or several; its last convolution has `head_kernel` and stride 1."""
   return {'network': 'translation.PatchCritic', 'hidden': (64, 128, 256), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
-          'norm': 'none', 'leak': 0.2, 'head_kernel': 4, 'head_bias': True, 'classify': False, 'init_stddev': 0.02,
-          'remat': False, 'optimizer': adam(), **fields}
+          'norm': 'none', 'spectral': False, 'leak': 0.2, 'head_kernel': 4, 'head_bias': True, 'classify': False,
+          'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
 
 
 def joint_critic(**fields) -> dict:
   """A critic of an image and its code z: `dense` layers join the convolutions of the one and `z_dense` of the other."""
   return {'network': 'joint.Critic', 'hidden': (32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
-          'use_bias': True, 'norm': 'layer', 'norm_first': False, 'z_dense': (128,), 'dense': (128,), 'dropout': 0.0,
-          'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
+          'use_bias': True, 'norm': 'layer', 'norm_first': False, 'spectral': False, 'attention_at': 0,
+          'z_dense': (128,), 'dense': (128,), 'dropout': 0.0, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(),
+          **fields}
 
 
 def variant_of(config: ml_collections.ConfigDict, variant: str, **variants) -> ml_collections.ConfigDict:

@@ -77,6 +77,38 @@ def test_groups_equal_flax_through_second_derivatives(kernel, strides, padding, 
   assert_equals_flax(conv.Conv(12, kernel, **settings), nn.Conv(12, kernel, **settings), size, channels=6)
 
 
+def double(x):
+  for axis in range(1, x.ndim - 1):
+    x = jnp.repeat(x, 2, axis)
+  return x
+
+
+def halve(x):
+  return nn.avg_pool(x, (2,) * (x.ndim - 2), (2,) * (x.ndim - 2))
+
+
+@pytest.mark.parametrize('kernel', [1, 3, 5])
+@pytest.mark.parametrize('size', [(6,), (4, 6), (2, 4, 2)])
+@pytest.mark.parametrize('module, before, after', [
+    (conv.UpsampledConv, double, lambda x: x), (conv.PooledConv, lambda x: x, halve)])
+def test_resampling_in_a_convolution_equals_resampling_beside_it(module, before, after, kernel, size):
+  class Apart(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      return after(nn.Conv(4, (kernel,) * len(size), dtype=jnp.float64, name='conv')(before(x)))
+
+  ours = module(4, (kernel,) * len(size), dtype=jnp.float64)
+  x = jax.random.normal(jax.random.key(0), (2, *size, 3), jnp.float64)
+  params = jax.tree.map(random_like, ours.init(jax.random.key(1), x)['params'])
+  ours, apart = (jax.jit(lambda params, x, module=module: (
+      module.apply({'params': params}, x), jax.grad(penalised, (1, 2))(module, params, x)))
+      for module in (ours, Apart()))
+  y, (gradient, gradient_of_x) = ours(params, x)
+  y_apart, (gradient_apart, gradient_of_x_apart) = apart({'conv': params}, x)
+  got, want = (y, gradient, gradient_of_x), (y_apart, gradient_apart['conv'], gradient_of_x_apart)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * jnp.abs(b).max()), got, want)
+
+
 @pytest.mark.parametrize('channels, features, kernel, padding', [
     (40, 2, (3, 3), 'SAME'),  # every tap is added up after the dot
     (2, 40, (3, 3), ((0, 2), (1, 0))),  # every tap is gathered before it

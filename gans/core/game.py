@@ -138,7 +138,7 @@ class Play:
     variables = {'params': self._params[name], **self.model_states[name]}
     output, model_state = self._apply(name, variables, inputs)
     in_another_transformation = get_opaque_trace_state() != self._trace
-    if not in_another_transformation:
+    if self._train and not in_another_transformation:
       self.model_states[name] = model_state
     return output
 

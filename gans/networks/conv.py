@@ -376,3 +376,42 @@ class ConvTranspose(_Convolution):
   @nn.compact
   def __call__(self, x):
     return self._convolve(conv_transpose, x)
+
+
+class UpsampledConv(_Convolution):
+  """A convolution of x with its sides doubled by repetition, for odd kernels: [N,*positions,C] -> [N,*2 positions,F].
+
+  Computed on x itself, as a transposed convolution of stride 2 whose kernel is larger by one: less than half the work.
+  """
+
+  @nn.compact
+  def __call__(self, x):
+    def convolve(x, kernel, strides, padding):
+      del strides, padding
+      return conv_transpose(x, _spread(kernel), 2)
+
+    return self._convolve(convolve, x)
+
+
+class PooledConv(_Convolution):
+  """A convolution and the mean of each 2x2 outputs, for odd kernels and even sides: [N,*positions,C] -> [N,*half,F].
+
+  Computed as a convolution of stride 2 whose kernel is larger by one: less than half the work.
+  """
+
+  @nn.compact
+  def __call__(self, x):
+    def convolve(x, kernel, strides, padding):
+      del strides, padding
+      return conv(x, _spread(kernel) / 2**(x.ndim - 2), 2)
+
+    return self._convolve(convolve, x)
+
+
+def _spread(kernel):
+  """[*k,C,F] -> [*k+1,C,F]: the sum of the kernel at each of the 2x2 places in a larger one."""
+  for axis in range(kernel.ndim - 2):
+    before, after = ([(0, 0)] * kernel.ndim for _ in range(2))
+    before[axis], after[axis] = (1, 0), (0, 1)
+    kernel = jnp.pad(kernel, before) + jnp.pad(kernel, after)
+  return kernel

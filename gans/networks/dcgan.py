@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from gans.errors import UserError
-from gans.networks import layers
+from gans.networks import conv, layers
 from gans.networks.layers import Convolution
 from gans.ranges import Fraction, KernelPerLayer, OneOf, Size, SizeOrNone, Sizes, SomeSizes, Stddev
 
@@ -26,7 +26,8 @@ class Generator(nn.Module):
   Dense layers of widths `dense`, if any, come first. With `start` s above 1, one more makes a map of s x s x hidden[0]
   for images, s x s x s x hidden[0] for voxels; with 1, the features themselves are the first map, of one position. With
   `upsample` 'nearest' or 'bilinear', a layer resizes the map by the stride and convolves it, instead of 'transposed'.
-  `use_bias` is that of the convolutions. Raises UserError if the result is not of `image_shape`.
+  `use_bias` is that of the convolutions. The norm 'conditional_batch' is conditioned on the label. Raises UserError if
+  the result is not of `image_shape`.
   """
   image_shape: tuple[int, ...]
   hidden: SomeSizes = (64, 32)
@@ -37,7 +38,9 @@ class Generator(nn.Module):
   padding: layers.PaddingPerLayer = 'SAME'
   use_bias: bool = True
   upsample: Annotated[str, OneOf(('transposed', 'nearest', 'bilinear'))] = 'transposed'
-  norm: layers.NormName = 'batch'
+  norm: layers.GeneratorNormName = 'batch'
+  spectral: bool = False
+  attention_at: SizeOrNone = 0
   label_dim: SizeOrNone = 0
   num_classes: int = 0
   init_stddev: Stddev = 0.02
@@ -47,21 +50,24 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, label, *, train):
     x = layers.join_label(z, label, self.num_classes, self.label_dim)
+    condition = layers.as_weights(label, self.num_classes) if self.norm == 'conditional_batch' else None
+    activate = functools.partial(normalize_and_activate, self, condition=condition, train=train)
     for width in self.dense:
-      x = self.activate(self.make_dense(width)(x), train)
+      x = activate(layers.apply_dense(self, x, width))
     rank = layers.count_axes(self.image_shape)
     widths = (*self.hidden, self.image_shape[-1])
     if self.start > 1:
       first, *widths = widths
-      x = self.make_dense(self.start**rank * first)(x)
-      x = x.reshape(-1, *(self.start,) * rank, first)
-      x = self.activate(x, train)
+      x = layers.apply_dense(self, x, self.start**rank * first)
+      x = activate(x.reshape(-1, *(self.start,) * rank, first))
     else:
       x = jnp.expand_dims(x, range(1, rank + 1))
     *inner, last = layers.list_convolutions(self, widths, self.use_bias)
     for convolution in inner:
-      layer = functools.partial(enlarge_and_activate, convolution=convolution, train=train)
-      x = layers.apply_layer(self, layer, x)
+      before = x
+      layer = functools.partial(enlarge_and_activate, convolution=convolution, condition=condition, train=train)
+      x = layers.attend_at(self, before, layers.apply_layer(self, layer, x))
+    layers.check_attention(self)
     x = layers.apply_layer(self, functools.partial(enlarge, convolution=last), x)
     if x.shape[1:] != tuple(self.image_shape):
       raise UserError(f'start={self.start}: it makes examples of the shape {x.shape[1:]}, the data have '
@@ -69,24 +75,21 @@ class Generator(nn.Module):
                       'padding')
     return jnp.tanh(x.astype(jnp.float32))
 
-  def make_dense(self, width: int) -> nn.Dense:
-    """Makes a dense layer."""
-    return nn.Dense(width, kernel_init=layers.kernel_init(self.init_stddev), dtype=self.dtype)
 
-  def activate(self, x, train: bool):
-    """Applies norm and ReLU."""
-    return nn.relu(layers.normalize(x, self.norm, train, self.dtype))
+def normalize_and_activate(network: Generator, x, condition, train: bool):
+  """Applies norm and ReLU: [B,...,C] -> [B,...,C]."""
+  return nn.relu(layers.normalize(x, network.norm, train, network.dtype, condition))
 
 
-def enlarge_and_activate(network: Generator, x, convolution: Convolution, train: bool):
+def enlarge_and_activate(network: Generator, x, convolution: Convolution, condition, train: bool):
   """Applies an inner layer of a generator: [B,*positions,c] -> [B,*positions',width]."""
-  return network.activate(enlarge(network, x, convolution), train)
+  return normalize_and_activate(network, enlarge(network, x, convolution), condition, train)
 
 
 def enlarge(network: Generator, x, convolution: Convolution):
   """Applies the convolution of a generator's layer, which enlarges the map by its stride."""
   if network.upsample == 'transposed':
-    return layers.convolve(network, x, convolution._replace(transposed=True))
+    return layers.convolve(network, x, convolution._replace(module=conv.ConvTranspose))
   if network.upsample not in ('nearest', 'bilinear'):
     raise UserError(f"upsample={network.upsample!r}: expected 'transposed', 'nearest' or 'bilinear'")
   n, *positions, channels = x.shape
@@ -99,10 +102,10 @@ class Critic(nn.Module):
   """images [B,*positions,C] -> scores [B]: convolutions with norm and leaky ReLU 0.2.
 
   With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score; with
-  `features`, (scores [B], the last layer's inputs [B,F]), which another player may build on. The first convolution has
-  no norm, as in DCGAN, unless `norm_first` is set; `use_bias` is that of the convolutions. `head` 'dense' scores all of
-  the last map, after dense layers of widths `dense` with `dropout`, if any; 'conv' is one more convolution, to one
-  channel, whose map must have one position.
+  `features`, (scores [B], the last layer's inputs [B,F]), which another player may build on; with `projection`, a score
+  that depends on the label. The first convolution has no norm, as in DCGAN, unless `norm_first` is set; `use_bias` is
+  that of the convolutions. `head` 'dense' scores all of the last map, after dense layers of widths `dense` with
+  `dropout`, if any; 'conv' is one more convolution, to one channel, whose map must have one position.
   """
   hidden: Sizes = (16, 32, 64)
   kernels: KernelPerLayer = 4
@@ -111,11 +114,15 @@ class Critic(nn.Module):
   use_bias: bool = True
   norm: layers.NormName = 'layer'
   norm_first: bool = False
+  spectral: bool = False
+  attention_at: SizeOrNone = 0
+  minibatch_stddev: SizeOrNone = 0
   head: Annotated[str, OneOf(('dense', 'conv'))] = 'dense'
   dense: Sizes = ()
   dropout: Fraction = 0.
   label_dim: SizeOrNone = 0
   num_classes: int = 0
+  projection: bool = False
   classify: bool = False
   outputs: SizeOrNone = 0
   features: bool = False
@@ -131,21 +138,23 @@ class Critic(nn.Module):
     widths = (*self.hidden, 1) if ends_in_convolution else self.hidden
     convolutions = layers.list_convolutions(self, widths, self.use_bias)
     x = apply_convolutions(self, x, convolutions[:len(self.hidden)], train)
+    layers.check_attention(self)
+    x = layers.join_stddev(x, self.minibatch_stddev)
     if ends_in_convolution:
       x = layers.apply_layer(self, functools.partial(layers.convolve, convolution=convolutions[-1]), x)
       return self.squeeze(x)
     x = x.reshape(x.shape[0], -1)
     x = drop(self, x, train)
     x = apply_dense_layers(self, x, self.dense, train)
-    num_classes = self.num_classes if self.classify else 0
-    return layers.apply_head(x, num_classes, self.outputs, self.init_stddev, self.dtype, self.features)
+    return layers.apply_head(self, x, label)
 
   def squeeze(self, x):
     """[B,1,...,1] -> [B] float32."""
     one_position = (1,) * layers.count_axes(x.shape[1:])
-    if x.shape[1:] != (*one_position, 1) or self.classify or self.dense or self.outputs or self.features:
-      raise UserError(f"head='conv': it needs a last map of {one_position}, here {x.shape[1:-1]}, and no dense, "
-                      "classify, outputs or features: change kernels, strides and padding, or take head='dense'")
+    others = ('classify', 'dense', 'outputs', 'features', 'projection')
+    if x.shape[1:] != (*one_position, 1) or any(getattr(self, field) for field in others):
+      raise UserError(f"head='conv': it needs a last map of {one_position}, here {x.shape[1:-1]}, and none of {others}: "
+                      "change kernels, strides and padding, or take head='dense'")
     return x.reshape(len(x)).astype(jnp.float32)
 
 
@@ -155,15 +164,15 @@ def apply_convolutions(network: nn.Module, x, convolutions: Sequence[Convolution
     norm = network.norm if i or network.norm_first else 'none'
     layer = functools.partial(
         layers.convolve_and_activate, convolution=convolution, norm=norm, activate=LEAKY_RELU, train=train)
-    x = layers.apply_layer(network, layer, x)
+    before = x
+    x = layers.attend_at(network, before, layers.apply_layer(network, layer, x))
   return x
 
 
 def apply_dense_layers(network: nn.Module, x, widths: Sequence[int], train: bool):
   """Applies dense layers of a critic, each with leaky ReLU and dropout: [B,F] -> [B,widths[-1]]."""
   for width in widths:
-    x = nn.Dense(width, kernel_init=layers.kernel_init(network.init_stddev), dtype=network.dtype)(x)
-    x = LEAKY_RELU(x)
+    x = LEAKY_RELU(layers.apply_dense(network, x, width))
     x = drop(network, x, train)
   return x
 

@@ -5,7 +5,7 @@ from flax import linen as nn
 import jax.numpy as jnp
 
 from gans.networks import dcgan, layers
-from gans.ranges import Fraction, KernelPerLayer, Sizes, Stddev
+from gans.ranges import Fraction, KernelPerLayer, SizeOrNone, Sizes, Stddev
 
 
 class Critic(nn.Module):
@@ -21,6 +21,8 @@ class Critic(nn.Module):
   use_bias: bool = True
   norm: layers.NormName = 'layer'
   norm_first: bool = False
+  spectral: bool = False
+  attention_at: SizeOrNone = 0
   z_dense: Sizes = (128,)
   dense: Sizes = (128,)
   dropout: Fraction = 0.
@@ -33,8 +35,9 @@ class Critic(nn.Module):
     layers.check_norm(self.norm)
     convolutions = layers.list_convolutions(self, self.hidden, self.use_bias)
     x = dcgan.apply_convolutions(self, image, convolutions, train)
+    layers.check_attention(self)
     x = x.reshape(x.shape[0], -1)
     z = dcgan.apply_dense_layers(self, z, self.z_dense, train)
     both = jnp.concatenate([x, z], axis=-1)
     both = dcgan.apply_dense_layers(self, both, self.dense, train)
-    return layers.apply_head(both, num_classes=0, outputs=0, stddev=self.init_stddev, dtype=self.dtype)
+    return layers.apply_dense(self, both, 1)[:, 0].astype(jnp.float32)

@@ -15,21 +15,27 @@ from gans.ranges import OneOf, one_or_each
 NORMS = ('batch', 'layer', 'instance', 'none')
 PADDING = OneOf(('SAME', 'VALID'))
 NormName = Annotated[str, OneOf(NORMS)]
+GeneratorNormName = Annotated[str, OneOf((*NORMS, 'conditional_batch'))]
 PaddingPerLayer = Annotated[str | tuple[str, ...], one_or_each(PADDING)]
 
 
-def normalize(x, norm: str, train: bool, dtype):
+def normalize(x, norm: str, train: bool, dtype, condition=None):
   """Normalises features x [B,...,C], with a learnt scale and shift per channel.
 
   'batch': over the batch and all positions, with running averages when not training (Ioffe & Szegedy 2015).
   'layer': over all of an example's positions and channels, so that examples stay independent, as a gradient
   penalty needs (Ba et al. 2016, as in Gulrajani et al. 2017). 'instance': over the positions of each channel of an
-  example, which stays independent too (Ulyanov et al. 2016, Instance Normalization). 'none': returns x unchanged.
+  example, which stays independent too (Ulyanov et al. 2016, Instance Normalization). 'conditional_batch': as 'batch',
+  with a scale and a shift that depend on the condition [B,F], see `modulate`. 'none': returns x unchanged.
 
   Raises:
     UserError: there is no such norm, or it would make all of x zero: instance norm of one position a channel, or layer
       norm of one number.
   """
+  if norm == 'conditional_batch':
+    x = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype, use_scale=False,
+                     use_bias=False)(x)
+    return modulate(x, condition, dtype)
   check_norm(norm)
   if norm == 'batch':
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype)(x)
@@ -45,6 +51,19 @@ def normalize(x, norm: str, train: bool, dtype):
                       f"{x.shape[1:]} have one, so that all become zero; expected 'layer', 'batch' or 'none'")
     return nn.InstanceNorm(epsilon=1e-5, dtype=dtype)(x)
   return x
+
+
+def modulate(x, condition, dtype):
+  """Scales and shifts each channel of x [B,*positions,C] by what a condition [B,F] says.
+
+  That is (1 + W_scale c) x + W_shift c; both weights start at zero. With a class as one-hot c, each class has a scale
+  and a shift of its own (Dumoulin et al. 2017, A Learned Representation for Artistic Style; de Vries et al. 2017).
+  """
+  def learnt():
+    y = nn.Dense(x.shape[-1], use_bias=False, kernel_init=nn.initializers.zeros_init(), dtype=dtype)(condition)
+    return jnp.expand_dims(y, range(1, x.ndim - 1))
+
+  return x * (1 + learnt()) + learnt()
 
 
 def check_norm(norm: str):
@@ -105,29 +124,63 @@ def apply_layer(network: nn.Module, layer: Callable, x):
   return layer(network, x)
 
 
-def apply_head(x, num_classes: int, outputs: int, stddev: float, dtype, features: bool = False):
-  """Applies a critic's last dense layer to features x [B,F]; all that it returns is float32.
+def apply_head(network: nn.Module, x, label):
+  """Applies a critic's last layer to features x [B,F]; all that it returns is float32.
 
-  Returns scores [B]; (scores [B], class logits [B,K]) for num_classes K > 0; for `outputs` N > 0, N numbers [B,N]; or,
-  for `features`, (scores [B], x).
+  Returns scores [B]; (scores [B], class logits [B,K]) with the network's `classify`; N numbers [B,N] for `outputs` N >
+  0; or (scores [B], x) with `features`. With `projection`, the product of x and an embedding of the label is added to
+  the scores (Miyato & Koyama 2018, cGANs with Projection Discriminator, eq. 3).
   """
-  asked = {'outputs': outputs, 'classify': bool(num_classes), 'features': features}
-  given = [f'{name}={value}' for name, value in asked.items() if value]
+  asked = {field: getattr(network, field) for field in ('outputs', 'classify', 'features')}
+  given = [f'{field}={value}' for field, value in asked.items() if value]
   if len(given) > 1:
     raise UserError(f'{" and ".join(given)}: a network returns one of these, expected no more than one of them')
-  width = outputs or 1 + num_classes
-  y = nn.Dense(width, kernel_init=kernel_init(stddev), dtype=dtype)(x)
-  y = y.astype(jnp.float32)
-  if outputs:
-    return y
+  if network.outputs:
+    if network.projection:
+      raise UserError(f'projection=True: outputs={network.outputs} are no score, to which it could be added; '
+                      'expected False')
+    return apply_dense(network, x, network.outputs).astype(jnp.float32)
+  y = apply_dense(network, x, 1 + (network.num_classes if network.classify else 0)).astype(jnp.float32)
   scores, logits = y[:, 0], y[:, 1:]
-  if features:
+  if network.projection:
+    embedding = apply_dense(network, as_weights(label, network.num_classes), x.shape[-1], use_bias=False)
+    scores += jnp.sum((x * embedding).astype(jnp.float32), axis=-1)
+  if network.features:
     return scores, x.astype(jnp.float32)
-  return (scores, logits) if num_classes else scores
+  return (scores, logits) if logits.size else scores
 
 
-def kernel_init(stddev: float):
-  """Returns the initialiser N(0, stddev^2), as in DCGAN (0.02); for 0, LeCun's, which depends on the fan-in."""
+def apply_dense(network: nn.Module, x, width: int, use_bias: bool = True):
+  """Applies a dense layer to x [B,F], with a network's initialisation and dtype: [B,width]."""
+  dense = nn.Dense(width, use_bias, kernel_init=kernel_init(network), dtype=network.dtype)
+  return apply_weights(network, dense, x)
+
+
+def apply_weights(network: nn.Module, layer: nn.Module, x):
+  """Applies a layer; in a network with `spectral`, its kernel is divided by its largest singular value.
+
+  The kernel is taken as a matrix of its output channels and all else, and the value is found by one power iteration
+  a call (Miyato et al. 2018, Spectral Normalization for GANs, Algorithm 1). The vector u that it goes on from is in the
+  collection 'spectral', which only training changes; the gradient passes through the singular value.
+  """
+  if not network.spectral:
+    return layer(x)
+  normalized = nn.SpectralNorm(layer, collection_name='spectral')
+  return normalized(x, update_stats=network.is_mutable_collection('spectral'))
+
+
+def kernel_init(network: nn.Module, gain: float = 1):
+  """Returns the initialiser of a network's kernels.
+
+  By its `initializer`, where it has one: 'glorot' (Glorot & Bengio 2010) times the gain, or 'orthogonal' (Saxe et al.
+  2014); else by its `init_stddev`: N(0, init_stddev^2), as in DCGAN (0.02), and for 0 LeCun's, by the fan-in.
+  """
+  initializer = getattr(network, 'initializer', None)
+  if initializer == 'orthogonal':
+    return nn.initializers.orthogonal()
+  if initializer == 'glorot':
+    return nn.initializers.variance_scaling(gain**2, 'fan_avg', 'uniform')
+  stddev = network.init_stddev
   return nn.initializers.normal(stddev) if stddev else nn.initializers.lecun_normal()
 
 
@@ -138,18 +191,19 @@ class Convolution(NamedTuple):
   stride: int = 1
   padding: str = 'SAME'
   use_bias: bool = True
-  transposed: bool = False  # it then enlarges the map by its stride
+  module: type[nn.Module] = conv.Conv  # or another of the file, of which ConvTranspose enlarges the map by its stride
+  gain: float = 1  # of the first weights, see `kernel_init`
 
 
 def convolve(network: nn.Module, x, convolution: Convolution):
   """Applies a convolution to x [B,*positions,C], with a network's initialisation and dtype: [B,*positions',width]."""
-  width, kernel, stride, padding, use_bias, transposed = convolution
+  width, kernel, stride, padding, use_bias, module, gain = convolution
   kernel_size = (kernel,) * count_axes(x.shape[1:])
-  module = conv.ConvTranspose if transposed else conv.Conv
-  if not transposed and padding == 'VALID' and min(x.shape[1:-1]) < kernel:
+  if module is conv.Conv and padding == 'VALID' and min(x.shape[1:-1]) < kernel:
     raise UserError(f"padding='VALID': a kernel of {kernel} does not fit into a map of {x.shape[1:-1]}; expected "
                     "'SAME', or smaller kernels or strides")
-  return module(width, kernel_size, stride, padding, use_bias, network.dtype, kernel_init(network.init_stddev))(x)
+  layer = module(width, kernel_size, stride, padding, use_bias, network.dtype, kernel_init(network, gain))
+  return apply_weights(network, layer, x)
 
 
 def convolve_and_activate(network: nn.Module, x, convolution: Convolution, norm: str, activate: Callable, train: bool):
@@ -157,6 +211,67 @@ def convolve_and_activate(network: nn.Module, x, convolution: Convolution, norm:
   x = convolve(network, x, convolution)
   x = normalize(x, norm, train, network.dtype)
   return activate(x)
+
+
+def attend_at(network: nn.Module, before, x):
+  """Applies self-attention to the map x if it is the first of the side `attention_at`; `before` is the map before it."""
+  side = network.attention_at
+  return attend(network, x) if side == x.shape[1] != before.shape[1] else x
+
+
+def check_attention(network: nn.Module):
+  """Raises UserError if no map of a network that has been applied was of the side `attention_at`."""
+  if network.attention_at and not network.has_variable('params', 'attention'):
+    raise UserError(f'attention_at={network.attention_at}: no layer of the network arrives at a map of this side; '
+                    'expected the side of one, or 0 for no attention')
+
+
+def attend(network: nn.Module, x):
+  """Adds to each position of x [B,*positions,C] what it finds at all others (Zhang et al. 2019, Self-Attention GAN).
+
+  x + gamma o(softmax(theta(x) phi(x)') g(x)), where theta, phi, g and o are 1x1 convolutions to C/8, C/8, C/2 and C
+  channels, and phi(x) and g(x) are max-pooled to half their sides. gamma starts at zero.
+  """
+  n, *positions, channels = x.shape
+  window = (2,) * len(positions)
+  if min(positions) < 2:
+    raise UserError(f'attention_at={network.attention_at}: a map of {tuple(positions)} has nothing to attend to; '
+                    'expected a side of at least 2')
+
+  def convolve_1x1(x, width):
+    return convolve(network, x, Convolution(max(1, width), kernel=1, use_bias=False))
+
+  def listed(x):
+    return x.reshape(n, -1, x.shape[-1])
+
+  theta = convolve_1x1(x, channels // 8)
+  phi = nn.max_pool(convolve_1x1(x, channels // 8), window, window)
+  g = nn.max_pool(convolve_1x1(x, channels // 2), window, window)
+  logits = jnp.einsum('nqc,nkc->nqk', listed(theta), listed(phi), preferred_element_type=jnp.float32)
+  found = jnp.einsum('nqk,nkc->nqc', nn.softmax(logits).astype(x.dtype), listed(g))
+  found = convolve_1x1(found.reshape(n, *positions, -1), channels)
+  gamma = network.param('attention', nn.initializers.zeros_init(), (), jnp.float32)
+  return x + gamma.astype(x.dtype) * found
+
+
+def join_stddev(x, group: int):
+  """Joins a channel to x [B,*positions,C]: how much the examples of a group differ (Karras et al. 2018, section 3).
+
+  That is the standard deviation over `group` examples, one after the other in the batch, of each feature; its mean over
+  all features is one number for the group. With group 0, x is returned. Raises UserError if groups do not fill the
+  batch.
+  """
+  if not group:
+    return x
+  if len(x) % group:
+    raise UserError(f'minibatch_stddev={group}: a batch of {len(x)} does not divide into groups of so many examples; '
+                    'expected a divisor of the batch, or 0 for none')
+  groups = x.astype(jnp.float32).reshape(-1, group, *x.shape[1:])
+  variance = jnp.var(groups, axis=1)
+  amounts = jnp.mean(jnp.sqrt(variance + 1e-8), axis=range(1, variance.ndim))
+  channel = jnp.repeat(amounts, group).reshape(-1, *(1,) * (x.ndim - 1))
+  channel = jnp.broadcast_to(channel, (*x.shape[:-1], 1)).astype(x.dtype)
+  return jnp.concatenate([x, channel], axis=-1)
 
 
 def leaky_relu(leak: float) -> Callable:

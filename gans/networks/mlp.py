@@ -11,10 +11,14 @@ from gans.ranges import Fraction, OneOf, SizeOrNone, Sizes, Slope, Stddev
 
 
 class Generator(nn.Module):
-  """z [B,Z] -> images [B, *image_shape]: dense layers with ReLU, then tanh unless `output` is 'linear'."""
+  """z [B,Z] -> images [B, *image_shape]: dense layers with ReLU, then tanh unless `output` is 'linear'.
+
+  The norm 'conditional_batch' is conditioned on the label.
+  """
   image_shape: tuple[int, ...]
   hidden: Sizes = (256,)
-  norm: layers.NormName = 'none'
+  norm: layers.GeneratorNormName = 'none'
+  spectral: bool = False
   output: Annotated[str, OneOf(('tanh', 'linear'))] = 'tanh'
   label_dim: SizeOrNone = 0
   num_classes: int = 0
@@ -25,39 +29,36 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, label, *, train):
     x = layers.join_label(z, label, self.num_classes, self.label_dim)
+    condition = layers.as_weights(label, self.num_classes) if self.norm == 'conditional_batch' else None
     for width in self.hidden:
-      layer = functools.partial(apply_generator_layer, width=width, train=train)
+      layer = functools.partial(apply_generator_layer, width=width, condition=condition, train=train)
       x = layers.apply_layer(self, layer, x)
-    x = make_dense(self, math.prod(self.image_shape))(x)
+    x = layers.apply_dense(self, x, math.prod(self.image_shape))
     x = x.reshape(-1, *self.image_shape)
     x = x.astype(jnp.float32)
     return jnp.tanh(x) if self.output == 'tanh' else x
 
 
-def apply_generator_layer(network: Generator, x, width: int, train: bool):
+def apply_generator_layer(network: Generator, x, width: int, condition, train: bool):
   """Applies dense, norm and ReLU: [B,...] -> [B,width]."""
-  x = make_dense(network, width)(x)
-  x = layers.normalize(x, network.norm, train, network.dtype)
-  return nn.relu(x)
-
-
-def make_dense(network: nn.Module, width: int) -> nn.Dense:
-  """Makes a dense layer of a network."""
-  return nn.Dense(width, kernel_init=layers.kernel_init(network.init_stddev), dtype=network.dtype)
+  x = layers.apply_dense(network, x, width)
+  return nn.relu(layers.normalize(x, network.norm, train, network.dtype, condition))
 
 
 class Critic(nn.Module):
   """images [B,...] -> scores [B]: dense layers with leaky ReLU and dropout.
 
   With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score;
-  with `features`, (scores [B], the last layer's inputs [B,F]).
+  with `features`, (scores [B], the last layer's inputs [B,F]); with `projection`, a score that depends on the label.
   """
   hidden: Sizes = (128,)
   norm: layers.NormName = 'none'
+  spectral: bool = False
   leak: Slope = 0.2
   dropout: Fraction = 0.
   label_dim: SizeOrNone = 0
   num_classes: int = 0
+  projection: bool = False
   classify: bool = False
   outputs: SizeOrNone = 0
   features: bool = False
@@ -72,13 +73,12 @@ class Critic(nn.Module):
     for width in self.hidden:
       layer = functools.partial(apply_critic_layer, width=width, train=train)
       x = layers.apply_layer(self, layer, x)
-    num_classes = self.num_classes if self.classify else 0
-    return layers.apply_head(x, num_classes, self.outputs, self.init_stddev, self.dtype, self.features)
+    return layers.apply_head(self, x, label)
 
 
 def apply_critic_layer(network: Critic, x, width: int, train: bool):
   """Applies dense, norm, leaky ReLU and dropout: [B,...] -> [B,width]."""
-  x = make_dense(network, width)(x)
+  x = layers.apply_dense(network, x, width)
   x = layers.normalize(x, network.norm, train, network.dtype)
   x = nn.leaky_relu(x, network.leak)
   return nn.Dropout(network.dropout, deterministic=not train)(x)

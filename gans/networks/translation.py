@@ -11,7 +11,7 @@ from flax import linen as nn
 import jax.numpy as jnp
 
 from gans.errors import UserError
-from gans.networks import layers
+from gans.networks import conv, layers
 from gans.networks.layers import Convolution
 from gans.ranges import Fraction, Kernel, KernelPerLayer, Size, SizeOrNone, Sizes, Slope, SomeSizes, Stddev, Whole
 
@@ -36,6 +36,7 @@ class ResidualGenerator(nn.Module):
   kernel: Kernel = 4
   outer_kernel: Kernel = 7
   norm: layers.NormName = 'instance'
+  spectral: bool = False
   takes_target: bool = False
   num_classes: int = 0
   init_stddev: Stddev = 0.02
@@ -54,7 +55,7 @@ class ResidualGenerator(nn.Module):
     for _ in range(self.num_blocks):
       x = layers.apply_layer(self, functools.partial(apply_residual_block, train=train), x)
     for width in reversed(widths[:-1]):
-      x = convolve(x, Convolution(width, self.kernel, stride=2, transposed=True))
+      x = convolve(x, Convolution(width, self.kernel, stride=2, module=conv.ConvTranspose))
     last = Convolution(self.image_shape[-1], self.outer_kernel, use_bias=False)
     x = layers.apply_layer(self, functools.partial(layers.convolve, convolution=last), x)
     return jnp.tanh(x.astype(jnp.float32))
@@ -102,6 +103,7 @@ class UNet(nn.Module):
   hidden: SomeSizes = (64, 128, 256)
   kernel: Kernel = 4
   norm: layers.NormName = 'batch'
+  spectral: bool = False
   dropout: Fraction = 0.5
   num_dropouts: SizeOrNone = 3
   init_stddev: Stddev = 0.02
@@ -144,7 +146,7 @@ def decode(network: UNet, x, shape: Sequence[int], dropout: float, train: bool):
 def enlarge(network: UNet, x, shape: Sequence[int], use_bias: bool):
   """[B,h,w,c] -> [B,*shape]: doubles the sides of a map, and crops what the encoder rounded up."""
   *positions, width = shape
-  x = layers.convolve(network, x, Convolution(width, network.kernel, stride=2, use_bias=use_bias, transposed=True))
+  x = layers.convolve(network, x, Convolution(width, network.kernel, stride=2, use_bias=use_bias, module=conv.ConvTranspose))
   cropped = [slice(count) for count in positions]
   return x[:, *cropped]
 
@@ -164,6 +166,7 @@ class PatchCritic(nn.Module):
   strides: KernelPerLayer = 2
   padding: layers.PaddingPerLayer = 'SAME'
   norm: layers.NormName = 'none'
+  spectral: bool = False
   leak: Slope = 0.2
   head_kernel: Kernel = 4
   head_bias: bool = True
@@ -192,9 +195,7 @@ class PatchCritic(nn.Module):
     if not self.num_classes:
       raise UserError('classify=True: the data set has neither labels nor attributes; expected False')
     x = x.reshape(x.shape[0], -1)
-    kernel_init = layers.kernel_init(self.init_stddev)
-    logits = nn.Dense(self.num_classes, self.head_bias, self.dtype, kernel_init=kernel_init)(x)
-    return logits.astype(jnp.float32)
+    return layers.apply_dense(self, x, self.num_classes, self.head_bias).astype(jnp.float32)
 
 
 def apply_convolution(network: nn.Module, x, convolution: Convolution, norm: str, activate: Callable, train: bool):

@@ -1,0 +1,37 @@
+"""SAGAN (Zhang et al. 2019): self-attention, spectral norm in both networks, and a rate for each of them.
+
+    python main.py --config=configs/sagan.py --workdir=/tmp/sagan
+    python main.py --config=configs/sagan.py:cifar10 --workdir=/tmp/cifar10  # for a GPU
+"""
+from configs import base
+
+
+def get_config(variant: str = ''):
+  """Returns the experiment; `configs/sagan.py:VARIANT` selects 'cifar10'."""
+  config = base.get_config('adversarial')
+  config.loss = 'hinge'
+  config.n_critic = 1
+  config.num_steps = 8000
+  config.eval_every = 4_000
+  config.generator = base.dcgan_generator(
+      dense=(512,), start=7, hidden=(64, 32), norm='conditional_batch', spectral=True, attention_at=14,
+      optimizer=base.adam(learning_rate=5e-4, schedule='linear', b1=0.0))
+  config.critic = base.dcgan_critic(
+      hidden=(32, 64, 128), norm='none', spectral=True, projection=True, attention_at=14, init_stddev=0.0,
+      optimizer=base.adam(learning_rate=2e-3, schedule='linear', b1=0.0))
+  return base.variant_of(config, variant, cifar10=cifar10)
+
+
+def cifar10(config):
+  """SAGAN's rates, and the networks of SNGAN for CIFAR-10 with attention at 16x16, as in StudioGAN."""
+  config.dataset.update({'name': 'cifar10', 'image_size': 32, 'flip': True})
+  config.z_dim = 128
+  config.num_steps = 200_000
+  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 10_000
+  config.generator = base.resnet_generator(
+      hidden=(256, 256, 256, 256), start=4, norm='conditional_batch', spectral=True, attention_at=16,
+      optimizer=base.adam(learning_rate=1e-4, b1=0.0))
+  config.critic = base.resnet_critic(
+      hidden=(128, 128, 128, 128), strides=(2, 2, 1, 1), spectral=True, projection=True, attention_at=16,
+      optimizer=base.adam(learning_rate=4e-4, b1=0.0))
+  return config

@@ -1,0 +1,34 @@
+"""SNGAN (Miyato et al. 2018): a critic whose layers are divided by their spectral norms, and the hinge loss.
+
+    python main.py --config=configs/sngan.py --workdir=/tmp/sngan
+    python main.py --config=configs/sngan.py:cifar10 --workdir=/tmp/cifar10  # the published residual networks, for a GPU
+"""
+from configs import base
+
+
+def get_config(variant: str = ''):
+  """Returns the experiment; `configs/sngan.py:VARIANT` selects 'cifar10'."""
+  adam = base.adam(learning_rate=1e-3, schedule='linear', b1=0.0)
+  config = base.get_config('adversarial')
+  config.loss = 'hinge'
+  config.n_critic = 2
+  config.num_steps = 6000
+  config.eval_every = 2_000
+  config.generator = base.dcgan_generator(dense=(512,), start=7, hidden=(64, 32), optimizer=adam)
+  config.critic = base.dcgan_critic(
+      hidden=(32, 64, 128), norm='none', spectral=True, init_stddev=0.0, optimizer=adam)
+  return base.variant_of(config, variant, cifar10=cifar10)
+
+
+def cifar10(config):
+  """The published settings for CIFAR-10 without labels: 100,000 steps of five updates of the critic."""
+  adam = base.adam(learning_rate=2e-4, schedule='linear', b1=0.0)
+  config.dataset.update({'name': 'cifar10', 'image_size': 32, 'flip': True})
+  config.z_dim = 128
+  config.n_critic = 5
+  config.num_steps = 100_000
+  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 10_000
+  config.generator = base.resnet_generator(hidden=(256, 256, 256, 256), start=4, optimizer=adam)
+  config.critic = base.resnet_critic(
+      hidden=(128, 128, 128, 128), strides=(2, 2, 1, 1), spectral=True, optimizer=adam)
+  return config
