@@ -12,6 +12,7 @@ from gans.algorithms import algorithm_ranges, build_algorithm
 from gans.build import Experiment
 from gans.core.annealing import is_annealed
 from gans.core.game import identity
+from gans.core.penalties import ZERO_CENTRED
 from gans.data.sources import check_fields_read, find_source
 from gans.errors import UserError
 from gans.evaluation import features, scores
@@ -196,7 +197,17 @@ def check_data(config, dataset):
 
 
 def check_training(config, experiment: Experiment):
-  """Raises UserError for what would be built and could not be trained: batch norm over a batch of one example."""
+  """Raises UserError for what would be built and could not be trained as it is meant.
+
+  That is batch norm over a batch of one example, and a critic that shows its examples how much their group differs
+  under a penalty of norm 1, which is of how each score depends on its own example alone. R1 and R2, of which the
+  gradient is to vanish, go with it in the papers (Karras et al. 2020, Analyzing and Improving).
+  """
+  for player in experiment.traced.differentiated:
+    group = getattr(experiment.modules[player], 'minibatch_stddev', 0)
+    if group and config.get('penalty', {}).get('name') not in ZERO_CENTRED:
+      raise UserError(f"{player}.minibatch_stddev={group}: an example's score then depends on others, and the penalty "
+                      f'takes it to depend on that example alone; expected 0, or penalty.name one of {ZERO_CENTRED}')
   if config.batch_size > config.microbatches:
     return
   for player in _have_batch_norm(experiment):

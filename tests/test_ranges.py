@@ -1,4 +1,5 @@
 """Every field of every config has a range, and a value outside it is refused by name before any work."""
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -246,6 +247,20 @@ def test_batch_norm_under_a_penalty_is_doubtful():
   config.critic.norm = 'instance'
   config.critic.norm_first = False
   assert list_doubts(config, build(config, DIGITS)) == []
+
+
+def test_a_layer_that_mixes_examples_is_refused_under_a_penalty_of_norm_1():
+  config = shrink(wgan_gp.get_config())
+  config.critic.minibatch_stddev = 4
+  with pytest.raises(UserError, match="critic.minibatch_stddev=4: an example's score then depends on others"):
+    check_training(config, build(config, DIGITS))
+  config = shrink(gan.get_config())
+  config.critic = base.dcgan_critic(hidden=(4,), minibatch_stddev=4)
+  for name, is_refused in {'none': False, 'r1': False, 'r1_r2': False, 'dragan': True}.items():
+    config.penalty.name = name
+    refusal = pytest.raises(UserError, match='minibatch_stddev=4') if is_refused else contextlib.nullcontext()
+    with refusal:
+      check_training(config, build(config, DIGITS))
 
 
 def test_the_wasserstein_loss_without_a_bound_is_doubtful():

@@ -76,6 +76,7 @@ def r1_r2(score, real, fake, rng):
 
 BY_NAME = {'gradient_penalty': gradient_penalty, 'dragan': dragan, 'r1': r1, 'r2': r2, 'r1_r2': r1_r2}
 NAMES = ('none', *BY_NAME)
+ZERO_CENTRED = ('r1', 'r2', 'r1_r2')  # whose gradients are to vanish; the others' are to have norm 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,6 @@ critic's is x -> pool(conv(f(conv(f(x))))) + pool(conv1(x)) (Gulrajani et al. 20
 figures 11 to 14). Doubling and halving of the sides are one with the convolution beside them, see conv.UpsampledConv.
 The published networks for CIFAR-10 have hidden=(256, 256, 256, 256) from a start of 4, and (128, 128, 128, 128).
 """
-from collections.abc import Sequence
 import functools
 from typing import Annotated, Any
 
@@ -70,10 +69,7 @@ class Generator(nn.Module):
       return layers.join_label(z, label, self.num_classes, self.label_dim), [None] * num_blocks
     parts = []  # of the condition, for each block
     if self.skip_z:
-      if z.shape[-1] % (num_blocks + 1):
-        raise UserError(f'skip_z=True: z has {z.shape[-1]} numbers, which do not divide into {num_blocks + 1} parts: '
-                        'change z_dim')
-      z, *rest = jnp.split(z, num_blocks + 1, axis=-1)
+      z, *rest = jnp.array_split(z, num_blocks + 1, axis=-1)
       parts.append(rest)
     if self.num_classes or not self.skip_z:
       of_class = layers.as_weights(label, self.num_classes)
