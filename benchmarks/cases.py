@@ -16,6 +16,7 @@ CASES = {
     'cgan': ('cgan', NO_DROPOUT),
     'acgan': ('acgan', {}),
     'wgan': ('wgan', {}),
+    'sngan': ('sngan', {}),
     'wgan_gp_28': ('wgan_gp', {'n_critic': 5, 'critic.norm': 'layer'}),  # as the paper has it
     'wgan_gp_64': ('wgan_gp_celeba', {'batch_size': 32}),
     'wgan_gp_64 batch 64': ('wgan_gp_celeba', {'batch_size': 64}),

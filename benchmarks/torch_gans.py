@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations, parametrize
 
 LINEN = {nn.Linear: 'Dense', nn.Conv2d: 'Conv', nn.ConvTranspose2d: 'ConvTranspose', nn.BatchNorm1d: 'BatchNorm',
          nn.BatchNorm2d: 'BatchNorm', nn.GroupNorm: 'LayerNorm', nn.Embedding: 'Embed'}
@@ -72,6 +73,9 @@ def make_critic(config, image_shape, num_classes: int = 0) -> Player:
   make_layers = {'mlp.Critic': _mlp_critic, 'dcgan.Critic': _dcgan_critic}[config.network]
   *places, channels = image_shape
   layers = make_layers(config, (*places, channels + config.label_dim), 1 + num_classes * config.classify)
+  if config.spectral:
+    for layer in [layer for layer in layers if isinstance(layer, nn.Conv2d | nn.Linear)]:
+      parametrizations.spectral_norm(layer)
   return Player(layers, _embedding(num_classes, config.label_dim, tuple(places)))
 
 
@@ -184,13 +188,16 @@ def load(network: nn.Module, params):
   """Copies linen's parameters: the layers of a kind are numbered in order there, and maps are channels last."""
   count = dict.fromkeys(LINEN.values(), 0)
   for module in network.modules():
-    if (kind := LINEN.get(type(module))) is None:
+    kind = next((kind for layer, kind in LINEN.items() if isinstance(module, layer)), None)
+    if kind is None:
       continue
     values = {name: np.asarray(v) for name, v in params[f'{kind}_{count[kind]}'].items()}
     count[kind] += 1
     for name, value in _as_torch(kind, module, values).items():
+      is_spectral = parametrize.is_parametrized(module, name)
+      parameter = module.parametrizations[name].original if is_spectral else getattr(module, name)
       with torch.no_grad():
-        getattr(module, name).copy_(torch.tensor(value.copy()))
+        parameter.copy_(torch.tensor(value.copy()))
 
 
 def _as_torch(kind: str, module: nn.Module, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -256,8 +263,10 @@ def binary_cross_entropy(scores, target: float):
 
 
 def adversarial(config, gradient_of):
-  """Cross-entropy, with -log D for the generator."""
-  del config, gradient_of
+  """Cross-entropy, with -log D for the generator; or the hinge."""
+  del gradient_of
+  if config.loss == 'hinge':
+    return hinge, minus_score
 
   def critic_loss(play, real, label, z, eps):
     del eps
@@ -271,6 +280,13 @@ def adversarial(config, gradient_of):
     return binary_cross_entropy(play.critic(fake, label), 1.0)
 
   return critic_loss, generator_loss
+
+
+def hinge(play, real, label, z, eps):
+  """The critic's hinge loss."""
+  del eps
+  fake = detached(play, z, label)
+  return F.relu(1 - play.critic(real, label)).mean() + F.relu(1 + play.critic(fake, label)).mean()
 
 
 def wgan(config, gradient_of):

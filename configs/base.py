@@ -141,8 +141,9 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 # largest singular value; `attention_at` is the side of the map after which self-attention comes, 0 for none. A
 # generator's norm may also be 'conditional_batch', whose scales and shifts are each class's own.
 # Common to critics: `projection` adds the product of features and an embedding of the label to the score;
-# `minibatch_stddev` shows each example how much a group of so many differs, 0 for none; `classify` adds class logits to the scores, for AC-GAN; `outputs` above 0 returns so many numbers
-# in place of a score, for an encoder or a recogniser; `features` adds the inputs of the last layer to the scores.
+# `minibatch_stddev` shows each example how much a group of so many differs, 0 for none; `classify` adds class logits to
+# the scores, for AC-GAN; `outputs` above 0 returns so many numbers in place of a score, for an encoder or a recogniser;
+# `features` adds the inputs of the last layer to the scores. See docs/layers.md.
 
 
 def dcgan_generator(**fields) -> dict:

@@ -1,7 +1,7 @@
 """SNGAN (Miyato et al. 2018): a critic whose layers are divided by their spectral norms, and the hinge loss.
 
     python main.py --config=configs/sngan.py --workdir=/tmp/sngan
-    python main.py --config=configs/sngan.py:cifar10 --workdir=/tmp/cifar10  # the published residual networks, for a GPU
+    python main.py --config=configs/sngan.py:cifar10 --workdir=/tmp/cifar10  # as published, for a GPU
 """
 from configs import base
 

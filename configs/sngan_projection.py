@@ -3,7 +3,7 @@
     python main.py --config=configs/sngan_projection.py --workdir=/tmp/projection
     python main.py --config=configs/sngan_projection.py:cifar10 --workdir=/tmp/cifar10  # as published, for a GPU
 """
-from configs import base, sngan
+from configs import sngan
 
 
 def get_config(variant: str = ''):

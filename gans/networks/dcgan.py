@@ -153,8 +153,8 @@ class Critic(nn.Module):
     one_position = (1,) * layers.count_axes(x.shape[1:])
     others = ('classify', 'dense', 'outputs', 'features', 'projection')
     if x.shape[1:] != (*one_position, 1) or any(getattr(self, field) for field in others):
-      raise UserError(f"head='conv': it needs a last map of {one_position}, here {x.shape[1:-1]}, and none of {others}: "
-                      "change kernels, strides and padding, or take head='dense'")
+      raise UserError(f"head='conv': it needs a last map of {one_position}, here {x.shape[1:-1]}, and none of "
+                      f"{others}: change kernels, strides and padding, or take head='dense'")
     return x.reshape(len(x)).astype(jnp.float32)
 
 

@@ -214,7 +214,7 @@ def convolve_and_activate(network: nn.Module, x, convolution: Convolution, norm:
 
 
 def attend_at(network: nn.Module, before, x):
-  """Applies self-attention to the map x if it is the first of the side `attention_at`; `before` is the map before it."""
+  """Applies self-attention to a map x if it is the first of the side `attention_at`; `before` is the map before it."""
   side = network.attention_at
   return attend(network, x) if side == x.shape[1] != before.shape[1] else x
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from gans.errors import UserError
 from gans.networks import conv, layers
 from gans.networks.layers import Convolution
-from gans.ranges import OneOf, Size, SizeOrNone, Sizes, SomeSizes, one_or_each
+from gans.ranges import OneOf, Size, SizeOrNone, SomeSizes, one_or_each
 
 RESIDUAL_GAIN = 2**.5  # of the weights of what is added, where they are Glorot's (Miyato's code)
 Initializer = Annotated[str, OneOf(('glorot', 'orthogonal'))]

@@ -146,7 +146,8 @@ def decode(network: UNet, x, shape: Sequence[int], dropout: float, train: bool):
 def enlarge(network: UNet, x, shape: Sequence[int], use_bias: bool):
   """[B,h,w,c] -> [B,*shape]: doubles the sides of a map, and crops what the encoder rounded up."""
   *positions, width = shape
-  x = layers.convolve(network, x, Convolution(width, network.kernel, stride=2, use_bias=use_bias, module=conv.ConvTranspose))
+  doubling = Convolution(width, network.kernel, stride=2, use_bias=use_bias, module=conv.ConvTranspose)
+  x = layers.convolve(network, x, doubling)
   cropped = [slice(count) for count in positions]
   return x[:, *cropped]
 
