@@ -143,7 +143,8 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 # Common to critics: `projection` adds the product of features and an embedding of the label to the score;
 # `minibatch_stddev` shows each example how much a group of so many differs, 0 for none; `classify` adds class logits to
 # the scores, for AC-GAN; `outputs` above 0 returns so many numbers in place of a score, for an encoder or a recogniser;
-# `features` adds the inputs of the last layer to the scores. See docs/layers.md.
+# `features` adds the inputs of the last layer to the scores: see docs/layers.md. `augment` names random changes of all
+# images that the critic sees in training, of 'color', 'translation' and 'cutout': see docs/your-own-images.md.
 
 
 def dcgan_generator(**fields) -> dict:
@@ -158,8 +159,8 @@ def dcgan_critic(**fields) -> dict:
   return {'network': 'dcgan.Critic', 'hidden': (16, 32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
           'use_bias': True, 'norm': 'layer', 'norm_first': False, 'spectral': False, 'attention_at': 0,
           'minibatch_stddev': 0, 'head': 'dense', 'dense': (), 'dropout': 0.0, 'label_dim': 0, 'projection': False,
-          'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(),
-          **fields}
+          'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.02, 'remat': False, 'augment': (),
+          'optimizer': adam(), **fields}
 
 
 def r3gan_generator(**fields) -> dict:
@@ -171,7 +172,7 @@ def r3gan_generator(**fields) -> dict:
 def r3gan_critic(**fields) -> dict:
   """R3GAN's critic, the generator's mirror image; `label_dim` is the size of the projection on the label."""
   return {'network': 'r3gan.Critic', 'hidden': (32, 64, 64), 'num_blocks': 2, 'expansion': 2, 'group_width': 16,
-          'label_dim': 0, 'remat': False, 'optimizer': adam(), **fields}
+          'label_dim': 0, 'remat': False, 'augment': (), 'optimizer': adam(), **fields}
 
 
 def resnet_generator(**fields) -> dict:
@@ -186,7 +187,7 @@ def resnet_critic(**fields) -> dict:
   return {'network': 'resnet.Critic', 'hidden': (64, 64, 64), 'strides': (2, 2, 1), 'norm': 'none', 'spectral': False,
           'attention_at': 0, 'minibatch_stddev': 0, 'pool': 'sum', 'label_dim': 0, 'projection': False,
           'classify': False, 'outputs': 0, 'features': False, 'initializer': 'glorot', 'remat': False,
-          'optimizer': adam(), **fields}
+          'augment': (), 'optimizer': adam(), **fields}
 
 
 def mlp_generator(**fields) -> dict:
@@ -199,7 +200,7 @@ def mlp_critic(**fields) -> dict:
   """A fully connected critic; `leak` is leaky ReLU's slope below zero."""
   return {'network': 'mlp.Critic', 'hidden': (128,), 'norm': 'none', 'spectral': False, 'leak': 0.2, 'dropout': 0.0,
           'label_dim': 0, 'projection': False, 'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.0,
-          'remat': False, 'optimizer': adam(), **fields}
+          'remat': False, 'augment': (), 'optimizer': adam(), **fields}
 
 
 def residual_generator(**fields) -> dict:
@@ -219,15 +220,15 @@ def patch_critic(**fields) -> dict:
   """A critic that scores each patch of one image or several; its last convolution has `head_kernel` and stride 1."""
   return {'network': 'translation.PatchCritic', 'hidden': (64, 128, 256), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
           'norm': 'none', 'spectral': False, 'leak': 0.2, 'head_kernel': 4, 'head_bias': True, 'classify': False,
-          'init_stddev': 0.02, 'remat': False, 'optimizer': adam(), **fields}
+          'init_stddev': 0.02, 'remat': False, 'augment': (), 'optimizer': adam(), **fields}
 
 
 def joint_critic(**fields) -> dict:
   """A critic of an image and its code z: `dense` layers join the convolutions of the one and `z_dense` of the other."""
   return {'network': 'joint.Critic', 'hidden': (32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
           'use_bias': True, 'norm': 'layer', 'norm_first': False, 'spectral': False, 'attention_at': 0,
-          'z_dense': (128,), 'dense': (128,), 'dropout': 0.0, 'init_stddev': 0.02, 'remat': False, 'optimizer': adam(),
-          **fields}
+          'z_dense': (128,), 'dense': (128,), 'dropout': 0.0, 'init_stddev': 0.02, 'remat': False, 'augment': (),
+          'optimizer': adam(), **fields}
 
 
 def variant_of(config: ml_collections.ConfigDict, variant: str, **variants) -> ml_collections.ConfigDict:

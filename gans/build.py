@@ -18,10 +18,11 @@ from gans.data.dataset import Spec
 from gans.data.schedule import training_seeds
 from gans.errors import UserError
 from gans.networks import find_network
+from gans.networks.augmentation import Augmented
 from gans.optimizers import check_optimizer, make_optimizer
 
 # Of a player's group in the config, what is not a field of its network.
-NOT_OF_THE_NETWORK = ('network', 'optimizer')
+NOT_OF_THE_NETWORK = ('network', 'optimizer', 'augment')
 
 
 class Experiment(NamedTuple):
@@ -47,6 +48,7 @@ def build(config, spec: Spec) -> Experiment:
   optimizers = {name: build_optimizer(config, name, algorithm) for name in algorithm.networks}
   check_microbatches(config, algorithm)
   check_domains(config, algorithm, spec)
+  check_augmented(config, algorithm)
   size = config.batch_size // config.microbatches  # what a loss sees at once
   traced = trace_losses(algorithm, modules, batch_shapes(spec, size, algorithm.data))
   for name, optimizer in optimizers.items():
@@ -71,9 +73,11 @@ def build_network(config, player: str, spec: Spec) -> nn.Module:
     if field in network.__dataclass_fields__:
       settings.setdefault(field, value)
   try:
-    return network(**settings)
+    module = network(**settings)
   except TypeError as error:
     raise UserError(f'{player}: {group["network"]}: {error}') from error
+  policy = tuple(group.get('augment', ()))
+  return Augmented(module, policy) if policy else module
 
 
 def build_optimizer(config, player: str, algorithm: Algorithm) -> optax.GradientTransformation:
@@ -93,6 +97,14 @@ def count_updates(num_steps: float, player: str, algorithm: Algorithm) -> float:
   """How many updates a player takes in so many steps."""
   updates = [update for update in algorithm.updates if player in update.players]
   return sum(update.repeats * -(-num_steps // update.every) for update in updates)
+
+
+def check_augmented(config, algorithm: Algorithm):
+  """Raises UserError for augmentation in a player that samples come from, which would be changed too."""
+  for player in algorithm.averaged:
+    if config[player].get('augment'):
+      raise UserError(f'{player}.augment={tuple(config[player].augment)}: samples come from this player, and only what '
+                      'a critic sees is augmented; expected ()')
 
 
 def check_microbatches(config, algorithm: Algorithm):

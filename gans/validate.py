@@ -17,11 +17,13 @@ from gans.data.sources import check_fields_read, find_source
 from gans.errors import UserError
 from gans.evaluation import features, scores
 from gans.networks import network_ranges
+from gans.networks.augmentation import POLICIES
 from gans.optimizers import NEEDED, optimizer_ranges
 from gans.ranges import SIZE, Each, MayBeAnnealed, Number, OneOf, Range, Text, Truth, Whole
 
 ALL = -1  # as keep_checkpoints and mesh.data
 SEED = Whole(0)
+POLICY = Each(OneOf(tuple(POLICIES)))  # of a player's `augment`
 # The fields of every config, whatever its algorithm; configs/base.py explains them.
 SHARED: dict[str, Range] = {
     'algorithm': Text(),
@@ -97,7 +99,7 @@ def list_ranges(config) -> dict[str, Range]:
 
 def _player_ranges(config, player: str) -> dict[str, Range]:
   group = config[player]
-  own = {'network': Text(), **network_ranges(player, group.network)}
+  own = {'network': Text(), 'augment': POLICY, **network_ranges(player, group.network)}
   optimizer = optimizer_ranges(f'{player}.optimizer', group.optimizer.name)
   own |= {f'optimizer.{field}': each for field, each in optimizer.items()}
   return {f'{player}.{field}': each for field, each in own.items()}
@@ -204,7 +206,7 @@ def check_training(config, experiment: Experiment):
   gradient is to vanish, go with it in the papers (Karras et al. 2020, Analyzing and Improving).
   """
   for player in experiment.traced.differentiated:
-    group = getattr(experiment.modules[player], 'minibatch_stddev', 0)
+    group = config[player].get('minibatch_stddev', 0)
     if group and config.get('penalty', {}).get('name') not in ZERO_CENTRED:
       raise UserError(f"{player}.minibatch_stddev={group}: an example's score then depends on others, and the penalty "
                       f'takes it to depend on that example alone; expected 0, or penalty.name one of {ZERO_CENTRED}')
