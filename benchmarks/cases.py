@@ -16,7 +16,7 @@ CASES = {
     'cgan': ('cgan', NO_DROPOUT),
     'acgan': ('acgan', {}),
     'wgan': ('wgan', {}),
-    'sngan': ('sngan', {}),
+    'dcgan, spectral': ('dcgan', {'loss': 'hinge', 'critic.norm': 'none', 'critic.spectral': True}),
     'wgan_gp_28': ('wgan_gp', {'n_critic': 5, 'critic.norm': 'layer'}),  # as the paper has it
     'wgan_gp_64': ('wgan_gp_celeba', {'batch_size': 32}),
     'wgan_gp_64 batch 64': ('wgan_gp_celeba', {'batch_size': 64}),
@@ -33,6 +33,12 @@ def make_config(case: str, fields: dict) -> ml_collections.ConfigDict:
   unscheduled = {f'{player}.optimizer.schedule': 'constant' for player in players(config)}
   config.update_from_flattened_dict({**unscheduled, 'dataset.flip': False, **changed, **fields})
   return config
+
+
+def game(case: str) -> str:
+  """What a case computes, whatever its batch: the losses and gradients of two cases with the same game are the same."""
+  name, changed = CASES[case]
+  return str((name, {field: value for field, value in changed.items() if field != 'batch_size'}))
 
 
 def players(config) -> list[str]:

@@ -170,7 +170,7 @@ def main(argv):
   del argv
   peak = matmul_peak()
   print(f'{page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s', flush=True)
-  first = {cases.CASES[case][0]: case for case in reversed(CASES.value)}  # of a config; the batch changes nothing
+  first = {cases.game(case): case for case in reversed(CASES.value)}
   differences = [show_equal(case) for case in reversed(first.values())] if DTYPE.value == 'float32' else []
   results, sizes = [], []
   for case in CASES.value:

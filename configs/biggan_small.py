@@ -3,23 +3,25 @@ orthogonal weights, on residual networks with spectral norm and attention.
 
     python main.py --config=configs/biggan_small.py --workdir=/tmp/biggan
     python main.py --config=configs/biggan_small.py:cifar10 --workdir=/tmp/cifar10  # for a GPU
+
+Hardware: HARDWARE
 """
 from configs import base
 
 
 def get_config(variant: str = ''):
   """Returns the experiment; `configs/biggan_small.py:VARIANT` selects 'cifar10'."""
+  adam = base.adam(learning_rate=5e-4, schedule='linear', b1=0.0)
   config = base.get_config('adversarial')
   config.loss = 'hinge'
   config.z_dim = 60
-  config.num_steps = 3000
-  config.eval_every = 1_500
+  config.num_steps = 2000
+  config.eval_every = 2_000
   config.generator = base.resnet_generator(
       hidden=(64, 32, 16), norm='conditional_batch', spectral=True, attention_at=14, skip_z=True, label_dim=32,
-      initializer='orthogonal', optimizer=base.adam(learning_rate=1e-3, schedule='linear', b1=0.0))
+      initializer='orthogonal', optimizer=adam)
   config.critic = base.resnet_critic(
-      hidden=(16, 32, 64), spectral=True, attention_at=14, projection=True, initializer='orthogonal',
-      optimizer=base.adam(learning_rate=1e-3, schedule='linear', b1=0.0))
+      hidden=(32, 64, 64), spectral=True, attention_at=14, projection=True, initializer='orthogonal', optimizer=adam)
   return base.variant_of(config, variant, cifar10=cifar10)
 
 

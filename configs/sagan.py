@@ -2,6 +2,8 @@
 
     python main.py --config=configs/sagan.py --workdir=/tmp/sagan
     python main.py --config=configs/sagan.py:cifar10 --workdir=/tmp/cifar10  # for a GPU
+
+Hardware: HARDWARE
 """
 from configs import base
 
@@ -10,15 +12,14 @@ def get_config(variant: str = ''):
   """Returns the experiment; `configs/sagan.py:VARIANT` selects 'cifar10'."""
   config = base.get_config('adversarial')
   config.loss = 'hinge'
-  config.n_critic = 1
-  config.num_steps = 8000
-  config.eval_every = 4_000
-  config.generator = base.dcgan_generator(
-      dense=(512,), start=7, hidden=(64, 32), norm='conditional_batch', spectral=True, attention_at=14,
-      optimizer=base.adam(learning_rate=5e-4, schedule='linear', b1=0.0))
-  config.critic = base.dcgan_critic(
-      hidden=(32, 64, 128), norm='none', spectral=True, projection=True, attention_at=14, init_stddev=0.0,
-      optimizer=base.adam(learning_rate=2e-3, schedule='linear', b1=0.0))
+  config.num_steps = 2000
+  config.eval_every = 2_000
+  config.generator = base.resnet_generator(
+      hidden=(64, 32, 16), norm='conditional_batch', spectral=True, attention_at=14,
+      optimizer=base.adam(learning_rate=2.5e-4, schedule='linear', b1=0.0))
+  config.critic = base.resnet_critic(
+      hidden=(32, 64, 64), spectral=True, projection=True, attention_at=14,
+      optimizer=base.adam(learning_rate=1e-3, schedule='linear', b1=0.0))
   return base.variant_of(config, variant, cifar10=cifar10)
 
 

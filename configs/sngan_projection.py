@@ -2,6 +2,8 @@
 
     python main.py --config=configs/sngan_projection.py --workdir=/tmp/projection
     python main.py --config=configs/sngan_projection.py:cifar10 --workdir=/tmp/cifar10  # as published, for a GPU
+
+Hardware: HARDWARE
 """
 from configs import sngan
 

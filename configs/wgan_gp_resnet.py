@@ -2,6 +2,8 @@
 
     python main.py --config=configs/wgan_gp_resnet.py --workdir=/tmp/resnet
     python main.py --config=configs/wgan_gp_resnet.py:cifar10 --workdir=/tmp/cifar10  # as published, for a GPU
+
+Hardware: HARDWARE
 """
 from configs import base
 
@@ -11,7 +13,7 @@ def get_config(variant: str = ''):
   adam = base.adam(learning_rate=1e-3, schedule='linear', b1=0.0)
   config = base.get_config('wgan_gp')
   config.n_critic = 2
-  config.num_steps = 2000
+  config.num_steps = 1000
   config.eval_every = 1_000
   config.generator = base.resnet_generator(hidden=(64, 32, 16), optimizer=adam)
   config.critic = base.resnet_critic(hidden=(16, 32, 64), pool='mean', optimizer=adam)

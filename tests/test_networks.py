@@ -94,38 +94,34 @@ PARAMETERS = {
         'generator': 17_569_664,
         'critic': 4**3 * (1 * 64 + 64 * 128 + 128 * 256 + 256 * 512) + 2 * (128 + 256 + 512) + 4**3 * 512 + 1},
 }
-SPECTRAL_DIGITS = 4**2 * (1 * 32 + 32 * 64 + 64 * 128) + 32 + 64 + 128 + 4 * 4 * 128 + 1  # a critic's, of 32 to 128
+# Residual networks for digits: a generator of the widths 64, 32 and 16 without its norms; a critic of 32, 64 and 64.
+RESIDUAL_DIGITS = sum([
+    (64 + 1) * 7 * 7 * 64, 3**2 * (64 * 32 + 32 * 32 + 32 * 16 + 16 * 16 + 16 * 1) + 2 * 32 + 2 * 16 + 1,
+    64 * 32 + 32 + 32 * 16 + 16])  # 1x1
+SPECTRAL_DIGITS = sum([
+    3**2 * (1 * 32 + 32 * 32 + 32 * 64 + 64 * 64 + 64 * 64 + 64 * 64) + 2 * (32 + 64 + 64),
+    1 * 32 + 32 + 32 * 64 + 64, 64 + 1])
+CONDITIONAL_DIGITS = RESIDUAL_DIGITS + 2 * 10 * (64 + 32 + 32 + 16) + 2 * 16  # a scale and a shift a class
 # Of attention in a map of 32 channels: theta and phi, g and o, gamma.
 ATTENTION_OF_32 = 2 * 32 * 4 + 2 * 32 * 16 + 1
-CONDITIONAL_DIGITS = 1_676_577 + 2 * (10 - 1) * (512 + 64 + 32)  # wgan_gp's generator; a scale and a shift a class
 PARAMETERS |= {
-    ('sngan', ''): {'generator': 1_676_577, 'critic': SPECTRAL_DIGITS},
+    ('sngan', ''): {'generator': RESIDUAL_DIGITS + 2 * (64 + 32 + 32 + 16 + 16), 'critic': SPECTRAL_DIGITS},
     ('sngan', 'cifar10'): {'generator': 4_276_739, 'critic': 1_053_825},  # the authors', as the next
-    ('sngan_projection', ''): {'generator': CONDITIONAL_DIGITS, 'critic': SPECTRAL_DIGITS + 10 * 4 * 4 * 128},
+    ('sngan_projection', ''): {'generator': CONDITIONAL_DIGITS, 'critic': SPECTRAL_DIGITS + 10 * 64},
     ('sngan_projection', 'cifar10'): {'generator': 4_304_387, 'critic': 1_055_105},
     ('sagan', ''): {
-        'generator': CONDITIONAL_DIGITS + ATTENTION_OF_32,
-        'critic': SPECTRAL_DIGITS + 10 * 4 * 4 * 128 + ATTENTION_OF_32},
+        'generator': CONDITIONAL_DIGITS + ATTENTION_OF_32, 'critic': SPECTRAL_DIGITS + 10 * 64 + ATTENTION_OF_32},
     ('sagan', 'cifar10'): {
         'generator': 4_304_387 + 2 * 256 * 32 + 2 * 256 * 128 + 1,
         'critic': 1_055_105 + 2 * 128 * 16 + 2 * 128 * 64 + 1},
     ('biggan_small', ''): {
         'generator': sum([
-            (20 + 1) * 7 * 7 * 64, 10 * 32,  # z's first part, the embedding
-            3**2 * (64 * 32 + 32 * 32 + 32 * 16 + 16 * 16 + 16 * 1) + 2 * 32 + 2 * 16 + 1,
-            64 * 32 + 32 + 32 * 16 + 16,  # 1x1
-            2 * (20 + 32) * (64 + 32 + 32 + 16), 2 * 16,  # conditions, and the last norm
-            ATTENTION_OF_32]),
-        'critic': sum([
-            3**2 * (1 * 16 + 16 * 16 + 16 * 32 + 32 * 32 + 32 * 64 + 64 * 64) + 2 * (16 + 32 + 64),
-            1 * 16 + 16 + 16 * 32 + 32 + 32 * 64 + 64, 64 + 1, 10 * 64,
-            2 * 16 * 2 + 2 * 16 * 8 + 1])},  # attention in the first map
+            RESIDUAL_DIGITS - (64 - 20) * 7 * 7 * 64, 10 * 32,  # z's first part of three, the embedding
+            2 * (20 + 32) * (64 + 32 + 32 + 16), 2 * 16, ATTENTION_OF_32]),
+        'critic': SPECTRAL_DIGITS + 10 * 64 + ATTENTION_OF_32},
     ('biggan_small', 'cifar10'): {'generator': 9_416_196, 'critic': 2_415_170},
     ('wgan_gp_resnet', ''): {
-        'generator': sum([
-            (64 + 1) * 7 * 7 * 64, 2 * (64 + 32 + 32 + 16 + 16),
-            3**2 * (64 * 32 + 32 * 32 + 32 * 16 + 16 * 16 + 16 * 1) + 2 * 32 + 2 * 16 + 1,
-            64 * 32 + 32 + 32 * 16 + 16]),
+        'generator': RESIDUAL_DIGITS + 2 * (64 + 32 + 32 + 16 + 16),
         'critic': sum([
             3**2 * (1 * 16 + 16 * 16 + 16 * 32 + 32 * 32 + 32 * 64 + 64 * 64) + 2 * (16 + 32 + 64),
             1 * 16 + 16 + 16 * 32 + 32 + 32 * 64 + 64, 64 + 1])},
