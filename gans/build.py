@@ -10,6 +10,7 @@ import optax
 
 from gans.algorithms import build_algorithm
 from gans.core import sharding
+from gans.core.augmentation import Augmented
 from gans.core.game import DATA, SEED_AXES, Algorithm, GANState, create_state
 from gans.core.step import make_train_step, make_train_steps
 from gans.core.tracing import Traced, trace_losses, trace_samples
@@ -18,7 +19,6 @@ from gans.data.dataset import Spec
 from gans.data.schedule import training_seeds
 from gans.errors import UserError
 from gans.networks import find_network
-from gans.networks.augmentation import Augmented
 from gans.optimizers import check_optimizer, make_optimizer
 
 # Of a player's group in the config, what is not a field of its network.

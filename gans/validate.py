@@ -11,13 +11,13 @@ import ml_collections
 from gans.algorithms import algorithm_ranges, build_algorithm
 from gans.build import Experiment
 from gans.core.annealing import is_annealed
+from gans.core.augmentation import POLICIES
 from gans.core.game import identity
 from gans.core.penalties import ZERO_CENTRED
 from gans.data.sources import check_fields_read, find_source
 from gans.errors import UserError
 from gans.evaluation import features, scores
 from gans.networks import network_ranges
-from gans.networks.augmentation import POLICIES
 from gans.optimizers import NEEDED, optimizer_ranges
 from gans.ranges import SIZE, Each, MayBeAnnealed, Number, OneOf, Range, Text, Truth, Whole
 

@@ -6,11 +6,12 @@ import pytest
 
 from configs import acgan, gan, wgan_gp_toy
 from gans.build import build
+from gans.core import augmentation
+from gans.core.augmentation import Augmented, augment, augment_together
 from gans.core.game import bind, bind_trained
 from gans.data.dataset import Spec
 from gans.errors import UserError
-from gans.networks import augmentation, dcgan
-from gans.networks.augmentation import Augmented, augment, augment_together
+from gans.networks import dcgan
 from gans.training.loop import train
 from gans.validate import check_config
 from tests.conftest import set_optimizers
