@@ -3,7 +3,8 @@
     python main.py --config=configs/sngan.py --workdir=/tmp/sngan
     python main.py --config=configs/sngan.py:cifar10 --workdir=/tmp/cifar10  # as published, for a GPU
 
-Hardware: HARDWARE
+Hardware: one core of an AMD EPYC (AVX-512), beside other runs. Time: 19 minutes. Expect: smooth strokes, two thirds of
+them digits that a classifier is sure of; classes unevenly, 4 to 18 %. The variant was not trained.
 """
 from configs import base
 

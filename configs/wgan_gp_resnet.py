@@ -3,7 +3,8 @@
     python main.py --config=configs/wgan_gp_resnet.py --workdir=/tmp/resnet
     python main.py --config=configs/wgan_gp_resnet.py:cifar10 --workdir=/tmp/cifar10  # as published, for a GPU
 
-Hardware: HARDWARE
+Hardware: one core of an AMD EPYC (AVX-512), beside other runs. Time: 8 minutes. Expect: two thirds of the samples are
+digits that a classifier is sure of, of all classes; longer runs still get better. The variant was not trained.
 """
 from configs import base
 
