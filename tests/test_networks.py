@@ -370,7 +370,7 @@ def test_critic_with_features_returns_what_its_score_is_made_of(critic, width, l
     (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 8, 8, 8, 1)), r"a last map of \(1, 1, 1\), here \(2, 2, 2\)"),
     (dcgan.Critic((4,), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
     (dcgan.Critic((4,), kernels=4, padding='VALID', head='conv', outputs=3), jnp.zeros((1, 10, 10, 1)),
-     r"^head='conv': it needs a last map of \(1, 1\), here \(1, 1\), and no dense, classify, outputs, features or projection"),
+     r"^head='conv': it needs a last map of \(1, 1\), here \(1, 1\), and no dense, classify, outputs, features or pro"),
     (dcgan.Critic((4,), num_classes=7, classify=True, outputs=3), jnp.zeros((1, 28, 28, 1)),
      'outputs=3 and classify=True'),
     (mlp.Critic((4,), num_classes=7, classify=True, outputs=3), jnp.zeros((1, 28, 28, 1)),
