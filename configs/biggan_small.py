@@ -4,7 +4,7 @@ orthogonal weights, on residual networks with spectral norm and attention.
     python main.py --config=configs/biggan_small.py --workdir=/tmp/biggan
     python main.py --config=configs/biggan_small.py:cifar10 --workdir=/tmp/cifar10  # for a GPU
 
-Hardware: one core of an AMD EPYC (AVX-512), beside other work. Time: under a second a step. Expect: not known yet, as it
+Hardware: one core of an AMD EPYC (AVX-512), beside other work. Time: under a second a step. Expect: not known yet; it
 was not trained to its end.
 """
 from configs import base

@@ -3,7 +3,7 @@
     python main.py --config=configs/sagan.py --workdir=/tmp/sagan
     python main.py --config=configs/sagan.py:cifar10 --workdir=/tmp/cifar10  # for a GPU
 
-Hardware: one core of an AMD EPYC (AVX-512), beside other work. Time: under a second a step. Expect: not known yet, as it
+Hardware: one core of an AMD EPYC (AVX-512), beside other work. Time: under a second a step. Expect: not known yet; it
 was not trained to its end.
 """
 from configs import base

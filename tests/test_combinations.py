@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from configs import base
+import gans
+from gans.modes.pack import pack_generator
 from gans.training.loop import train
 from tests.shrink import shrink
 
@@ -54,6 +56,9 @@ def test_it_trains_and_a_resumed_run_is_the_whole_one_bit_for_bit(tmp_path, algo
     for u, earlier in zip(*(jax.tree.leaves(state.players[name].model_state.get('spectral', {}))
                             for state in (whole, half))):
       assert u.size == 1 or not np.array_equal(u, earlier)  # it went on
+  packed = gans.load(pack_generator(tmp_path / 'whole', out=tmp_path / 'packed'))
+  key = jax.random.key(0)
+  assert jnp.abs(packed(key, 8) - gans.load(tmp_path / 'whole')(key, 8)).max() < 0.02
 
 
 def test_each_seed_has_singular_vectors_of_its_own(tmp_path):

@@ -1,6 +1,7 @@
 """The files of a packed generator: the run's config.json and, instead of checkpoints, one small file of weights."""
 import io
 import json
+import urllib.parse
 import zipfile
 
 from etils import epath
@@ -24,8 +25,8 @@ def is_packed(folder: epath.Path) -> bool:
 def write_generator(folder: epath.Path, record: dict, made: dict, variables):
   """Writes a new folder: `record` and `made`, which says how, as config.json, and {player: variables}."""
   arrays = {}
-  for name, leaf in traverse_util.flatten_dict(variables, sep='/').items():
-    arrays |= shrink(name, np.asarray(leaf))
+  for path, leaf in traverse_util.flatten_dict(variables).items():
+    arrays |= shrink(join(path), np.asarray(leaf))
   buffer = io.BytesIO()
   np.savez_compressed(buffer, **arrays)
   folder.mkdir(parents=True)
@@ -46,9 +47,19 @@ def read_generator(folder: epath.Path) -> tuple[dict, dict]:
   leaves = {}
   for name, array in arrays.items():
     if not name.endswith(SCALE):
-      leaves[name] = array * arrays.get(name + SCALE, 1)
-  variables = traverse_util.unflatten_dict(leaves, sep='/')
+      leaves[split(name)] = array * arrays.get(name + SCALE, 1)
+  variables = traverse_util.unflatten_dict(leaves)
   return made, upgrade_packed(variables, version)
+
+
+def join(path: tuple[str, ...]) -> str:
+  """Returns the name in the file of what is at a path; a part may hold a slash, as those of flax's SpectralNorm do."""
+  return '/'.join(urllib.parse.quote(part, safe='') for part in path)
+
+
+def split(name: str) -> tuple[str, ...]:
+  """Returns the path of a name in the file, the inverse of `join`."""
+  return tuple(map(urllib.parse.unquote, name.split('/')))
 
 
 def _read_arrays(path: epath.Path) -> dict[str, np.ndarray]:
