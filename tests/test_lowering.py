@@ -41,6 +41,6 @@ def test_training_lowers_for_gpus_and_tpus(name):
   state = build_shapes(config, experiment)
   exported = export.export(train_steps, platforms=('cuda', 'tpu'))(state, (images, labels), indices, 1)
   text = exported.mlir_module()
-  has_convolutions = any(group.network.startswith(('dcgan', 'translation', 'joint'))
+  has_convolutions = any(group.network.startswith(('dcgan', 'translation', 'joint', 'resnet', 'r3gan'))
                          for group in config.values() if hasattr(group, 'network'))
   assert ('stablehlo.convolution' in text) == has_convolutions

@@ -202,11 +202,11 @@ def differences(old: dict, new: dict, prefix: str = '') -> dict[str, tuple]:
 
 
 def fill_defaults(config: dict) -> dict:
-  """Returns a config with the defaults of the fields of its algorithm and its networks that it does not name."""
+  """Returns a config with the defaults of the fields of its algorithm and its players that it does not name."""
   complete = fill_missing(config, default_fields(config['algorithm']))
   for player, group in complete.items():
     if isinstance(group, dict) and 'network' in group:
-      defaults = default_network_fields(player, group['network'])
+      defaults = {'augment': (), **default_network_fields(player, group['network'])}
       complete[player] = fill_missing(group, defaults)
   return json.loads(json.dumps(complete))  # as in a config.json, where tuples are lists
 
