@@ -3,7 +3,8 @@
     python main.py --config=configs/sngan_projection.py --workdir=/tmp/projection
     python main.py --config=configs/sngan_projection.py:cifar10 --workdir=/tmp/cifar10  # as published, for a GPU
 
-Hardware: HARDWARE
+Hardware: one core of an AMD EPYC (AVX-512), beside other runs. Time: 14 minutes. Expect: digits of the class that is
+asked for after five minutes; at the end a classifier of MNIST is as sure of them as of real ones.
 """
 from configs import base, sngan
 

@@ -241,9 +241,11 @@ def test_remat_gives_the_same_gradients(module, inputs):
 
 
 @pytest.mark.parametrize('group', [
-    base.residual_generator(), base.unet_generator(), base.patch_critic(), base.joint_critic()])
+    base.residual_generator(), base.unet_generator(), base.patch_critic(), base.joint_critic(),
+    base.resnet_generator(), base.resnet_critic(), base.dcgan_generator(), base.dcgan_critic(), base.mlp_generator(),
+    base.mlp_critic(), base.r3gan_generator(), base.r3gan_critic()])
 def test_a_config_has_the_fields_of_the_network_with_its_defaults(group):
-  fields = {field: value for field, value in group.items() if field not in ('network', 'optimizer')}
+  fields = {field: value for field, value in group.items() if field not in ('network', 'optimizer', 'augment')}
   assert fields == default_network_fields('player', group['network'])
 
 
