@@ -15,6 +15,7 @@ if IS_FIRST:
   os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='gans_compiled_')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1')
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts with `&` ignore Ctrl-C
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup a hangup, for which a test would wait without end
 gc.set_threshold(100_000)  # the traces of all tests stay, millions of objects, and each collection goes through them
 
 import jax
