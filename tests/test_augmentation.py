@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import gan, wgan_gp_toy
+from configs import acgan, gan, wgan_gp_toy
 from gans.build import build
 from gans.core import augmentation
 from gans.core.augmentation import Augmented, augment, augment_together
@@ -126,7 +126,8 @@ def test_pictures_of_one_example_are_changed_alike_and_what_is_no_picture_passes
 
 
 @pytest.mark.parametrize('config', [
-    shrink(gan.get_config()), tiny('pix2pix'), tiny('bigan')], ids=['gan', 'pix2pix', 'bigan'])
+    shrink(gan.get_config()), shrink(acgan.get_config()), tiny('pix2pix'), tiny('bigan')],
+    ids=['gan', 'acgan', 'pix2pix', 'bigan'])
 def test_any_game_trains_with_it_and_resumes_bit_for_bit(tmp_path, config):
   config.dataset.image_size = 8
   if 'start' in config.generator:
