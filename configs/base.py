@@ -231,6 +231,13 @@ def joint_critic(**fields) -> dict:
           'optimizer': adam(), **fields}
 
 
+def train_on_cifar10(config: ml_collections.ConfigDict, num_steps: int, z_dim: int):
+  """Sets CIFAR-10 at 32x32, mirrored, and how often a long run on a GPU is looked at."""
+  config.dataset.update({'name': 'cifar10', 'image_size': 32, 'flip': True})
+  config.num_steps, config.z_dim = num_steps, z_dim
+  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 10_000
+
+
 def variant_of(config: ml_collections.ConfigDict, variant: str, **variants) -> ml_collections.ConfigDict:
   """Applies the function `variants[variant]` to the config; for '' the config is returned unchanged."""
   if variant and variant not in variants:

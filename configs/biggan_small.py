@@ -29,12 +29,9 @@ def get_config(variant: str = ''):
 def cifar10(config):
   """The settings of StudioGAN's BigGAN for CIFAR-10."""
   adam = base.adam(learning_rate=2e-4, b1=0.5, b2=0.999)
-  config.dataset.update({'name': 'cifar10', 'image_size': 32, 'flip': True})
-  config.z_dim = 80
+  base.train_on_cifar10(config, num_steps=100_000, z_dim=80)
   config.n_critic = 5
-  config.num_steps = 100_000
   config.ema_decay = 0.9999
-  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 10_000
   config.generator = base.resnet_generator(
       hidden=(384, 384, 384, 384), start=4, norm='conditional_batch', spectral=True, attention_at=16, skip_z=True,
       label_dim=128, initializer='orthogonal', optimizer=adam)

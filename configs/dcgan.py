@@ -2,7 +2,7 @@
 
     python main.py --config=configs/dcgan.py --workdir=/tmp/dcgan
 
-Hardware: one core of an AMD EPYC (AVX-512), beside other runs. Time: 33 minutes; some 15 on a free core.
+Hardware: one core of an AMD EPYC (AVX-512), beside other runs. Time: 33 minutes.
 Expect: sharp strokes, seven in ten of them digits by the end; all classes, but unevenly, 5 to 16 % each.
 """
 from configs import base

@@ -26,10 +26,7 @@ def get_config(variant: str = ''):
 
 def cifar10(config):
   """SAGAN's rates, and the networks of SNGAN for CIFAR-10 with attention at 16x16, as in StudioGAN."""
-  config.dataset.update({'name': 'cifar10', 'image_size': 32, 'flip': True})
-  config.z_dim = 128
-  config.num_steps = 200_000
-  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 10_000
+  base.train_on_cifar10(config, num_steps=200_000, z_dim=128)
   config.generator = base.resnet_generator(
       hidden=(256, 256, 256, 256), start=4, norm='conditional_batch', spectral=True, attention_at=16,
       optimizer=base.adam(learning_rate=1e-4, b1=0.0))

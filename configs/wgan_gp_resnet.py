@@ -24,11 +24,8 @@ def get_config(variant: str = ''):
 def cifar10(config):
   """The published settings for CIFAR-10 without labels; the widths are those of SNGAN's code, which are its own."""
   adam = base.adam(learning_rate=2e-4, schedule='linear', b1=0.0)
-  config.dataset.update({'name': 'cifar10', 'image_size': 32, 'flip': True})
-  config.z_dim = 128
+  base.train_on_cifar10(config, num_steps=100_000, z_dim=128)
   config.n_critic = 5
-  config.num_steps = 100_000
-  config.sample_every, config.checkpoint_every, config.eval_every = 500, 1000, 10_000
   config.generator = base.resnet_generator(hidden=(128, 128, 128, 128), start=4, optimizer=adam)
   config.critic = base.resnet_critic(
       hidden=(128, 128, 128, 128), strides=(2, 2, 1, 1), pool='mean', optimizer=adam)

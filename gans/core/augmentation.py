@@ -5,7 +5,7 @@ generator's, which learns through them; so it cannot memorise a small data set b
 learn the changes themselves. A penalty takes the gradient at the images as they were before.
 """
 from collections.abc import Callable
-import functools
+import itertools
 
 from flax import linen as nn
 import jax
@@ -112,7 +112,7 @@ def augment_together(inputs: tuple, rng, policy: tuple[str, ...]) -> tuple:
   images = [x for x in inputs if is_image(x)]
   if not images:
     raise UserError(f'augment={policy}: it changes images and voxels, and the data are points; expected ()')
-  ends = functools.reduce(lambda ends, x: [*ends, ends[-1] + x.shape[-1]], images, [0])
+  ends = list(itertools.accumulate(x.shape[-1] for x in images))
   joined = augment(jnp.concatenate(images, axis=-1), rng, policy)
-  changed = iter(jnp.split(joined, ends[1:-1], axis=-1))
+  changed = iter(jnp.split(joined, ends[:-1], axis=-1))
   return tuple(next(changed) if is_image(x) else x for x in inputs)

@@ -50,8 +50,8 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, label, *, train):
     x = layers.join_label(z, label, self.num_classes, self.label_dim)
-    condition = layers.as_weights(label, self.num_classes) if self.norm == 'conditional_batch' else None
-    activate = functools.partial(normalize_and_activate, self, condition=condition, train=train)
+    condition = layers.label_condition(self, label)
+    activate = functools.partial(layers.normalize_and_activate, self, train=train, condition=condition)
     for width in self.dense:
       x = activate(layers.apply_dense(self, x, width))
     rank = layers.count_axes(self.image_shape)
@@ -76,14 +76,9 @@ class Generator(nn.Module):
     return jnp.tanh(x.astype(jnp.float32))
 
 
-def normalize_and_activate(network: Generator, x, condition, train: bool):
-  """Applies norm and ReLU: [B,...,C] -> [B,...,C]."""
-  return nn.relu(layers.normalize(x, network.norm, train, network.dtype, condition))
-
-
 def enlarge_and_activate(network: Generator, x, convolution: Convolution, condition, train: bool):
   """Applies an inner layer of a generator: [B,*positions,c] -> [B,*positions',width]."""
-  return normalize_and_activate(network, enlarge(network, x, convolution), condition, train)
+  return layers.normalize_and_activate(network, enlarge(network, x, convolution), train, condition)
 
 
 def enlarge(network: Generator, x, convolution: Convolution):

@@ -66,6 +66,16 @@ def modulate(x, condition, dtype):
   return x * (1 + learnt()) + learnt()
 
 
+def label_condition(network: nn.Module, label):
+  """Returns the condition of a network's norms, the label as weights of the classes [B,K]; None if they take none."""
+  return as_weights(label, network.num_classes) if network.norm == 'conditional_batch' else None
+
+
+def normalize_and_activate(network: nn.Module, x, train: bool, condition=None):
+  """Applies a network's norm and ReLU: [B,...,C] -> [B,...,C]."""
+  return nn.relu(normalize(x, network.norm, train, network.dtype, condition))
+
+
 def check_norm(norm: str):
   """Raises UserError for a name that is no norm; a network calls it even if none of its layers has a norm."""
   if norm not in NORMS:
@@ -182,6 +192,15 @@ def kernel_init(network: nn.Module, gain: float = 1):
     return nn.initializers.variance_scaling(gain**2, 'fan_avg', 'uniform')
   stddev = network.init_stddev
   return nn.initializers.normal(stddev) if stddev else nn.initializers.lecun_normal()
+
+
+def check_side(network: nn.Module, doublings: int, parts: str):
+  """Raises UserError if a generator whose sides are doubled from `start` on does not end at the size of the images."""
+  positions = tuple(network.image_shape[:-1])
+  side = network.start * 2**doublings
+  if positions != (side,) * len(positions):
+    raise UserError(f'start={network.start}: {parts} end at a side of {side}, the data have {positions}: change '
+                    'dataset.image_size, or start and hidden')
 
 
 class Convolution(NamedTuple):

@@ -29,7 +29,7 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, label, *, train):
     x = layers.join_label(z, label, self.num_classes, self.label_dim)
-    condition = layers.as_weights(label, self.num_classes) if self.norm == 'conditional_batch' else None
+    condition = layers.label_condition(self, label)
     for width in self.hidden:
       layer = functools.partial(apply_generator_layer, width=width, condition=condition, train=train)
       x = layers.apply_layer(self, layer, x)
@@ -41,8 +41,7 @@ class Generator(nn.Module):
 
 def apply_generator_layer(network: Generator, x, width: int, condition, train: bool):
   """Applies dense, norm and ReLU: [B,...] -> [B,width]."""
-  x = layers.apply_dense(network, x, width)
-  return nn.relu(layers.normalize(x, network.norm, train, network.dtype, condition))
+  return layers.normalize_and_activate(network, layers.apply_dense(network, x, width), train, condition)
 
 
 class Critic(nn.Module):

@@ -46,7 +46,8 @@ class Generator(nn.Module):
   def __call__(self, z, label, *, train):
     del train  # nothing here depends on it
     num_blocks = layers.one_per_layer(self, 'num_blocks', len(self.hidden))
-    self.check_size()
+    num_stages = len(self.hidden)
+    layers.check_side(self, num_stages - 1, f'{num_stages} stages')
     if self.label_dim:
       weights = layers.as_weights(label, self.num_classes)
       z = jnp.concatenate([z, make_dense(self, self.label_dim)(weights)], axis=-1)
@@ -60,14 +61,6 @@ class Generator(nn.Module):
         x = double_sides(change_width(self, x, width))
       x = apply_blocks(self, x, count, sum(num_blocks))
     return convolve(self, x, self.image_shape[-1]).astype(jnp.float32)
-
-  def check_size(self):
-    """Raises UserError if the stages do not end at the size of the images."""
-    positions = tuple(self.image_shape[:-1])
-    side = self.start * 2**(len(self.hidden) - 1)
-    if positions != (side,) * len(positions):
-      raise UserError(f'start={self.start}: {len(self.hidden)} stages end at a side of {side}, the data have '
-                      f'{positions}: change dataset.image_size, or start and hidden')
 
 
 class Critic(nn.Module):

@@ -46,7 +46,7 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, label, *, train):
     first, *widths = self.hidden
-    self.check_size()
+    layers.check_side(self, len(widths), f'{len(widths)} blocks')
     z, conditions = self.condition(z, label)
     rank = layers.count_axes(self.image_shape)
     x = layers.apply_dense(self, z, self.start**rank * first).reshape(-1, *(self.start,) * rank, first)
@@ -72,34 +72,21 @@ class Generator(nn.Module):
       z, *rest = jnp.array_split(z, num_blocks + 1, axis=-1)
       parts.append(rest)
     if self.num_classes or not self.skip_z:
-      of_class = layers.as_weights(label, self.num_classes)
+      of_class = layers.label_condition(self, label)
       if self.label_dim:
         of_class = layers.apply_dense(self, of_class, self.label_dim, use_bias=False)
       parts.append([of_class] * num_blocks)
     return z, [jnp.concatenate(of_block, axis=-1) for of_block in zip(*parts)]
 
-  def check_size(self):
-    """Raises UserError if the blocks do not end at the size of the images."""
-    positions = tuple(self.image_shape[:-1])
-    side = self.start * 2**(len(self.hidden) - 1)
-    if positions != (side,) * len(positions):
-      raise UserError(f'start={self.start}: {len(self.hidden) - 1} blocks end at a side of {side}, the data have '
-                      f'{positions}: change dataset.image_size, or start and hidden')
-
 
 def apply_generator_block(network: Generator, x, width: int, condition, train: bool):
   """Applies one block of a generator: [B,*positions,C] -> [B,*2 positions,width]."""
-  activate = functools.partial(normalize_and_activate, network, condition=condition, train=train)
+  activate = functools.partial(layers.normalize_and_activate, network, train=train, condition=condition)
   residual = Convolution(width, kernel=3, gain=RESIDUAL_GAIN)
   y = layers.convolve(network, activate(x), residual._replace(module=conv.UpsampledConv))
   y = layers.convolve(network, activate(y), residual)
   # A 1x1 convolution before the sides are doubled is the same as one after it.
   return y + repeat(layers.convolve(network, x, Convolution(width, kernel=1)))
-
-
-def normalize_and_activate(network: nn.Module, x, condition, train: bool):
-  """Applies norm and ReLU."""
-  return nn.relu(layers.normalize(x, network.norm, train, network.dtype, condition))
 
 
 class Critic(nn.Module):
@@ -135,7 +122,7 @@ class Critic(nn.Module):
       x = layers.attend_at(self, x, layers.apply_layer(self, block, x))
     layers.check_attention(self)
     x = layers.join_stddev(x, self.minibatch_stddev)
-    x = normalize_and_activate(self, x, None, train)
+    x = layers.normalize_and_activate(self, x, train)
     pool = jnp.sum if self.pool == 'sum' else jnp.mean
     return layers.apply_head(self, pool(x, axis=range(1, x.ndim - 1)), label)
 
@@ -146,9 +133,9 @@ def apply_critic_block(network: Critic, x, width: int, stride: int, is_first: bo
     raise UserError(f'strides={network.strides!r}: a map of {x.shape[1:-1]} has no half: change strides or '
                     'dataset.image_size')
   residual = Convolution(width, kernel=3, gain=RESIDUAL_GAIN)
-  y = x if is_first else normalize_and_activate(network, x, None, train)  # the image itself has no ReLU
+  y = x if is_first else layers.normalize_and_activate(network, x, train)  # the image itself has no ReLU
   y = layers.convolve(network, y, residual)
-  y = normalize_and_activate(network, y, None, train)
+  y = layers.normalize_and_activate(network, y, train)
   y = layers.convolve(network, y, residual._replace(module=conv.PooledConv if stride == 2 else conv.Conv))
   if stride == 1 and x.shape[-1] == width:
     return y + x
