@@ -35,7 +35,7 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       'ema_half_life': 0.0,
       # Real examples over which annealed fields go from the first of their values to the last, along half a cosine.
       # Those are the fields with a pair (first, last) in place of a number: learning_rate and b2 of an optimizer,
-      # penalty.weight and ema_half_life.
+      # penalty.weight, top_k and ema_half_life.
       'anneal_images': 0,
       # What the networks compute in, 'float32' or 'bfloat16'; parameters, losses and penalties are float32.
       'dtype': 'float32',
@@ -144,7 +144,7 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 # `minibatch_stddev` shows each example how much a group of so many differs, 0 for none; `classify` adds class logits to
 # the scores, for AC-GAN; `outputs` above 0 returns so many numbers in place of a score, for an encoder or a recogniser;
 # `features` adds the inputs of the last layer to the scores: see docs/layers.md. `augment` names random changes of all
-# images that the critic sees in training, of 'color', 'translation' and 'cutout': see docs/your-own-images.md.
+# images that the critic sees in training, of 'color', 'translation', 'cutout' and 'flip': see docs/your-own-images.md.
 
 
 def dcgan_generator(**fields) -> dict:

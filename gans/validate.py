@@ -11,7 +11,7 @@ import ml_collections
 from gans.algorithms import algorithm_ranges, build_algorithm
 from gans.build import Experiment
 from gans.core.annealing import is_annealed
-from gans.core.augmentation import POLICIES
+from gans.core.augmentation import PolicyNames
 from gans.core.game import identity
 from gans.core.penalties import ZERO_CENTRED
 from gans.data.sources import check_fields_read, find_source
@@ -19,11 +19,11 @@ from gans.errors import UserError
 from gans.evaluation import features, scores
 from gans.networks import network_ranges
 from gans.optimizers import NEEDED, optimizer_ranges
-from gans.ranges import SIZE, Each, MayBeAnnealed, Number, OneOf, Range, Text, Truth, Whole
+from gans.ranges import SIZE, Each, MayBeAnnealed, Number, OneOf, Range, Text, Truth, Whole, range_of_type
 
 ALL = -1  # as keep_checkpoints and mesh.data
 SEED = Whole(0)
-POLICY = Each(OneOf(tuple(POLICIES)))  # of a player's `augment`
+POLICY = range_of_type(PolicyNames)  # of a player's `augment`
 # The fields of every config, whatever its algorithm; configs/base.py explains them.
 SHARED: dict[str, Range] = {
     'algorithm': Text(),

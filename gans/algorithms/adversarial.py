@@ -4,16 +4,20 @@ The fully connected GAN, DCGAN and the conditional GAN are configs of this.
 """
 from collections.abc import Callable
 import dataclasses
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from gans.core import losses, penalties
+from gans.core import losses, penalties, regularizers
 from gans.core.annealing import anneal
-from gans.core.game import Algorithm, Update
+from gans.core.augmentation import augment
+from gans.core.game import Algorithm, Play, Update
 from gans.core.penalties import Penalty, penalty_term
+from gans.core.regularizers import Regularizers, consistency, weigh
 from gans.core.sampling import noise, noise_and_label
-from gans.ranges import Count, Size
+from gans.errors import UserError
+from gans.ranges import AnnealedShare, Count, Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,50 +25,118 @@ class Fields:
   """What the algorithm reads of the config."""
   loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
   penalty: Penalty = Penalty()  # on the critic's gradient; its name is in gans/core/penalties.py, or 'none'
+  regularizers: Regularizers = Regularizers()  # gans/core/regularizers.py, each by its weight
+  pack: Count = 1  # images that the critic judges together (Lin et al. 2018, PacGAN)
+  top_k: AnnealedShare = 1.0  # share of generated images, those of the highest scores, that the generator learns from
   n_critic: Count = 1  # critic updates before each generator update
   z_dim: Size = 64  # size of the noise z
 
 
 def make_algorithm(config: Fields) -> Algorithm:
   """Makes the game of a critic and a generator."""
-  loss = losses.BY_NAME[config.loss]
   return Algorithm(
       updates=(
-          Update(('critic',), critic_loss(loss, config.z_dim, config.penalty), repeats=config.n_critic),
-          *lazy_penalty(config.penalty, config.z_dim, score),
-          Update(('generator',), generator_loss(loss, config.z_dim)),
+          Update(('critic',), critic_loss(config), repeats=config.n_critic),
+          *lazy_penalty(config.penalty, config.z_dim, lambda play, x, label: Round(config, play, label).score(x),
+                        config.pack),
+          Update(('generator',), generator_loss(config)),
       ),
-      inputs=noise_and_label(config.z_dim))
+      inputs=noise_and_label(config.z_dim),
+      memories=regularizers.memories(config.regularizers))
 
 
-def critic_loss(loss: losses.Loss, z_dim: int, penalty: Penalty = Penalty()) -> Callable:  # noqa: B008, it is frozen
-  """Returns the critic's loss: that of its scores plus the weighted penalty, unless that is an update of its own."""
+class Round(NamedTuple):
+  """The game on one batch: what the critic is shown, and what it says of it."""
+  config: Fields
+  play: Play
+  label: jax.Array  # [B]
+
+  def show(self, images):
+    """Images [B,...] as the critic judges them, `pack` at a time."""
+    return join_packs(images, self.config.pack)
+
+  def generate(self, z):
+    """Generated images, as the critic judges them, of noise [B,Z]."""
+    return self.show(self.play.generator(z, self.label))
+
+  def judge(self, x) -> tuple:
+    """The critic's scores of one batch of what it is shown or of several; and its features, where they are matched."""
+    label = for_each_batch(self.label, x) if self.config.pack == 1 else None  # a pack is of no class
+    judged = self.play.critic(x, label)
+    return judged if self.config.regularizers.feature_matching else (judged, None)
+
+  def score(self, x) -> jax.Array:
+    """The scores alone."""
+    scores, _ = self.judge(x)
+    return scores
+
+
+def critic_loss(config: Fields) -> Callable:
+  """Returns the critic's loss: that of its scores, the penalty, unless that is an update of its own, and regularisers.
+  """
+  loss, settings = losses.BY_NAME[config.loss], config.regularizers
+
   def critic_loss(play, batch, rng):
     z_rng, penalty_rng = jax.random.split(rng)
-    x, label = batch['image'], batch['label']
-    x_tilde = play.generator(noise(z_rng, len(x), z_dim), label)
-    real, fake = play.critic(x, label), play.critic(x_tilde, label)
-    term, metrics = penalty_term(penalty, play.progress, lambda x: score(play, x, label), x, x_tilde, penalty_rng)
-    value = loss.critic(real, fake) + term
-    return value, metrics | {'critic_loss': value, 'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
+    game = Round(config, play, batch['label'])
+    z = noise(z_rng, len(game.label), config.z_dim)
+    x, x_tilde = game.show(batch['image']), game.generate(z)
+    real, fake = game.score(x), game.score(x_tilde)
+    penalty, metrics = penalty_term(config.penalty, play.progress, game.score, x, x_tilde, penalty_rng)
+    real_rng, fake_rng, near_rng = jax.random.split(jax.random.fold_in(rng, regularizers.STREAM), 3)
+    regularizer, terms = weigh(settings, {
+        'lecam': lambda: regularizers.lecam(real, fake, *play.score_averages(jnp.mean(real), jnp.mean(fake))),
+        'real_consistency': lambda: consistency(real, game.score(augment(x, real_rng, settings.changes))),
+        'fake_consistency': lambda: consistency(fake, game.score(augment(x_tilde, fake_rng, settings.changes))),
+        'latent_consistency': lambda: consistency(fake, game.score(game.generate(settings.near(z, near_rng)))),
+    })
+    value = loss.critic(real, fake) + penalty + regularizer
+    scores = {'critic_loss': value, 'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
+    return value, metrics | terms | scores
 
   return critic_loss
 
 
-def generator_loss(loss: losses.Loss, z_dim: int) -> Callable:
-  """Returns the generator's loss."""
+def generator_loss(config: Fields) -> Callable:
+  """Returns the generator's loss: that of the critic's scores, of all or of the highest, and regularisers.
+
+  Raises:
+    UserError: the highest scores are asked for of a loss that compares them with real ones.
+  """
+  loss, settings = losses.BY_NAME[config.loss], config.regularizers
+  if loss.relative and config.top_k != 1:
+    raise UserError(f'top_k={config.top_k}: loss={config.loss!r} compares each score with real ones; expected 1.0')
+
   def generator_loss(play, batch, rng):
-    label = batch['label']
-    x_tilde = play.generator(noise(rng, len(label), z_dim), label)
-    value = loss.of_generator(play.critic(x_tilde, label), lambda: play.critic(batch['image'], label))
-    return value, {'generator_loss': value}
+    game = Round(config, play, batch['label'])
+    z = noise(rng, len(game.label), config.z_dim)
+    x_tilde = game.generate(z)
+    fake, features = game.judge(x_tilde)
+    near_rng = jax.random.fold_in(rng, regularizers.STREAM)
+    regularizer, terms = weigh(settings, {
+        'latent_diversity': lambda: -jnp.mean((x_tilde - game.generate(settings.near(z, near_rng)))**2),
+        'feature_matching': lambda: regularizers.distance(game.judge(game.show(batch['image']))[1], features),
+    })
+    if config.top_k == 1:
+      adversarial = loss.of_generator(fake, lambda: game.score(game.show(batch['image'])))
+    else:
+      adversarial = losses.mean_of_highest(loss.generator, fake, anneal(config.top_k, play.progress))
+    value = adversarial + regularizer
+    return value, terms | {'generator_loss': value}
 
   return generator_loss
 
 
-def score(play, x, label) -> jax.Array:
-  """The critic's scores of images x, one batch [B,...] or several, each at the labels [B]."""
-  return play.critic(x, for_each_batch(label, x))
+def join_packs(images, pack: int):
+  """Joins `pack` images along their channels, or points along their numbers: [B,...,C] -> [B/pack,...,pack C].
+
+  Raises:
+    UserError: the images cannot be shared out into packs.
+  """
+  if len(images) % pack:
+    raise UserError(f'pack={pack}: expected a divisor of the {len(images)} images that a loss sees, which are '
+                    'batch_size / microbatches')
+  return jnp.concatenate(jnp.split(images, pack), axis=-1)
 
 
 def for_each_batch(label, x) -> jax.Array:
@@ -72,10 +144,11 @@ def for_each_batch(label, x) -> jax.Array:
   return jnp.concatenate([label] * (len(x) // len(label)))
 
 
-def lazy_penalty(penalty: Penalty, z_dim: int, score: Callable) -> tuple[Update, ...]:
+def lazy_penalty(penalty: Penalty, z_dim: int, score: Callable, pack: int = 1) -> tuple[Update, ...]:
   """Returns the update that a penalty with `every` k > 1 is: every k steps, with k times the weight; else none.
 
-  Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, section 3.1. `score` is as in this file.
+  Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, section 3.1. score(play, x, label) gives
+  the critic's scores of one batch or several of packed images x, whose labels are [B].
   """
   if penalty.name == 'none' or penalty.every == 1:
     return ()
@@ -83,8 +156,9 @@ def lazy_penalty(penalty: Penalty, z_dim: int, score: Callable) -> tuple[Update,
 
   def penalty_loss(play, batch, rng):
     z_rng, penalty_rng = jax.random.split(rng)
-    x, label = batch['image'], batch['label']
-    x_tilde = play.generator(noise(z_rng, len(x), z_dim), label)
+    label = batch['label']
+    x_tilde = join_packs(play.generator(noise(z_rng, len(label), z_dim), label), pack)
+    x = join_packs(batch['image'], pack)
     value = penalize(lambda x: score(play, x, label), x, x_tilde, penalty_rng)
     return penalty.every * anneal(penalty.weight, play.progress) * value, {penalty.name: value}
 

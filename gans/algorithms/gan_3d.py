@@ -25,6 +25,7 @@ class Fields:
 def make_algorithm(config: Fields) -> Algorithm:
   """Makes the game of a critic and a generator."""
   loss = losses.BY_NAME[config.loss]
+  game = adversarial.Fields(loss=config.loss, z_dim=config.z_dim)
 
   def critic_loss(play, batch, rng):
     x, label = batch['image'], batch['label']
@@ -39,7 +40,7 @@ def make_algorithm(config: Fields) -> Algorithm:
   return Algorithm(
       updates=(
           Update(('critic',), critic_loss, gate=is_not_too_good),
-          Update(('generator',), adversarial.generator_loss(loss, config.z_dim)),
+          Update(('generator',), adversarial.generator_loss(game)),
       ),
       inputs=noise_and_label(config.z_dim))
 

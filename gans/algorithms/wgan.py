@@ -4,7 +4,6 @@ import dataclasses
 import optax
 
 from gans.algorithms import adversarial
-from gans.core import losses
 from gans.core.game import Algorithm, Update
 from gans.core.sampling import noise_and_label
 from gans.ranges import Count, Positive, Size
@@ -20,9 +19,9 @@ class Fields:
 
 def make_algorithm(config: Fields) -> Algorithm:
   """Makes the game; RMSProp is the config's."""
-  loss = losses.BY_NAME['wasserstein']
-  critic_loss = adversarial.critic_loss(loss, config.z_dim)  # lines 3 to 6
-  generator_loss = adversarial.generator_loss(loss, config.z_dim)  # lines 9 to 11
+  game = adversarial.Fields(loss='wasserstein', z_dim=config.z_dim)
+  critic_loss = adversarial.critic_loss(game)  # lines 3 to 6
+  generator_loss = adversarial.generator_loss(game)  # lines 9 to 11
 
   def clip(weights):  # line 7
     return optax.projections.projection_linf_ball(weights, config.clip)

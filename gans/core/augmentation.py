@@ -6,12 +6,14 @@ learn the changes themselves. A penalty takes the gradient at the images as they
 """
 from collections.abc import Callable
 import itertools
+from typing import Annotated
 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
 from gans.errors import UserError
+from gans.ranges import Each, OneOf
 
 MOST_SHIFT = 1 / 8  # of a side
 CUT = 1 / 2  # of a side
@@ -65,17 +67,29 @@ def cut_out(x, rng):
   return jnp.where(inside, 0, x)
 
 
+def mirror(x, rng):
+  """Swaps left and right, or the last of the positions, of every second image at random."""
+  return jnp.where(of_each(rng, x, 0, 1) < 0.5, jnp.flip(x, axis=-2), x)
+
+
 def round_half_up(number: float) -> int:
   """Rounds a number of pixels, as the authors do."""
   return int(number + 0.5)
 
 
 POLICIES: dict[str, tuple[Callable, ...]] = {
-    'color': (brighten, saturate, contrast), 'translation': (translate,), 'cutout': (cut_out,)}
+    'color': (brighten, saturate, contrast), 'translation': (translate,), 'cutout': (cut_out,), 'flip': (mirror,)}
+PolicyNames = Annotated[tuple[str, ...], Each(OneOf(tuple(POLICIES)))]
 
 
 def augment(x, rng, policy: tuple[str, ...]):
-  """Changes each image of x [B,*positions,C] at random, in the order of the policy's names."""
+  """Changes each image of x [B,*positions,C] at random, in the order of the policy's names.
+
+  Raises:
+    UserError: x [B,C] are points.
+  """
+  if policy and x.ndim == 2:
+    raise UserError(f'{policy} change images and voxels, and the data are points; expected ()')
   changes = [change for name in policy for change in POLICIES[name]]
   for change, change_rng in zip(changes, jax.random.split(rng, max(1, len(changes)))):
     x = change(x, change_rng)

@@ -5,6 +5,7 @@ A score is a logit: where a paper has D(x), it is sigmoid(score). Natural logari
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -79,6 +80,18 @@ def relativistic(higher, lower):
 def relativistic_average(higher, lower):
   """-E[log sigmoid(higher - E lower)] - E[log(1 - sigmoid(lower - E higher))]: RaGAN (Jolicoeur-Martineau 2019)."""
   return binary_cross_entropy(higher - jnp.mean(lower), 1) + binary_cross_entropy(lower - jnp.mean(higher), 0)
+
+
+def mean_of_highest(of_generator: Callable, fake, share):
+  """The generator's side over the highest of the fake scores [B], a share of them in (0, 1], which may be traced.
+
+  Sinha et al. 2020, Top-k Training of GANs, section 3. The loss must be a mean over examples, as all but the relative
+  ones are.
+  """
+  of_each = jax.vmap(lambda score: of_generator(score[None]))(fake)
+  num = jnp.maximum(1, jnp.round(share * len(fake)))
+  rank = jnp.argsort(jnp.argsort(-fake))
+  return jnp.sum(jnp.where(rank < num, of_each, 0)) / num
 
 
 BY_NAME = {

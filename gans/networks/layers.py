@@ -116,6 +116,8 @@ def join_label(x, label, num_classes: int, label_dim: int):
     return x
   if not num_classes:
     raise UserError(f'label_dim={label_dim}: the data set has no labels; expected 0')
+  if label is None:
+    raise UserError(f'label_dim={label_dim}: what this network sees has no label, such as a pack; expected 0')
   positions = x.shape[1:-1]
   table = nn.Embed(num_classes, math.prod(positions) * label_dim)
   embedding = as_weights(label, num_classes) @ table.embedding if is_weights(label) else table(label)
@@ -153,6 +155,8 @@ def apply_head(network: nn.Module, x, label):
   y = apply_dense(network, x, 1 + (network.num_classes if network.classify else 0)).astype(jnp.float32)
   scores, logits = y[:, 0], y[:, 1:]
   if network.projection:
+    if label is None:
+      raise UserError('projection=True: what this network sees has no label, such as a pack; expected False')
     embedding = apply_dense(network, as_weights(label, network.num_classes), x.shape[-1], use_bias=False)
     scores += jnp.sum((x * embedding).astype(jnp.float32), axis=-1)
   if network.features:

@@ -12,6 +12,7 @@ import jax
 from gans.algorithms import default_fields
 from gans.core.game import GANState, Player
 from gans.data.sources import OPTIONAL, find_source
+from gans.errors import UserError
 
 VERSION = 4
 # The fields that came with a layout, with the values that describe earlier runs.
@@ -43,7 +44,16 @@ def upgrade_config(config: dict, version: int) -> dict:
   for layout in range(version + 1, VERSION):
     config = fill_missing(config, ADDED[layout])
   config = name_players(config) if version < VERSION else config
-  return fill_missing(config, NEW | {'dataset': UNSET})  # a source may have come to read more fields
+  # An algorithm or a source may have come to read more fields.
+  return fill_missing(config, NEW | {'dataset': UNSET} | defaults_of(config.get('algorithm', '')))
+
+
+def defaults_of(algorithm: str) -> dict:
+  """Returns the defaults of the fields that an algorithm reads, as a config.json has them; {} if it is not there."""
+  try:
+    return json.loads(json.dumps(default_fields(algorithm)))  # with lists in place of tuples
+  except UserError:
+    return {}
 
 
 def name_players(config: dict) -> dict:
