@@ -35,7 +35,7 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       'ema_half_life': 0.0,
       # Real examples over which annealed fields go from the first of their values to the last, along half a cosine.
       # Those are the fields with a pair (first, last) in place of a number: learning_rate and b2 of an optimizer,
-      # penalty.weight, top_k and ema_half_life.
+      # penalty.weight, top_k, ada.p and ema_half_life.
       'anneal_images': 0,
       # What the networks compute in, 'float32' or 'bfloat16'; parameters, losses and penalties are float32.
       'dtype': 'float32',

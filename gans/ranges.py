@@ -210,5 +210,6 @@ Slope = Annotated[float, Number(least=0, most=1)]
 Positive = Annotated[float, Number(above=0)]
 Fraction = Annotated[float, FRACTION]  # from 0 to below 1
 Share = Annotated[float, Number(above=0, most=1)]
+AnnealedProbability = Annotated[float | tuple[float, float], MayBeAnnealed(Number(least=0, most=1))]
 AnnealedShare = Annotated[float | tuple[float, float], MayBeAnnealed(Number(above=0, most=1))]
 Several = Annotated[int, Whole(2, 2**16)]

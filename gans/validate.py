@@ -206,7 +206,7 @@ def check_training(config, experiment: Experiment):
   gradient is to vanish, go with it in the papers (Karras et al. 2020, Analyzing and Improving).
   """
   for player in experiment.traced.differentiated:
-    group = config[player].get('minibatch_stddev', 0)
+    group = config.get(player, {}).get('minibatch_stddev', 0)  # a memory has no fields
     if group and config.get('penalty', {}).get('name') not in ZERO_CENTRED:
       raise UserError(f"{player}.minibatch_stddev={group}: an example's score then depends on others, and the penalty "
                       f'takes it to depend on that example alone; expected 0, or penalty.name one of {ZERO_CENTRED}')

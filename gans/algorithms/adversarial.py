@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gans.core import losses, penalties, regularizers
+from gans.core import adaptive, losses, penalties, regularizers
+from gans.core.adaptive import Ada
 from gans.core.annealing import anneal
 from gans.core.augmentation import augment
 from gans.core.game import Algorithm, Play, Update
@@ -26,6 +27,7 @@ class Fields:
   loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
   penalty: Penalty = Penalty()  # on the critic's gradient; its name is in gans/core/penalties.py, or 'none'
   regularizers: Regularizers = Regularizers()  # gans/core/regularizers.py, each by its weight
+  ada: Ada = Ada()  # gans/core/adaptive.py: augmentation with a probability
   pack: Count = 1  # images that the critic judges together (Lin et al. 2018, PacGAN)
   top_k: AnnealedShare = 1.0  # share of generated images, those of the highest scores, that the generator learns from
   n_critic: Count = 1  # critic updates before each generator update
@@ -33,7 +35,12 @@ class Fields:
 
 
 def make_algorithm(config: Fields) -> Algorithm:
-  """Makes the game of a critic and a generator."""
+  """Makes the game of a critic and a generator.
+
+  Raises:
+    UserError: fields that do not go with the loss, or with each other.
+  """
+  check_loss(config)
   return Algorithm(
       updates=(
           Update(('critic',), critic_loss(config), repeats=config.n_critic),
@@ -42,7 +49,18 @@ def make_algorithm(config: Fields) -> Algorithm:
           Update(('generator',), generator_loss(config)),
       ),
       inputs=noise_and_label(config.z_dim),
-      memories=regularizers.memories(config.regularizers))
+      memories=regularizers.memories(config.regularizers) | adaptive.memories(config.ada, config.pack))
+
+
+def check_loss(config: Fields):
+  """Raises UserError for what looks at scores by themselves, with a loss that only compares them."""
+  if not losses.BY_NAME[config.loss].relative:
+    return
+  if config.top_k != 1:
+    raise UserError(f'top_k={config.top_k}: loss={config.loss!r} compares each score with real ones; expected 1.0')
+  if config.ada.target:
+    raise UserError(f'ada.target={config.ada.target}: the sign of a score of loss={config.loss!r} says nothing; '
+                    'expected 0.0, and a p of your own, such as ada.p=(0.0, 0.3)')
 
 
 class Round(NamedTuple):
@@ -62,6 +80,8 @@ class Round(NamedTuple):
   def judge(self, x) -> tuple:
     """The critic's scores of one batch of what it is shown or of several; and its features, where they are matched."""
     label = for_each_batch(self.label, x) if self.config.pack == 1 else None  # a pack is of no class
+    if adaptive.is_on(self.config.ada):
+      x = self.play.changes(x, self.probability())
     judged = self.play.critic(x, label)
     return judged if self.config.regularizers.feature_matching else (judged, None)
 
@@ -69,6 +89,11 @@ class Round(NamedTuple):
     """The scores alone."""
     scores, _ = self.judge(x)
     return scores
+
+  def probability(self):
+    """The probability of each change that the critic sees images through."""
+    ada = self.config.ada
+    return self.play.probability() if ada.target else anneal(ada.p, self.play.progress)
 
 
 def critic_loss(config: Fields) -> Callable:
@@ -90,6 +115,8 @@ def critic_loss(config: Fields) -> Callable:
         'fake_consistency': lambda: consistency(fake, game.score(augment(x_tilde, fake_rng, settings.changes))),
         'latent_consistency': lambda: consistency(fake, game.score(game.generate(settings.near(z, near_rng)))),
     })
+    if config.ada.target:
+      metrics['augmentation_probability'] = play.probability(real)
     value = loss.critic(real, fake) + penalty + regularizer
     scores = {'critic_loss': value, 'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
     return value, metrics | terms | scores
@@ -98,14 +125,8 @@ def critic_loss(config: Fields) -> Callable:
 
 
 def generator_loss(config: Fields) -> Callable:
-  """Returns the generator's loss: that of the critic's scores, of all or of the highest, and regularisers.
-
-  Raises:
-    UserError: the highest scores are asked for of a loss that compares them with real ones.
-  """
+  """Returns the generator's loss: that of the critic's scores, of all or of the highest, and regularisers."""
   loss, settings = losses.BY_NAME[config.loss], config.regularizers
-  if loss.relative and config.top_k != 1:
-    raise UserError(f'top_k={config.top_k}: loss={config.loss!r} compares each score with real ones; expected 1.0')
 
   def generator_loss(play, batch, rng):
     game = Round(config, play, batch['label'])
