@@ -32,8 +32,7 @@ _CONFIG = overrides.define_config_flag(
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'The folder of the run: checkpoints, samples and logs. The same command resumes what is there. '
     'The modes that show a generator also take the name of a built-in model (README.md); report takes several, '
-    'separated by commas.',
-    required=True)
+    'separated by commas, and inspect none.')
 
 # Flags of --mode=evaluate; nearest has the first one too. The defaults are those of the run's config.
 _EVAL = [
@@ -75,8 +74,8 @@ _CHOICE = [
 # Flags of what is drawn, and where it is written.
 _OUT = [flags.DEFINE_string(
     'out', None, 'A new file or folder to write. sample: NAME.png, a grid; NAME.npz, arrays; NAME.gif, turning voxels; '
-    'or a folder of single PNGs. nearest: NAME.png. report: NAME.html. interpolate, export and pack: a folder. The '
-    'default is in the workdir.')]
+    'or a folder of single PNGs. nearest and inspect: NAME.png. report: NAME.html. interpolate, export and pack: a '
+    'folder. The default is in the workdir, and for inspect in the present folder.')]
 _INPUTS = [flags.DEFINE_string(
     'inputs', None, 'A folder of images, or one image, for a model that translates. The default is some of its '
     'data set.')]
@@ -98,6 +97,11 @@ _DRAW = [
 def _train():
   from gans.training.loop import train
   train(_CONFIG.value, _WORKDIR.value, **_given(_CHANGES))
+
+
+def _inspect():
+  from gans.modes.inspect import inspect
+  inspect(_CONFIG.value, **_arguments())
 
 
 def _evaluate():
@@ -138,6 +142,7 @@ def _report():
 # {mode: (function, flags that belong to it)}.
 MODES = {
     'train': (_train, _CHANGES + _PROCESSES),
+    'inspect': (_inspect, _OUT),
     'evaluate': (_evaluate, _EVAL + _MOVED + _PROCESSES),
     'sample': (_sample, _CHOICE + _DRAW + _INPUTS + _OUT),
     'pack': (_pack, _CHOICE + _OUT),
@@ -146,12 +151,13 @@ MODES = {
     'export': (_export, _CHOICE + _INPUTS + _OUT),
     'report': (_report, _OUT),
 }
+_OF_A_CONFIG = ('train', 'inspect')  # modes that read --config; the others take the config of the workdir
 _MODE = flags.DEFINE_enum(
-    'mode', 'train', list(MODES), 'train: train the config, or resume. evaluate: measure every checkpoint that the run '
-    'keeps. sample: draw images. interpolate: walk between samples and between classes. nearest: set samples beside '
-    'their nearest training images. report: write one page of the run, or of several. export: write the generator as '
-    'one file that needs JAX alone. pack: keep the generator without its checkpoints. All but train need the workdir '
-    'alone.')
+    'mode', 'train', list(MODES), 'train: train the config, or resume. inspect: show what the data set of the config '
+    'holds. evaluate: measure every checkpoint that the run keeps. sample: draw images. interpolate: walk between '
+    'samples and between classes. nearest: set samples beside their nearest training images. report: write one page of '
+    'the run, or of several. export: write the generator as one file that needs JAX alone. pack: keep the generator '
+    'without its checkpoints. All but train and inspect need the workdir alone.')
 
 
 def main(argv):
@@ -180,7 +186,7 @@ def parse_flags(argv):
   try:
     positional = flags.FLAGS(argv)
     _check_mode()
-    if _MODE.value == 'train':
+    if _MODE.value in _OF_A_CONFIG:
       if not _CONFIG.value:  # the file is read here, at the latest
         raise flags.IllegalFlagValueError(f'flag --config={_config_path()}: get_config() returns {_CONFIG.value}')
       overrides.drop_unread(_CONFIG.value, config_flags.get_override_values(flags.FLAGS['config']))
@@ -223,7 +229,7 @@ def _describe_missing(error: Exception) -> str:
 
 def _check_mode():
   """Raises absl's error for a flag that belongs to other modes, or for a missing one that the mode needs."""
-  is_training = _MODE.value == 'train'
+  is_of_a_config = _MODE.value in _OF_A_CONFIG
   has_config = flags.FLAGS['config'].present
   modes_of = {}  # {flag: the modes that it belongs to}
   for mode, (_, own) in MODES.items():
@@ -231,12 +237,15 @@ def _check_mode():
       modes_of.setdefault(name, []).append(mode)
   for name, modes in modes_of.items():
     if _MODE.value not in modes:
-      to_train = f'; give --config.{name} to train' if is_training and _is_field(name) else ''
+      to_train = f'; give --config.{name} to train' if _MODE.value == 'train' and _is_field(name) else ''
       raise flags.IllegalFlagValueError(f'flag --{name}: belongs to --mode={" or ".join(modes)}{to_train}')
-  if has_config and not is_training:
+  if has_config and not is_of_a_config:
     raise flags.IllegalFlagValueError(f'flag --config: --mode={_MODE.value} takes the config of the workdir')
-  if is_training and not has_config:
-    raise flags.IllegalFlagValueError('flag --config=None: --mode=train needs one, such as configs/wgan_gp.py')
+  if is_of_a_config and not has_config:
+    raise flags.IllegalFlagValueError(f'flag --config=None: --mode={_MODE.value} needs one, such as configs/wgan_gp.py')
+  if (_WORKDIR.value is None) != (_MODE.value == 'inspect'):
+    expected = 'takes none' if _WORKDIR.value else 'needs one, such as /tmp/run'
+    raise flags.IllegalFlagValueError(f'flag --workdir={_WORKDIR.value}: --mode={_MODE.value} {expected}')
 
 
 def _is_field(name: str) -> bool:

@@ -19,7 +19,8 @@ from absl import app, flags
 from benchmarks import cases
 
 CASE = flags.DEFINE_string('case', None, 'A name in benchmarks/cases.py.', required=True)
-CONTESTANT = flags.DEFINE_string('contestant', 'gans', "'gans', or 'torch NAME' of benchmarks/torch_gans.py.")
+CONTESTANT = flags.DEFINE_string(
+    'contestant', 'gans', "'gans', 'gans dots' or 'torch NAME' of benchmarks/torch_gans.py.")
 FIELDS = flags.DEFINE_string('fields', '{}', 'Further config fields, as JSON.')
 
 
@@ -29,11 +30,16 @@ def make_config():
     return pool.submit(cases.make_config, CASE.value, json.loads(FIELDS.value)).result()
 
 
-def make_gans(config, images):
-  """Returns run(n), which takes n steps of this project's own compiled train_steps and waits for them."""
+def make_gans(config, images, name: str):
+  """Returns run(n), which takes n steps of this project's own compiled train_steps and waits for them.
+
+  With the name 'dots', convolutions are dots as on a CPU, whatever the device.
+  """
   import jax
 
   from benchmarks import ours
+  if name == 'dots':
+    jax.lax.platform_dependent = lambda *args, cpu, default: cpu(*args)
   run = ours.Run(config, images)
   return run.advance, lambda: (jax.devices()[0].memory_stats() or {}).get('peak_bytes_in_use')
 
@@ -65,7 +71,7 @@ def main(argv):
   images = cases.make_images(config)
   start = time.perf_counter()
   kind, _, name = CONTESTANT.value.partition(' ')
-  run, device_memory = make_gans(config, images) if kind == 'gans' else make_torch(config, images, name)
+  run, device_memory = make_gans(config, images, name) if kind == 'gans' else make_torch(config, images, name)
   run(1)
   print(json.dumps({'first_step': time.perf_counter() - start}), flush=True)
   for line in sys.stdin:

@@ -24,6 +24,7 @@ class Kind(NamedTuple):
   encode: Callable  # the inverse: what networks return -> what is stored and shown
   picture: Callable  # (samples [N,...], columns) -> one picture [H,W,C] uint8 of all
   render: Callable | None  # samples [N,...] -> a picture of each [N,H,W,C] uint8; None: one alone is no picture
+  summarise: Callable  # stored examples [N,...] -> a sentence on their values
   turning: Callable | None  # samples [N,...] -> frames [T,H,W,C] uint8 of all as they turn around; None: they are flat
   num_shown: int  # samples in a run's pictures
   max_classes_shown: int | None  # classes in a run's pictures; None: all
@@ -77,12 +78,34 @@ def scatter(points: np.ndarray, columns: int) -> np.ndarray:
   return pictures.scatter(points)
 
 
-IMAGES = Kind('images', 3, pixels_to_unit, unit_to_pixels, pictures.grid, render=unchanged, turning=None, num_shown=64,
+def summarise_pixels(images: np.ndarray) -> str:
+  """Returns the mean and the deviation of each channel of uint8 [N,H,W,C], and how much is black or white."""
+  channels = images.reshape(-1, images.shape[-1])
+  means, deviations = (' '.join(f'{value:.1f}' for value in values) for values in (channels.mean(0), channels.std(0)))
+  black, white = (np.mean(channels == value) for value in (0, 255))
+  return f'pixels from 0 to 255: mean {means}, standard deviation {deviations}; {black:.1%} are 0, {white:.1%} are 255'
+
+
+def summarise_cells(voxels: np.ndarray) -> str:
+  """Returns the share of occupied cells in voxels [N,X,Y,Z,1], and of the emptiest and the fullest model."""
+  shares = voxels.reshape(len(voxels), -1).mean(axis=1)
+  return f'{shares.mean():.1%} of the cells are occupied, {shares.min():.1%} to {shares.max():.1%} of a model'
+
+
+def summarise_points(points: np.ndarray) -> str:
+  """Returns the mean and the deviation of each number of points [N,D]."""
+  means, deviations = (' '.join(f'{value:.3g}' for value in values) for values in (points.mean(0), points.std(0)))
+  return f'mean {means}, standard deviation {deviations}'
+
+
+IMAGES = Kind('images', 3, pixels_to_unit, unit_to_pixels, pictures.grid, render=unchanged,
+              summarise=summarise_pixels, turning=None, num_shown=64,
               max_classes_shown=16, shown_per_class=GRID_COLUMNS, mirror_axis=-2)
 VOXELS = Kind('voxels', 4, cells_to_unit, unit_to_cells, draw_voxels, render=rendering.render,
-              turning=rendering.turning, num_shown=32, max_classes_shown=16, shown_per_class=GRID_COLUMNS,
-              mirror_axis=-4)
-POINTS = Kind('points', 1, unchanged, unchanged, scatter, render=None, turning=None, num_shown=2000,
+              summarise=summarise_cells, turning=rendering.turning, num_shown=32, max_classes_shown=16,
+              shown_per_class=GRID_COLUMNS, mirror_axis=-4)
+POINTS = Kind('points', 1, unchanged, unchanged, scatter, render=None,
+              summarise=summarise_points, turning=None, num_shown=2000,
               max_classes_shown=None, shown_per_class=None, mirror_axis=None)
 KINDS = (IMAGES, VOXELS, POINTS)
 

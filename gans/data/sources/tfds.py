@@ -19,6 +19,8 @@ from gans.system import cache, disk, progress
 
 CONNECT_SECONDS = 3
 READ = 1000  # examples per request; the source reads lists of them three times as fast as single ones
+# TensorFlow, where TFDS imports it, says on stderr which processor it finds; it computes nothing here.
+QUIET = {'TF_CPP_MIN_LOG_LEVEL': '3', 'TF_ENABLE_ONEDNN_OPTS': '0'}
 PREPARE = '''python -c "import tensorflow_datasets as t; t.builder({name!r}, data_dir='FOLDER').download_and_prepare(\
 file_format='array_record')"'''
 
@@ -34,6 +36,8 @@ def load_tfds(config) -> Dataset:
     UserError: unknown name or split, no images in it that can be used, not prepared and no network, or anything else
       that TFDS raises.
   """
+  for name, value in QUIET.items():
+    os.environ.setdefault(name, value)
   import tensorflow_datasets as tfds  # here, as the import takes a second that other data sets need not wait for
   builder = _prepared_builder(tfds, config)
   features = builder.info.features

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# What is to be measured on a GPU, in under ten minutes, as one page and its plots:
+#
+#   pip install -r requirements.txt "jax[cuda12]" torch
+#   benchmarks/gpu.sh OUT              # OUT/performance.md
+#   benchmarks/gpu.sh OUT train        # then as often as you like: WGAN-GP on CIFAR-10, resumed from call to call
+#
+# Each part has a limit of its own, and what it has measured by then is on the page. Without PyTorch, seeds alone are.
+# Flags after OUT, such as --rounds=1, go to every benchmark.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+out=$1
+shift
+mkdir -p "$out/images"
+
+if [ "${1:-}" = train ]; then
+  shift
+  exec timeout 540 python main.py --config=configs/wgan_gp_animals.py --workdir="$out/cifar10" \
+    --config.dataset.name=cifar10 --config.dataset.crop= --config.batch_size=128 --config.n_critic=1 \
+    --config.num_steps=100_000 --config.checkpoint_every=5_000 "$@"
+fi
+
+status=0
+measure() {  # SECONDS MODULE FLAGS...
+  timeout "$1" python -m "benchmarks.$2" --rounds=3 --seconds=0.5 --write="$out" "${@:3}" || status=1
+}
+if python -c 'import torch'; then
+  measure 270 throughput --noscaling --cases=gan,toy,wgan_gp_28,wgan_gp_64,wgan_gp_128 "$@"
+  measure 150 throughput --noscaling --cases=wgan_gp_64,wgan_gp_128 --dtype=bfloat16 "$@"
+fi
+measure 90 seeds "$@"
+exit $status

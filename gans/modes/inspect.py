@@ -1,0 +1,76 @@
+"""--mode=inspect: shows what the data set of a config holds, before any training."""
+from collections import defaultdict
+import pathlib
+
+import numpy as np
+
+from gans.data import kinds
+from gans.data.dataset import Dataset
+from gans.data.inventory import SHOWN, checksums_of, describe_inventory, spaced_positions, take_inventory
+from gans.data.sources import load_dataset
+from gans.modes import outputs
+from gans.system import pictures
+from gans.validate import check_config
+
+MEASURED = 20_000  # evenly spaced examples, at most, by which values and duplicates are judged
+
+
+def inspect(config, out: str | None = None):
+  """Prints what was read of a config's data, its values and its duplicates, and writes a grid of it.
+
+  The grid has a row for each class. `out` is a PNG; the default is NAME.png in the present folder, for dataset.name.
+
+  Raises:
+    UserError: a field is wrong, the data cannot be read, or the picture exists already.
+  """
+  check_config(config)
+  target = outputs.choose(pathlib.Path.cwd(), out or f'{config.dataset.name}.png', own='data.png')
+  dataset = load_dataset(config.dataset)
+  for line in describe_inventory(take_inventory(config.dataset, dataset)):
+    print(line)
+  number = len(dataset.images)
+  measured = spaced_positions(min(MEASURED, number), number)
+  examples = dataset.images[measured]
+  print(f'  {dataset.spec.kind.summarise(examples)}')
+  for line in describe_duplicates(dataset, measured, checksums_of(examples)):
+    print(f'  {line}')
+  picture = dataset.spec.kind.picture(dataset.images[choose_pictured(dataset)], kinds.GRID_COLUMNS)
+  with outputs.explain_errors(target):
+    pictures.save_png(target, picture)
+  print(f'wrote {target}, what the networks will see')
+
+
+def choose_pictured(dataset: Dataset) -> np.ndarray:
+  """Returns the positions of the examples in the grid: evenly spaced ones of each class shown, or of all."""
+  kind = dataset.spec.kind
+  if not dataset.num_classes or not kind.shown_per_class:
+    number = len(dataset.images)
+    return spaced_positions(min(kind.num_shown, number), number)
+  rows = []
+  for label in range(min(dataset.num_classes, kind.max_classes_shown or dataset.num_classes)):
+    of_class, = np.nonzero(dataset.labels == label)
+    if len(of_class):  # a class of fewer than a row is repeated, so that each row is of one class
+      spaced = of_class[spaced_positions(min(kind.shown_per_class, len(of_class)), len(of_class))]
+      rows.append(np.resize(spaced, kind.shown_per_class))
+  return np.concatenate(rows)
+
+
+def describe_duplicates(dataset: Dataset, measured: np.ndarray, checksums: np.ndarray) -> list[str]:
+  """Returns lines on which of the measured examples [M] are equal to an earlier one, by their checksums [M]."""
+  by_checksum = defaultdict(list)
+  for position, checksum in zip(measured.tolist(), checksums.tolist()):
+    by_checksum[checksum].append(position)
+  pairs = [(first, other) for first, *others in by_checksum.values() for other in others]
+  if not pairs:
+    return [f'no two of {len(measured):,} examples are equal']
+  lines = [f'{len(pairs):,} of {len(measured):,} examples are equal to an earlier one:']
+  lines += [f'  {_name(dataset, other)} is {_name(dataset, first)}' for first, other in pairs[:SHOWN]]
+  if len(pairs) > SHOWN:
+    lines.append(f'  and {len(pairs) - SHOWN:,} more')
+  if contradicting := sum((dataset.conditions[first] != dataset.conditions[other]).any() for first, other in pairs):
+    lines.append(f'  {contradicting:,} of them have another label than the one that they are equal to')
+  return lines
+
+
+def _name(dataset: Dataset, position: int) -> str:
+  return repr(dataset.names[position]) if dataset.names else f'number {position:,}'
