@@ -33,7 +33,8 @@ import main
 for words in json.load(sys.stdin):
   for name in flags.FLAGS:
     flags.FLAGS[name].unparse()
-  main.parse_flags(['main.py', *words])
+  sys.argv = ['main.py', *words]  # where config_flags looks for the fields
+  main.parse_flags(sys.argv)
 '''
 
 
