@@ -90,7 +90,7 @@ def describe(name: str, given: Mapping[str, Variables], described: Variables) ->
   taken = traverse_util.flatten_dict(agreeing(given[name], described))
   left = []
   for path in here.keys() - taken.keys():
-    shape_there = f'{there[path].shape} there' if path in there else 'not there'
+    shape_there = f'there {there[path].shape}' if path in there else 'not there'
     left.append(f'{"/".join(path)} {here[path].shape}, {shape_there}')
   counted = f'  {name}: {len(taken)} of {len(here)} arrays'
   return f'{counted}; random: {_shorten(sorted(left))}' if left else counted
