@@ -54,7 +54,8 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
   processes.check_same('the config or the data set', mark)
   with processes.fail_together():
     weights = first_weights(training, workdir)
-  processes.check_same('what init_from names', cache.fingerprint(*jax.tree.leaves(weights)) if several else '')
+    mark = cache.fingerprint(*jax.tree.leaves(weights))
+  processes.check_same('what init_from names', mark)
   state = build_state(config, training.experiment, training.mesh, weights)
   with disk.explain_errors(workdir), workdirs.locked(workdir):
     checkpoints.set_damaged_aside(workdir, state)
@@ -77,8 +78,7 @@ def prepare(config, path, resume_with_changes: bool = False) -> tuple[Training, 
   """Checks what can be checked before the first step; returns what the run is built from, and its workdir."""
   validate.check_config(config)
   workdir = workdirs.check_workdir(path, config, resume_with_changes)
-  if config.init_from and not checkpoints.has_any(workdir):
-    transfer.find_source(config.init_from)  # before the data are read
+  check_source(config, workdir)  # before the data are read
   mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data, microbatches=config.microbatches)
   dataset = load_dataset(config.dataset)
   validate.check_data(config, dataset)
@@ -94,14 +94,22 @@ def prepare(config, path, resume_with_changes: bool = False) -> tuple[Training, 
     print(doubt)
   inventory = take_inventory(config.dataset, dataset)
   of_config = workdirs.changed_fields(workdir, config)
-  if 'init_from' in of_config and checkpoints.has_any(workdir):
-    before, after = of_config['init_from']
-    raise UserError(f'init_from={after!r}: the run in {workdir} has weights of its own by now; expected {before!r}, as '
-                    'it was started with, or another --workdir')
   changes = [f'{field}: {before!r} -> {after!r}' for field, (before, after) in of_config.items()]
   changes += workdirs.check_data(workdir, dataset.spec, inventory, resume_with_changes)
   find_best = functools.partial(find_best_step, workdir, config.to_dict(), dataset.spec)
   return Training(settled, dataset, experiment, mesh, inventory, changes, find_best), workdir
+
+
+def check_source(config, workdir):
+  """Raises UserError where config.init_from names no model, or another one than a run with weights of its own did."""
+  if not checkpoints.has_any(workdir):
+    if config.init_from:
+      transfer.find_source(config.init_from)
+    return
+  before, after = workdirs.changed_fields(workdir, config).get('init_from', ('', ''))
+  if before != after:
+    raise UserError(f'init_from={after!r}: the run in {workdir} has weights of its own by now; expected {before!r}, as '
+                    'it was started with, or another --workdir')
 
 
 def first_weights(training: Training, workdir) -> Weights:
