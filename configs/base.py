@@ -21,6 +21,8 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       'seed': 0,
       # Runs that train in one program, with the seeds seed, seed + 1, ...; side by side, or on a CPU in turn.
       'num_seeds': 1,
+      # A run, a packed or a built-in model whose weights to start from, where names and shapes agree; '': random ones.
+      'init_from': '',
       # Steps of training. A step takes every update of the algorithm, such as n_critic of the critic and one of the
       # generator.
       'num_steps': 1000,
@@ -145,6 +147,8 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 # the scores, for AC-GAN; `outputs` above 0 returns so many numbers in place of a score, for an encoder or a recogniser;
 # `features` adds the inputs of the last layer to the scores: see docs/layers.md. `augment` names random changes of all
 # images that the critic sees in training, of 'color', 'translation', 'cutout' and 'flip': see docs/your-own-images.md.
+# Common to all: `freeze` names layers whose parameters stay as they are, such as ('Conv_0', 'Conv_1'), for a run that
+# starts from another's weights.
 
 
 def dcgan_generator(**fields) -> dict:
@@ -160,7 +164,7 @@ def dcgan_critic(**fields) -> dict:
           'use_bias': True, 'norm': 'layer', 'norm_first': False, 'spectral': False, 'attention_at': 0,
           'minibatch_stddev': 0, 'head': 'dense', 'dense': (), 'dropout': 0.0, 'label_dim': 0, 'projection': False,
           'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.02, 'remat': False, 'augment': (),
-          'optimizer': adam(), **fields}
+          'freeze': (), 'optimizer': adam(), **fields}
 
 
 def r3gan_generator(**fields) -> dict:
@@ -172,7 +176,7 @@ def r3gan_generator(**fields) -> dict:
 def r3gan_critic(**fields) -> dict:
   """R3GAN's critic, the generator's mirror image; `label_dim` is the size of the projection on the label."""
   return {'network': 'r3gan.Critic', 'hidden': (32, 64, 64), 'num_blocks': 2, 'expansion': 2, 'group_width': 16,
-          'label_dim': 0, 'remat': False, 'augment': (), 'optimizer': adam(), **fields}
+          'label_dim': 0, 'remat': False, 'augment': (), 'freeze': (), 'optimizer': adam(), **fields}
 
 
 def resnet_generator(**fields) -> dict:
@@ -187,7 +191,7 @@ def resnet_critic(**fields) -> dict:
   return {'network': 'resnet.Critic', 'hidden': (64, 64, 64), 'strides': (2, 2, 1), 'norm': 'none', 'spectral': False,
           'attention_at': 0, 'minibatch_stddev': 0, 'pool': 'sum', 'label_dim': 0, 'projection': False,
           'classify': False, 'outputs': 0, 'features': False, 'initializer': 'glorot', 'remat': False,
-          'augment': (), 'optimizer': adam(), **fields}
+          'augment': (), 'freeze': (), 'optimizer': adam(), **fields}
 
 
 def mlp_generator(**fields) -> dict:
@@ -200,7 +204,7 @@ def mlp_critic(**fields) -> dict:
   """A fully connected critic; `leak` is leaky ReLU's slope below zero."""
   return {'network': 'mlp.Critic', 'hidden': (128,), 'norm': 'none', 'spectral': False, 'leak': 0.2, 'dropout': 0.0,
           'label_dim': 0, 'projection': False, 'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.0,
-          'remat': False, 'augment': (), 'optimizer': adam(), **fields}
+          'remat': False, 'augment': (), 'freeze': (), 'optimizer': adam(), **fields}
 
 
 def residual_generator(**fields) -> dict:
@@ -220,7 +224,7 @@ def patch_critic(**fields) -> dict:
   """A critic that scores each patch of one image or several; its last convolution has `head_kernel` and stride 1."""
   return {'network': 'translation.PatchCritic', 'hidden': (64, 128, 256), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
           'norm': 'none', 'spectral': False, 'leak': 0.2, 'head_kernel': 4, 'head_bias': True, 'classify': False,
-          'init_stddev': 0.02, 'remat': False, 'augment': (), 'optimizer': adam(), **fields}
+          'init_stddev': 0.02, 'remat': False, 'augment': (), 'freeze': (), 'optimizer': adam(), **fields}
 
 
 def joint_critic(**fields) -> dict:
@@ -228,7 +232,7 @@ def joint_critic(**fields) -> dict:
   return {'network': 'joint.Critic', 'hidden': (32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
           'use_bias': True, 'norm': 'layer', 'norm_first': False, 'spectral': False, 'attention_at': 0,
           'z_dense': (128,), 'dense': (128,), 'dropout': 0.0, 'init_stddev': 0.02, 'remat': False, 'augment': (),
-          'optimizer': adam(), **fields}
+          'freeze': (), 'optimizer': adam(), **fields}
 
 
 def train_on_cifar10(config: ml_collections.ConfigDict, num_steps: int, z_dim: int):

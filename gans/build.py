@@ -11,7 +11,7 @@ import optax
 from gans.algorithms import build_algorithm
 from gans.core import sharding
 from gans.core.augmentation import Augmented
-from gans.core.game import DATA, SEED_AXES, Algorithm, GANState, create_state
+from gans.core.game import DATA, NO_WEIGHTS, SEED_AXES, Algorithm, GANState, Weights, create_state, identity
 from gans.core.step import make_train_step, make_train_steps
 from gans.core.tracing import Traced, trace_losses, trace_samples
 from gans.data.batches import batch_shapes, condition, make_prepare
@@ -19,10 +19,10 @@ from gans.data.dataset import Spec
 from gans.data.schedule import training_seeds
 from gans.errors import UserError
 from gans.networks import find_network
-from gans.optimizers import check_optimizer, make_optimizer
+from gans.optimizers import check_frozen, check_optimizer, freeze, is_below, make_optimizer, name_of
 
 # Of a player's group in the config, what is not a field of its network.
-NOT_OF_THE_NETWORK = ('network', 'optimizer', 'augment')
+NOT_OF_THE_NETWORK = ('network', 'optimizer', 'augment', 'freeze')
 
 
 class Experiment(NamedTuple):
@@ -42,7 +42,7 @@ def build(config, spec: Spec) -> Experiment:
   Raises:
     UserError: there is no algorithm, network or optimizer of such a name, or they do not go together.
   """
-  algorithm = build_algorithm(config)
+  algorithm = project_what_moves(config, build_algorithm(config))
   modules = {name: build_network(config, name, spec) for name in algorithm.networks}
   modules |= algorithm.memories
   optimizers = {name: build_optimizer(config, name, algorithm) for name in algorithm.networks}
@@ -53,6 +53,7 @@ def build(config, spec: Spec) -> Experiment:
   traced = trace_losses(algorithm, modules, batch_shapes(spec, size, algorithm.data))
   for name, optimizer in optimizers.items():
     params = traced.variables[name].get('params', {})
+    check_frozen(f'{name}.freeze', config[name].get('freeze', ()), params)
     check_optimizer(f'{name}.optimizer', config[name].optimizer.to_dict(), optimizer, params)
   depend_on = trace_samples(algorithm, modules, traced, batch_shapes(spec, size))
   num_labels = algorithm.classes or spec.num_labels
@@ -85,7 +86,26 @@ def build_optimizer(config, player: str, algorithm: Algorithm) -> optax.Gradient
   settings = config[player].optimizer.to_dict()
   num_updates, anneal_updates = (
       count_updates(steps, player, algorithm) for steps in (config.num_steps, anneal_steps(config)))
-  return make_optimizer(f'{player}.optimizer', settings, num_updates, anneal_updates)
+  optimizer = make_optimizer(f'{player}.optimizer', settings, num_updates, anneal_updates)
+  frozen = config[player].get('freeze', ())
+  return freeze(optimizer, frozen) if frozen else optimizer
+
+
+def project_what_moves(config, algorithm: Algorithm) -> Algorithm:
+  """Returns an algorithm whose projections, such as WGAN's clip, leave what is frozen as it is."""
+  frozen = [f'{player}/{name}' for player in algorithm.networks for name in config[player].get('freeze', ())]
+
+  def keep_frozen(project: Callable) -> Callable:
+    def project_others(params):
+      return jax.tree.map_with_path(lambda path, before, after: before if is_below(frozen, name_of(path)) else after,
+                                    params, project(params))
+    return project_others
+
+  if not frozen:
+    return algorithm
+  updates = [update if update.project is identity else update._replace(project=keep_frozen(update.project))
+             for update in algorithm.updates]
+  return algorithm._replace(updates=tuple(updates))
 
 
 def anneal_steps(config) -> float:
@@ -144,27 +164,30 @@ def build_train_steps(config, experiment: Experiment, spec: Spec, mesh):
       seeds=config.num_seeds > 1)
 
 
-def build_state(config, experiment: Experiment, mesh) -> GANState:
-  """Creates the state of step 0 on every device of the mesh, a function of the config's seed; of several, stacked."""
+def build_state(config, experiment: Experiment, mesh, weights: Weights = NO_WEIGHTS) -> GANState:
+  """Creates the state of step 0 on every device of the mesh, a function of the config's seed; of several, stacked.
+
+  `weights`, numpy arrays, take the place of random ones: the same for each seed.
+  """
   # XLA would optimise the code of random numbers for longer than that of a step; the values are the same, bit for bit.
   on_cpu = mesh.devices.flat[0].platform == 'cpu'
   options = {'xla_backend_optimization_level': 1} if on_cpu else None
   create = jax.jit(_make_create(config, experiment), out_shardings=sharding.replicated(mesh), compiler_options=options)
-  return create(np.array(training_seeds(config), np.uint32))
+  return create(np.array(training_seeds(config), np.uint32), weights)
 
 
 def build_shapes(config, experiment: Experiment) -> GANState:
   """Returns the shapes of what `build_state` creates."""
-  return jax.eval_shape(_make_create(config, experiment), np.array(training_seeds(config), np.uint32))
+  return jax.eval_shape(_make_create(config, experiment), np.array(training_seeds(config), np.uint32), NO_WEIGHTS)
 
 
 def _make_create(config, experiment: Experiment) -> Callable:
-  """Makes the function from seeds [S] to the state of step 0."""
-  def create(seed):
+  """Makes the function from seeds [S], and weights to start from, to the state of step 0."""
+  def create(seed, weights):
     rng = jax.random.PRNGKey(seed)
     return create_state(rng, experiment.algorithm, experiment.modules, experiment.optimizers,
-                        experiment.traced.first_inputs)
+                        experiment.traced.first_inputs, weights)
 
   if config.num_seeds > 1:
-    return jax.vmap(create, out_axes=SEED_AXES)
-  return lambda seeds: create(seeds[0])
+    return jax.vmap(create, in_axes=(0, None), out_axes=SEED_AXES)
+  return lambda seeds, weights: create(seeds[0], weights)

@@ -1,5 +1,5 @@
 """Optimizers by name: those of optax that take a learning rate, each with a schedule, clipping and weight decay."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import inspect
 
 import jax
@@ -100,6 +100,37 @@ def make_optimizer(field: str, settings: dict, num_updates: float,
   if weight_decay:
     before.append(optax.add_decayed_weights(weight_decay))
   return optax.chain(*before, optimizer) if before else optimizer
+
+
+def freeze(optimizer: optax.GradientTransformation, names: Sequence[str]) -> optax.GradientTransformation:
+  """Returns an optimizer that leaves the parameters of these names as they are (FreezeD, Mo et al. 2020).
+
+  A name, such as 'Conv_0' or 'Block_0/Conv_0', is that of all parameters below it. Their gradients do not count for
+  clip_norm, their weights do not decay, and the optimizer's state has nothing of them.
+  """
+  def label(params):
+    return jax.tree.map_with_path(lambda path, _: 'frozen' if is_below(names, name_of(path)) else 'moving', params)
+
+  return optax.partition({'moving': optimizer, 'frozen': optax.set_to_zero()}, label)
+
+
+def check_frozen(field: str, names: Sequence[str], params):
+  """Raises UserError for a name in config.PLAYER.freeze, `field`, that none of the player's parameters has."""
+  there = [name_of(path) for path, _ in jax.tree.leaves_with_path(params)]
+  for name in names:
+    if not any(is_below([name], parameter) for parameter in there):
+      parts = dict.fromkeys(parameter.rpartition('/')[0] for parameter in there)
+      raise UserError(f'{field}={tuple(names)}: the player has no parameters {name!r}; it has those of {list(parts)}')
+
+
+def is_below(names: Sequence[str], parameter: str) -> bool:
+  """Tells whether a parameter, such as 'Conv_0/kernel', has one of these names or is a part of what has it."""
+  return any(f'{parameter}/'.startswith(f'{name}/') for name in names)
+
+
+def name_of(path: tuple) -> str:
+  """Returns the name of the parameter at a path of JAX's, such as 'Conv_0/kernel'."""
+  return jax.tree_util.keystr(path, simple=True, separator='/')
 
 
 def check_optimizer(field: str, settings: dict, optimizer: optax.GradientTransformation, params):

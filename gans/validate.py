@@ -24,11 +24,13 @@ from gans.ranges import SIZE, Each, MayBeAnnealed, Number, OneOf, Range, Text, T
 ALL = -1  # as keep_checkpoints and mesh.data
 SEED = Whole(0)
 POLICY = range_of_type(PolicyNames)  # of a player's `augment`
+NAMES = Each(Text())  # of a player's `freeze`
 # The fields of every config, whatever its algorithm; configs/base.py explains them.
 SHARED: dict[str, Range] = {
     'algorithm': Text(),
     'seed': SEED,
     'num_seeds': SIZE,
+    'init_from': Text(),
     'num_steps': Whole(1),
     'batch_size': Whole(1),
     'microbatches': Whole(1),
@@ -99,7 +101,7 @@ def list_ranges(config) -> dict[str, Range]:
 
 def _player_ranges(config, player: str) -> dict[str, Range]:
   group = config[player]
-  own = {'network': Text(), 'augment': POLICY, **network_ranges(player, group.network)}
+  own = {'network': Text(), 'augment': POLICY, 'freeze': NAMES, **network_ranges(player, group.network)}
   optimizer = optimizer_ranges(f'{player}.optimizer', group.optimizer.name)
   own |= {f'optimizer.{field}': each for field, each in optimizer.items()}
   return {f'{player}.{field}': each for field, each in own.items()}

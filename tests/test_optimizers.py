@@ -8,7 +8,15 @@ import optax
 import pytest
 
 from gans.errors import UserError
-from gans.optimizers import SCHEDULES, check_optimizer, find_optimizer, make_optimizer, optimizer_ranges
+from gans.optimizers import (
+  SCHEDULES,
+  check_frozen,
+  check_optimizer,
+  find_optimizer,
+  freeze,
+  make_optimizer,
+  optimizer_ranges,
+)
 
 FIELD = 'critic.optimizer'
 PARAMS = {'kernel': jnp.arange(6.0).reshape(2, 3) / 10 + 0.1, 'bias': jnp.ones(3)}
@@ -113,3 +121,39 @@ def test_annealed_rates_and_b2_are_those_of_the_moment():
 def test_an_annealed_rate_has_no_other_schedule():
   with pytest.raises(UserError, match=r"schedule='linear': learning_rate=\(0.1, 0.01\) has a schedule of its own"):
     make('adam', learning_rate=(0.1, 0.01), schedule='linear')
+
+
+def test_what_is_frozen_neither_moves_nor_decays_nor_counts_for_the_norm():
+  params = {'Conv_0': {'kernel': jnp.array([1.0, 2.0])}, 'Conv_1': {'kernel': jnp.array([3.0, 4.0])}}
+  gradients = {'Conv_0': {'kernel': jnp.array([1e6, 1e6])}, 'Conv_1': {'kernel': jnp.array([6.0, 8.0])}}
+  optimizer = freeze(make('sgd', learning_rate=0.5, clip_norm=5, weight_decay=0.1), ['Conv_0'])
+  updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+  moved = optax.apply_updates(params, updates)
+  np.testing.assert_array_equal(moved['Conv_0']['kernel'], params['Conv_0']['kernel'])
+  # The norm of what moves is 10, so that [6, 8] becomes [3, 4], and [0.3, 0.4] is added to it.
+  np.testing.assert_allclose(moved['Conv_1']['kernel'], [3.0 - 0.5 * 3.3, 4.0 - 0.5 * 4.4], rtol=1e-6)
+
+
+@pytest.mark.parametrize('name', ['adam', 'adamw', 'rmsprop', 'lion', 'lamb', 'schedule_free_sgd'])
+def test_the_state_of_an_optimizer_has_nothing_of_what_is_frozen(name):
+  optimizer = make(name, clip_norm=1.0)
+  whole, part, none = (freeze(optimizer, names) for names in (['kernel', 'bias'], ['kernel'], []))
+  sizes = [sum(leaf.size for leaf in jax.tree.leaves(each.init(PARAMS)) if leaf.ndim) for each in (whole, part, none)]
+  assert 0 == sizes[0] < sizes[1] == sizes[2] / 3  # of nine numbers, the bias has three
+  jax.tree.map(np.testing.assert_array_equal, take_step(whole), PARAMS)
+  settings = {'name': name, 'learning_rate': 0.01, 'schedule': 'constant'}
+  check_optimizer(FIELD, settings, part, PARAMS)
+
+
+def test_frozen_names_are_whole_parts_of_a_path_from_its_start():
+  params = {'Conv_1': {'kernel': 0.0}, 'Conv_10': {'kernel': 0.0}, 'Block_0': {'Conv_1': {'kernel': 0.0, 'bias': 0.0}}}
+  optimizer = freeze(make('sgd'), ['Conv_1', 'Block_0/Conv_1/bias'])
+  updates, _ = optimizer.update(jax.tree.map(lambda p: 1.0, params), optimizer.init(params), params)
+  moved = [jax.tree_util.keystr(path, simple=True, separator='/') for path, update in jax.tree.leaves_with_path(updates)
+           if update != 0]
+  assert moved == ['Block_0/Conv_1/kernel', 'Conv_10/kernel']
+  check_frozen('critic.freeze', ['Conv_1', 'Block_0'], params)
+  for name in ('Conv_2', 'Conv', 'kernel', ''):
+    with pytest.raises(UserError, match=rf"critic.freeze=\('{name}',\): the player has no parameters '{name}'; it has "
+                                        r"those of \['Block_0/Conv_1', 'Conv_1', 'Conv_10'\]"):
+      check_frozen('critic.freeze', [name], params)

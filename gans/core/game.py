@@ -9,6 +9,7 @@ import functools
 from typing import Any, NamedTuple
 
 from flax import linen as nn
+from flax import traverse_util
 import jax
 from jax.extend.core import get_opaque_trace_state
 import jax.numpy as jnp
@@ -43,6 +44,14 @@ class GANState(NamedTuple):
   players: dict[str, Player]
   ema: dict[str, Variables]  # the averaged players' variables, averaged over the steps
 
+
+class Weights(NamedTuple):
+  """Variables that a run starts from, of some players and with some of their arrays; all others are drawn."""
+  players: Mapping[str, Variables] = {}
+  ema: Mapping[str, Variables] = {}
+
+
+NO_WEIGHTS = Weights()
 
 # The axis of (step, rng, players, ema) that counts seeds trained side by side, for `jax.vmap`; their step is the same.
 SEED_AXES = GANState._make([None, 0, 0, 0])
@@ -193,17 +202,32 @@ def init_variables(module: nn.Module, rng, inputs: tuple) -> Variables:
   return dict(module.init({'params': params_rng, 'dropout': dropout_rng}, *inputs, train=True))
 
 
-def create_player(module: nn.Module, optimizer: optax.GradientTransformation | None, rng, shapes: tuple) -> Player:
-  """Initialises a network on inputs of these shapes, and its optimizer; a memory has none."""
+def replace_some(variables: Variables, given: Variables | None) -> Variables:
+  """Returns variables in which the arrays that are given, by the same names, take the place of others."""
+  if not given:
+    return variables
+  replaced = traverse_util.flatten_dict(variables, keep_empty_nodes=True)
+  for path, array in traverse_util.flatten_dict(given).items():
+    # A copy, as jit returns an input as it is, and the buffers of a state are donated: each has to be its own.
+    replaced[path] = jnp.array(array, replaced[path].dtype, copy=True)
+  return traverse_util.unflatten_dict(replaced)
+
+
+def create_player(module: nn.Module, optimizer: optax.GradientTransformation | None, rng, shapes: tuple,
+                  given: Variables | None = None) -> Player:
+  """Initialises a network on inputs of these shapes, and its optimizer; a memory has none.
+
+  What is `given` of the variables takes the place of what is drawn.
+  """
   zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-  variables = init_variables(module, rng, zeros)
+  variables = replace_some(init_variables(module, rng, zeros), given)
   params = variables.pop('params', {})
   opt_state = optimizer.init(params) if optimizer else ()
   return Player(params, variables, opt_state)
 
 
 def create_state(rng, algorithm: Algorithm, modules: Mapping[str, nn.Module], optimizers: Mapping,
-                 first_inputs: Mapping[str, tuple]) -> GANState:
+                 first_inputs: Mapping[str, tuple], weights: Weights = NO_WEIGHTS) -> GANState:
   """Starts a run. Call it under `jax.jit`, which gives the average buffers of its own: a donated step needs that.
 
   Args:
@@ -211,14 +235,16 @@ def create_state(rng, algorithm: Algorithm, modules: Mapping[str, nn.Module], op
     modules: {player: linen module}, called (*inputs, train=...).
     optimizers: {player: optax transformation} of those that learn.
     first_inputs: {player: shapes}, of tracing.trace_losses.
+    weights: what takes the place of the random weights, and of the averages, which are the players' own otherwise.
   """
   *rngs, run_rng = jax.random.split(rng, len(modules) + 1)
   # JAX sorts the names of a dict, and keeps those of an OrderedDict: a compiled step then goes through the players in
   # the order in which they are declared, which was up to 5 % faster.
   players: collections.OrderedDict[str, Player] = collections.OrderedDict()
   for name, player_rng in zip(modules, rngs):
-    players[name] = create_player(modules[name], optimizers.get(name), player_rng, first_inputs[name])
-  ema = {name: variables_of(players[name]) for name in algorithm.averaged}
+    players[name] = create_player(modules[name], optimizers.get(name), player_rng, first_inputs[name],
+                                  weights.players.get(name))
+  ema = {name: replace_some(variables_of(players[name]), weights.ema.get(name)) for name in algorithm.averaged}
   return GANState(jnp.zeros((), jnp.int32), run_rng, players, ema)
 
 

@@ -52,6 +52,12 @@ def open_manager(workdir: epath.Path, score: str, mode: str, find_best: Callable
       workdir / 'checkpoints', handler_registry=checksums.make_registry(), options=all_options)
 
 
+def has_any(workdir: epath.Path) -> bool:
+  """Tells whether a run has a checkpoint, by which it resumes; one whose writing was cut short is none."""
+  folder = workdir / 'checkpoints'
+  return folder.exists() and bool(ocp.utils.checkpoint_steps(folder))
+
+
 def save(manager: ocp.CheckpointManager, step: int, state: GANState, scores: dict[str, float]):
   """Copies the state (so it may be donated at once) and writes it in the background, with its scores, if any.
 

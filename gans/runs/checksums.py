@@ -160,8 +160,8 @@ def check_fit(checkpoint: pathlib.Path | epath.Path, saved, wanted):
                 'differ')
   version = _find_version(checkpoint)
   if version == gans.__version__:
-    raise UserError(f'{checkpoint} does not fit this config: {difference}. Networks, the number of seeds and the kind '
-                    'of optimizer and of schedule have to be those of the run')
+    raise UserError(f'{checkpoint} does not fit this config: {difference}. Networks, what of them is frozen, the '
+                    'number of seeds and the kind of optimizer and of schedule have to be those of the run')
   writer = f'version {version}' if version else 'a version that wrote no checksums'
   raise UserError(f'{checkpoint} was written by {writer} of gans and does not fit this one, {gans.__version__}: '
                   f'{difference}: resume with that version, or give another --workdir')

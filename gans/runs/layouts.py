@@ -22,7 +22,7 @@ ADDED = {
     3: {'mesh': {'data': -1}, 'dataset': {'device_bytes': 2 * 2**30, 'workers': 0}, 'optimizer': {'microbatches': 1}},
 }
 # The fields that came without a layout, and what was done before them.
-NEW = {'keep_checkpoints': 3, 'keep_every': 0, 'ema_half_life': 0.0, 'anneal_images': 0,
+NEW = {'init_from': '', 'keep_checkpoints': 3, 'keep_every': 0, 'ema_half_life': 0.0, 'anneal_images': 0,
        'eval': {'gan_train': False}}
 UNSET = json.loads(json.dumps(OPTIONAL))  # fields of `dataset`, as in a config.json, where tuples are lists
 TWO_PLAYERS = ('generator', 'critic')  # the only ones up to layout 3

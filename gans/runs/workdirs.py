@@ -206,7 +206,7 @@ def fill_defaults(config: dict) -> dict:
   complete = fill_missing(config, default_fields(config['algorithm']))
   for player, group in complete.items():
     if isinstance(group, dict) and 'network' in group:
-      defaults = {'augment': (), **default_network_fields(player, group['network'])}
+      defaults = {'augment': (), 'freeze': (), **default_network_fields(player, group['network'])}
       complete[player] = fill_missing(group, defaults)
   return json.loads(json.dumps(complete))  # as in a config.json, where tuples are lists
 

@@ -11,7 +11,7 @@ import numpy as np
 from gans import validate
 from gans.build import Experiment, build, build_state, build_train_steps
 from gans.core import sharding
-from gans.core.game import GANState, each_seed
+from gans.core.game import NO_WEIGHTS, GANState, Weights, each_seed
 from gans.core.sampling import make_sampler
 from gans.data.dataset import Dataset, Spec
 from gans.data.feed import open_feed, shorten_calls
@@ -20,8 +20,9 @@ from gans.data.order import batch_indices, find_order
 from gans.data.schedule import is_due, split_into_calls, step_indices, training_seeds
 from gans.data.shown import choose_shown, number_of_samples
 from gans.data.sources import load_dataset
+from gans.errors import UserError
 from gans.evaluation import evaluator
-from gans.runs import checkpoints, evaluations, workdirs
+from gans.runs import checkpoints, evaluations, transfer, workdirs
 from gans.system import cache, disk, processes, signals
 from gans.training import health
 from gans.training.reporter import Reporter
@@ -51,7 +52,11 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
     several = jax.process_count() > 1
     mark = fingerprint(config, training.dataset) if several else ''  # it reads some of the data
   processes.check_same('the config or the data set', mark)
-  state = build_state(config, training.experiment, training.mesh)
+  with processes.fail_together():
+    weights = first_weights(training, workdir)
+    mark = cache.fingerprint(*jax.tree.leaves(weights))
+  processes.check_same('what init_from names', mark)
+  state = build_state(config, training.experiment, training.mesh, weights)
   with disk.explain_errors(workdir), workdirs.locked(workdir):
     checkpoints.set_damaged_aside(workdir, state)
     score, direction = evaluator.best_score(training.config)
@@ -73,6 +78,7 @@ def prepare(config, path, resume_with_changes: bool = False) -> tuple[Training, 
   """Checks what can be checked before the first step; returns what the run is built from, and its workdir."""
   validate.check_config(config)
   workdir = workdirs.check_workdir(path, config, resume_with_changes)
+  check_source(config, workdir)  # before the data are read
   mesh = sharding.make_mesh(config.batch_size, data=config.mesh.data, microbatches=config.microbatches)
   dataset = load_dataset(config.dataset)
   validate.check_data(config, dataset)
@@ -92,6 +98,33 @@ def prepare(config, path, resume_with_changes: bool = False) -> tuple[Training, 
   changes += workdirs.check_data(workdir, dataset.spec, inventory, resume_with_changes)
   find_best = functools.partial(find_best_step, workdir, config.to_dict(), dataset.spec)
   return Training(settled, dataset, experiment, mesh, inventory, changes, find_best), workdir
+
+
+def check_source(config, workdir):
+  """Raises UserError where config.init_from names no model, or another one than a run with weights of its own did."""
+  if not checkpoints.has_any(workdir):
+    if config.init_from:
+      transfer.find_source(config.init_from)
+    return
+  before, after = workdirs.changed_fields(workdir, config).get('init_from', ('', ''))
+  if before != after:
+    raise UserError(f'init_from={after!r}: the run in {workdir} has weights of its own by now; expected {before!r}, as '
+                    'it was started with, or another --workdir')
+
+
+def first_weights(training: Training, workdir) -> Weights:
+  """Returns the weights that a new run starts from, and says which; those of one that resumes are in its checkpoints.
+
+  Raises:
+    UserError: config.init_from names no model, or one of which no weights agree.
+  """
+  if checkpoints.has_any(workdir):
+    return NO_WEIGHTS
+  source = training.config.init_from
+  weights, lines = transfer.take_weights(source, training.experiment) if source else (NO_WEIGHTS, [])
+  for line in lines + transfer.list_frozen_at_random(training.config, training.experiment, weights):
+    print(line)
+  return weights
 
 
 def find_best_step(workdir, config: dict, spec: Spec, steps: list[int]) -> int | None:
