@@ -5,7 +5,7 @@
 #   benchmarks/gpu.sh OUT              # OUT/performance.md
 #   benchmarks/gpu.sh OUT train        # then as often as you like: WGAN-GP on CIFAR-10, resumed from call to call
 #
-# Each part has a limit of its own, and what it has measured by then is on the page. Without PyTorch, seeds alone are.
+# What a part has measured by the end of its time is on the page. Without PyTorch, several seeds alone are measured.
 # Flags after OUT, such as --rounds=1, go to every benchmark.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -21,12 +21,13 @@ if [ "${1:-}" = train ]; then
 fi
 
 status=0
-measure() {  # SECONDS MODULE FLAGS...
-  timeout "$1" python -m "benchmarks.$2" --rounds=3 --seconds=0.5 --write="$out" "${@:3}" || status=1
+short=(--rounds=3 --seconds=0.5 --write="$out")
+race() {  # SECONDS FLAGS...
+  timeout "$1" python -m benchmarks.throughput --noscaling "${short[@]}" "${@:2}" || status=1
 }
 if python -c 'import torch'; then
-  measure 270 throughput --noscaling --cases=gan,toy,wgan_gp_28,wgan_gp_64,wgan_gp_128 "$@"
-  measure 150 throughput --noscaling --cases=wgan_gp_64,wgan_gp_128 --dtype=bfloat16 "$@"
+  race 270 --cases=gan,toy,wgan_gp_28,wgan_gp_64,wgan_gp_128 "$@"
+  race 150 --cases=wgan_gp_64,wgan_gp_128 --dtype=bfloat16 "$@"
 fi
-measure 90 seeds "$@"
+python -m benchmarks.seeds "${short[@]}" "$@" || status=1
 exit $status

@@ -67,6 +67,9 @@ def save_formats(path):
   if '.avif' in pixels.SUFFIXES:
     image.save(path / 'o.avif', quality=95)
     greys.append((204, 0, 0))
+  if '.jp2' in pixels.SUFFIXES:
+    image.save(path / 'p.jp2', irreversible=False)
+    greys.append((204, 0, 0))
   return [(204, 0, 0)] * 4 + [(255,) * 3, (0x80,) * 3, (77,) * 3, (255,) * 3, (255,) * 3] + [(204, 0, 0)] * 3 + greys
 
 

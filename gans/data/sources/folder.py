@@ -1,8 +1,8 @@
 """A user's own images: every image file below a folder, of any size and mode and of the formats of pixels.SUFFIXES.
 
-First-level subfolders are labels if all images are in two or more of them. The images are decoded once, in parallel,
-and kept in ~/.cache/gans (or $XDG_CACHE_HOME/gans) until a file changes. If a folder is too large for that, its images
-are decoded at each use, and only what is known about each file is kept.
+First-level subfolders are labels if all images are in two or more of them, unless a file in the folder has the labels.
+The images are decoded once, in parallel, and kept in ~/.cache/gans (or $XDG_CACHE_HOME/gans) until a file changes. If a
+folder is too large for that, its images are decoded at each use, and only what is known about each file is kept.
 """
 from collections.abc import Callable
 import functools
@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 
 from gans.data.dataset import Dataset, is_too_large
-from gans.data.sources import attributes, files, listing, pixels
+from gans.data.sources import attributes, files, label_files, listing, pixels
 from gans.data.sources.square import fit_square
 from gans.system import cache
 
@@ -22,21 +22,23 @@ def load_folder(config) -> Dataset:
   """Reads every image below config.path as [N,S,S,C] uint8, S = config.image_size; C is 1 if all are grey, else 3.
 
   If that is more than config.device_bytes, with C taken as 3, the images stay on disk; each has been decoded once.
-  The attributes that config.attributes names come from a list beside the images.
+  The attributes that config.attributes names come from a list beside the images, and labels from a file in the folder,
+  if there is one.
 
   Raises:
     UserError: no folder, fewer than two images, more than config.max_unreadable of them cannot be read, the folder
-      holds the splits of a data set, or there are no such attributes.
+      holds the splits of a data set, there are no such attributes, or the labels do not fit the images.
   """
   names = attributes.check_names(config)
-  table = None
-  if names:
-    root = pathlib.Path(listing.find_folder(config.path, 'images'))
-    table = attributes.read_table(root, names)  # first, as images take longer
+  root = pathlib.Path(listing.find_folder(config.path, 'images'))
+  labels = label_files.read_labels(root)  # first, as images take longer
+  table = attributes.read_table(root, names) if names else None
   dataset = read_files(config, decode_image)
-  if table is None:
-    return dataset
-  return dataset._replace(attributes=attributes.attributes_of(table, root, dataset.names), attribute_names=names)
+  if labels:
+    dataset = label_files.label_images(dataset, labels)
+  if table:
+    dataset = dataset._replace(attributes=attributes.attributes_of(table, root, dataset.names), attribute_names=names)
+  return dataset
 
 
 def read_files(config, decode: Callable, leading: tuple[int, ...] = ()) -> Dataset:

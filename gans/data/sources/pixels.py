@@ -28,6 +28,8 @@ SUFFIXES_OF = {
 }
 if features.check('avif'):
   SUFFIXES_OF['AVIF'] = ('.avif', '.avifs')
+if features.check('jpg_2000'):
+  SUFFIXES_OF['JPEG2000'] = ('.jp2', '.j2k', '.jpx', '.j2c', '.jpc', '.jpf')
 TGA = '.tga'  # a format without a mark of its own, so that only a file of this name is tried as one
 FORMATS = tuple(SUFFIXES_OF)
 SUFFIXES = (*(suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes), TGA)
