@@ -89,7 +89,7 @@ def make_points(config, dataset: Dataset) -> Extractor:
 
 BY_NAME = {
     'classifier': Features(make_classifier, (IMAGES.name, VOXELS.name), classifier_width, needs_labels=True),
-    **{name: Features(make_public, (IMAGES.name,), public_width, needs_weights=True) for name in public_networks.BY_NAME},
+    **dict.fromkeys(public_networks.BY_NAME, Features(make_public, (IMAGES.name,), public_width, needs_weights=True)),
     'points': Features(make_points, (POINTS.name,), lambda config: 0),
 }
 

@@ -1,4 +1,4 @@
-"""Reads named arrays from an .npz, from what torch.save wrote, without running a pickle's code, or from Keras's HDF5."""
+"""Reads named arrays from an .npz, from Keras's HDF5 or from what torch.save wrote, running no code of a pickle."""
 from collections import OrderedDict
 import io
 import pickle
