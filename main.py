@@ -36,9 +36,10 @@ _WORKDIR = flags.DEFINE_string(
 
 # Flags of --mode=evaluate; nearest has the first one too. The defaults are those of the run's config.
 _EVAL = [
-    flags.DEFINE_string('eval.features', None, "The features by which samples are compared: 'classifier', 'inception' "
-                        "or 'points'. For nearest the default is the pixels."),
-    flags.DEFINE_string('eval.weights', None, "The file of weights for --eval.features=inception."),
+    flags.DEFINE_string('eval.features', None, "What samples are compared by: 'classifier', 'points' or a "
+                        "public network's, 'inception', 'resnet20_cifar10', 'lenet5_mnist' or 'squeezenet_imagenet'. "
+                        'For nearest the default is the pixels.'),
+    flags.DEFINE_string('eval.weights', None, "The file of the public network's weights, see docs/evaluation.md."),
     flags.DEFINE_bool('eval.gan_train', None, 'Also measure GAN-train: a classifier learns from samples alone.'),
     flags.DEFINE_integer('eval.num_samples', None, 'How many samples to measure.', lower_bound=2),
     flags.DEFINE_integer('eval.seed', None, 'The seed of the noise of the samples to measure.', lower_bound=0),

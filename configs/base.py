@@ -91,10 +91,11 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           'workers': 0,
       },
       'eval': {
-          # What samples are compared by: 'classifier', trained on the labelled data set itself; 'inception', whose
-          # weights are in a file; 'points', for 2-D data; '': what suits the data, a classifier for up to 32x32 pixels.
+          # What samples are compared by: 'classifier', trained on the labelled data set itself; 'points', for 2-D data;
+          # a public network, whose weights are in a file: 'inception', 'resnet20_cifar10', 'lenet5_mnist' or
+          # 'squeezenet_imagenet' (docs/evaluation.md); '': what suits the data, a classifier for up to 32x32 pixels.
           'features': '',
-          # The file of 'inception': pytorch-fid's, or the same arrays as .npz.
+          # The file of a public network: the published one, or the same arrays as .npz.
           'weights': '',
           # Training steps of 'classifier', of 128 images.
           'classifier_steps': 2000,

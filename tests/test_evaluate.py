@@ -241,6 +241,8 @@ def images(size: int, classes: int, num: int = 200) -> Dataset:
     ({'features': 'points'}, images(28, 10), "eval.features='points': mnist_5k has images; expected 'classifier' or"),
     ({'features': 'classifier'}, images(28, 0), 'mnist_5k has no labels'),
     ({'features': 'inception'}, images(28, 0), "eval.features='inception' needs eval.weights"),
+    ({'features': 'resnet20_cifar10'}, images(28, 10), 'mnist_5k has images of 28x28x1; expected 32x32x1 or 32x32x3'),
+    ({'features': 'lenet5_mnist'}, images(28, 10), "'lenet5_mnist' needs eval.weights, a file: lenet.pth"),
     ({'weights': 'README.md'}, images(28, 0), 'eval.weights: README.md cannot be read as weights'),
     ({'best': 'fid'}, images(28, 10), r"eval.best='fid': expected one of \['classifier_score'"),
     ({'best': 'modes'}, images(28, 10), r"eval.best='modes': expected one of \['classifier_score'"),

@@ -11,21 +11,16 @@ import pytest
 
 from gans.errors import UserError
 from gans.evaluation import inception, weights_file
+from gans.evaluation.public_networks import BY_NAME, classify, load_weights
+from tests.weights import draw_weights
+
+NETWORK = BY_NAME['inception']
 
 
 @pytest.fixture(scope='module')
 def arrays():
-  """Random weights under pytorch-fid's names and in torch's layout, such that signals neither vanish nor grow."""
-  random = np.random.RandomState(0)  # its numbers are the same for ever
-
-  def draw(name, place, shape):
-    if name.endswith(('running_var', 'bn.weight')):
-      return random.uniform(0.5, 1.5, shape)
-    noise = random.standard_normal([shape[axis] for axis in inception.AXES[len(shape)]])
-    return noise * (math.sqrt(2 / noise[0].size) if noise.ndim > 1 else 0.1)
-
-  places = sorted(inception.variables_by_name().items())
-  return {name: draw(name, *place).astype(np.float32) for name, place in places}
+  """Random weights under pytorch-fid's names and in torch's layout."""
+  return draw_weights(NETWORK)
 
 
 @pytest.fixture(scope='module')
@@ -44,15 +39,15 @@ def images(size, channels):
 def test_parameter_count():
   """torchvision's has 27,161,264 with its auxiliary head of 3,326,696, and 1000 classes of 2049 each; not 1008."""
   images = jax.ShapeDtypeStruct((2, 75, 75, 3), jnp.float32)
-  (features, logits), variables = jax.eval_shape(inception.Inception().init_with_output, jax.random.key(0), images)
+  outputs, variables = jax.eval_shape(inception.Inception().init_with_output, jax.random.key(0), images)
   count = lambda tree: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
   assert count(variables['params']) == 27161264 - 3326696 + 8 * 2049
   assert count(variables['batch_stats']) == 2 * 17216  # a mean and a variance per channel
-  assert (features.shape, logits.shape) == ((2, 2048), (2, 1008))
+  assert [each.shape for each in outputs] == [(2, 2048), (2, 1008)]
 
 
 def test_names_and_layout(arrays, weights):
-  variables = inception.load_inception(weights)
+  variables = load_weights('inception', weights).variables
   assert len(arrays) == 94 * 5 + 2  # convolutions with a norm each; and the last layer
   unit = variables['params']['Mixed_7c.branch3x3dbl_3b']
   kernel = arrays['Mixed_7c.branch3x3dbl_3b.conv.weight']
@@ -67,7 +62,7 @@ def test_names_and_layout(arrays, weights):
 
 def test_values_are_those_of_pytorch_fid(arrays, weights):
   """Computed there, by pytorch-fid 0.3.0 on torch 2.13, with the same weights and image."""
-  features, probabilities = inception.classify(inception.load_inception(weights), images(20, 1)[:1])
+  features, probabilities = classify(NETWORK, load_weights('inception', weights).variables, images(20, 1)[:1])
   assert features.shape == (1, 2048) and probabilities.shape == (1, 1008)
   logits = features @ arrays['fc.weight'].T
   np.testing.assert_allclose(probabilities, np.exp(logits) / np.exp(logits).sum(), rtol=2e-3)
@@ -81,25 +76,25 @@ def test_equals_pytorch_fid(arrays, weights, monkeypatch):
   fid = pytest.importorskip('pytorch_fid.inception')
   tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
   monkeypatch.setattr(fid, 'load_state_dict_from_url', lambda *_, **__: tensors)
-  network, variables = fid.InceptionV3().eval(), inception.load_inception(weights)
+  network, variables = fid.InceptionV3().eval(), load_weights('inception', weights).variables
   for size, channels in ((20, 1), (400, 3)):
     pixels = images(size, channels)
     inputs = torch.from_numpy(np.broadcast_to(pixels, (*pixels.shape[:3], 3)).transpose(0, 3, 1, 2) / np.float32(255))
     expected = network(inputs)[0].numpy()[..., 0, 0]
-    np.testing.assert_allclose(inception.classify(variables, pixels)[0], expected, atol=1e-4 * expected.max())
+    np.testing.assert_allclose(classify(NETWORK, variables, pixels)[0], expected, atol=1e-4 * expected.max())
 
 
 def test_resizing_up_and_down():
   """Outputs at (i + 1/2) n / 299 - 1/2 between the two nearest inputs; at the border the outermost alone."""
   row = np.array([[0, 51], [51, 102]], np.uint8)[None, :, :, None]
-  resized = np.asarray(inception.resize_images(row))
+  resized = np.asarray(inception.prepare_for_inception(row))
   assert resized.shape == (1, 299, 299, 3)
   place = np.clip((np.arange(299) + 0.5) * 2 / 299 - 0.5, 0, 1)
   expected = 0.4 * (place[:, None] + place) - 1  # 51 / 255 is 0.2, scaled to [-1, 1] 0.4
   np.testing.assert_allclose(resized[0], np.stack([expected] * 3, -1), atol=1e-6)
   row = np.zeros((1, 598, 598, 3), np.uint8)
   row[:, :, 2::4] = 255  # output 1 lies between inputs 2 and 3, output 0 between 0 and 1: no other counts
-  np.testing.assert_allclose(inception.resize_images(row)[0, 7, :4, 0], [-1, 0, -1, 0], atol=1e-4)
+  np.testing.assert_allclose(inception.prepare_for_inception(row)[0, 7, :4, 0], [-1, 0, -1, 0], atol=1e-4)
 
 
 def test_average_pool_leaves_out_the_padding_and_max_pool_takes_the_maximum():
@@ -136,8 +131,13 @@ def write_legacy(path, data, count=6):
 
 
 @pytest.mark.parametrize('write', [write_archive, write_legacy])
-def test_reads_what_torch_saves(write, tmp_path):
-  read = weights_file.read_weights(write(tmp_path / 'weights.pth', state_dict()))
+@pytest.mark.parametrize('data', [
+  state_dict(),
+  state_dict(b'ctorch._utils\n_rebuild_tensor\n'),  # of torch before 0.4
+  b'(' + push('best') + push(91.7) + push('state_dict') + state_dict()[:-1] + b'd.',  # what training keeps to resume
+])
+def test_reads_what_torch_saves(write, data, tmp_path):
+  read = weights_file.read_weights(write(tmp_path / 'weights.pth', data))
   assert list(read) == ['b'] and read['b'].dtype == np.float32
   np.testing.assert_array_equal(read['b'], [[1, 3], [2, 4]])
 
@@ -183,4 +183,4 @@ def test_refuses_other_networks(change, message, arrays, tmp_path):
   changed = {name: array for name, array in {**arrays, **change}.items() if array is not None}
   np.savez(tmp_path / 'other.npz', **changed)
   with pytest.raises(UserError, match=f'other.npz:? {message}'):
-    inception.load_inception(tmp_path / 'other.npz')
+    load_weights('inception', tmp_path / 'other.npz')

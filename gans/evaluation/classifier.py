@@ -16,6 +16,7 @@ import optax
 
 from gans.data import order
 from gans.data.dataset import Dataset, Spec, identifying_arrays
+from gans.evaluation.chunks import in_chunks
 from gans.networks import conv
 from gans.system import cache, progress
 
@@ -141,12 +142,7 @@ def _make_step(classifier: Classifier, optimizer: optax.GradientTransformation, 
 
 def classify(variables: dict, images: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
   """Returns features [N,128] and probabilities [N,K] of images or voxels as stored, [N,...], CHUNK at a time."""
-  all_features, all_probabilities = [], []
-  for start in range(0, len(images), CHUNK):
-    features, probabilities = predict(variables, images[start:start + CHUNK], spec)
-    all_features.append(features)
-    all_probabilities.append(probabilities)
-  return np.concatenate(all_features), np.concatenate(all_probabilities)
+  return in_chunks(functools.partial(predict, variables, spec=spec), images, CHUNK)
 
 
 @functools.partial(jax.jit, static_argnames='spec')

@@ -9,7 +9,7 @@ from gans.core.finite import all_finite
 from gans.data.dataset import Dataset, Spec, identifying_arrays
 from gans.data.kinds import VOXELS
 from gans.errors import UserError
-from gans.evaluation import checks, classifier, inception
+from gans.evaluation import checks, classifier, public_networks
 from gans.evaluation.features import BY_NAME, Extractor, default_features
 from gans.evaluation.reconstructions import make_reconstruct
 from gans.evaluation.requests import Request, find_expected, make_request
@@ -211,7 +211,8 @@ def check(config, dataset: Dataset):
     raise UserError(f'eval.features={name!r}: {config.dataset.name} has no labels; expected inception, with '
                     'eval.weights')
   if features.needs_weights:
-    _check_weights(config.eval.weights)
+    public_networks.check_shape(name, config.dataset.name, dataset.spec.shape)
+    _check_weights(name, config.eval.weights)
   width = features.width(config)
   if width:
     checks.check_covariance_is_full(config.eval.num_samples, width, 'eval.num_samples')
@@ -225,10 +226,10 @@ def _suits_classifier(config, dataset: Dataset) -> bool:
   return bool(dataset.spec.num_labels) and are_small and are_many
 
 
-def _check_weights(path: str):
+def _check_weights(name: str, path: str):
   if not path:
-    raise UserError(f"eval.features='inception' needs eval.weights, a file: {inception.WEIGHTS}")
+    raise UserError(f'eval.features={name!r} needs eval.weights, a file: {public_networks.BY_NAME[name].source}')
   try:
-    inception.load_inception(path)  # takes a second, and a run would otherwise fail after hours
+    public_networks.load_weights(name, path)  # takes a second, and a run would otherwise fail after hours
   except UserError as error:
-    raise UserError(f'eval.weights: {error}') from error
+    raise UserError(f'eval.features={name!r}, eval.weights: {error}') from error

@@ -9,7 +9,7 @@ import numpy as np
 from gans.data.dataset import Dataset
 from gans.data.kinds import IMAGES, POINTS, VOXELS
 from gans.data.sources import digits, load_dataset
-from gans.evaluation import classifier, inception
+from gans.evaluation import classifier, public_networks
 from gans.system import cache
 
 
@@ -65,13 +65,19 @@ def classifier_width(config) -> int:
   return classifier.WIDTH * num_channels
 
 
-def make_inception(config, dataset: Dataset) -> Extractor:
-  """Makes Inception-v3 with the weights in the file config.eval.weights; the scores are then FID, KID and so on."""
+def make_public(config, dataset: Dataset) -> Extractor:
+  """Makes a public network with the weights in the file config.eval.weights; with Inception's, the scores are FID."""
   del dataset
-  variables = inception.load_inception(config.eval.weights)
-  key = cache.fingerprint(*jax.tree.leaves(variables))
-  about = f'Inception-v3, weights of {config.eval.weights}'
-  return Extractor('inception_v3', about, key, functools.partial(inception.classify, variables))
+  network = public_networks.BY_NAME[config.eval.features]
+  variables, checksum = public_networks.load_weights(config.eval.features, config.eval.weights)
+  origin = f'SHA-256 of its weights {checksum}' if network.checksum else f'weights of {config.eval.weights}'
+  extract = functools.partial(public_networks.classify, network, variables)
+  return Extractor(network.name, f'{network.about}, {origin}', checksum, extract)
+
+
+def public_width(config) -> int:
+  """Returns the number of a public network's features."""
+  return public_networks.BY_NAME[config.eval.features].width
 
 
 def make_points(config, dataset: Dataset) -> Extractor:
@@ -83,7 +89,7 @@ def make_points(config, dataset: Dataset) -> Extractor:
 
 BY_NAME = {
     'classifier': Features(make_classifier, (IMAGES.name, VOXELS.name), classifier_width, needs_labels=True),
-    'inception': Features(make_inception, (IMAGES.name,), lambda config: inception.WIDTH, needs_weights=True),
+    **dict.fromkeys(public_networks.BY_NAME, Features(make_public, (IMAGES.name,), public_width, needs_weights=True)),
     'points': Features(make_points, (POINTS.name,), lambda config: 0),
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gans.data.kinds import VOXELS
 from gans.data.sources import digits, points
+from gans.evaluation import public_networks
 
 COMPARED = 1000  # shapes whose nearest real shape is found
 
@@ -221,6 +222,12 @@ def has_classifier(config, experiment) -> bool:
   return config.eval.features == 'classifier' and has_one_class_each(config, experiment)
 
 
+def has_class_probabilities(config, experiment) -> bool:
+  """Tells whether what gives the features also says with which probability a sample is of each class."""
+  network = public_networks.BY_NAME.get(config.eval.features)
+  return has_one_class_each(config, experiment) and (network is None or network.classifies)
+
+
 def has_conditions(config, experiment) -> bool:
   """Tells whether samples should have certain classes of the data."""
   is_asked = bool(experiment.num_labels) and not experiment.algorithm.classes
@@ -273,7 +280,7 @@ ALL = (
     Scores({'frechet_distance': 'min', 'kernel_distance': 'min', 'precision': 'max', 'recall': 'max',
             'density': 'max', 'coverage': 'max'}, has_images, compare_images),
     Scores({'modes': 'max', 'mode_kl': 'min'}, has_stacked_digits, find_stacked_modes),
-    Scores({'classifier_score': 'max'}, has_one_class_each, judge_classes),
+    Scores({'classifier_score': 'max'}, has_class_probabilities, judge_classes),
     Scores({'class_accuracy': 'max'}, is_asked_for_classes, judge_conditions),
     Scores({}, has_conditions, compare_each_class),
     Scores({'gan_train': 'max'}, teaches, judge_by_learning),

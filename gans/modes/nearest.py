@@ -45,7 +45,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
     path: whatever gans.load takes, if its data set is available; `choice` is its checkpoint, weights and training_seed.
     num: the number of samples shown; None: 8. Distances are measured for at least 1,000.
     seed, labels, truncation, inputs: as in --mode=sample.
-    features: the space of the distances: pixels (None), or features of the images, 'classifier' or 'inception'.
+    features: the space of the distances: pixels (None), or features of the images, such as 'classifier'.
     moved: where the data of the run lie now, {'dataset.path': ...}.
     out: NAME.png, which must not exist; None: `nearest.png` in the workdir.
 
