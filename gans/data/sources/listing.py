@@ -84,7 +84,8 @@ def _refuse_splits(path: str, listing: Listing):
 
 def _find_splits(names: list[str], depth: int) -> list[str]:
   """Returns the folders at a depth, 0 being the first, that are splits of a data set: for training, then others."""
-  folders = sorted({parts[depth] for parts in (name.split('/') for name in names) if len(parts) > depth + 1})
+  paths = {name.rpartition('/')[0] for name in names}  # few, of many files
+  folders = sorted({parts[depth] for parts in (path.split('/') for path in paths) if len(parts) > depth})
   training = [folder for folder in folders if FOR_TRAINING.fullmatch(folder)]
   evaluation = [folder for folder in folders if FOR_EVALUATION.fullmatch(folder)]
   return training + evaluation if training and evaluation else []
@@ -114,7 +115,8 @@ def list_files(root: str, suffixes: tuple[str, ...]) -> Listing:
 
 def _sort_key(name: str) -> tuple[list[str], str]:
   """Sorts folder by folder, whichever way a file system writes an accented letter."""
-  return unicodedata.normalize('NFC', name).split('/'), name
+  composed = name if name.isascii() else unicodedata.normalize('NFC', name)
+  return composed.split('/'), name
 
 
 class _Walk:
