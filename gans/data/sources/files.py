@@ -2,6 +2,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 import os
+import zipfile
 import zlib
 
 import numpy as np
@@ -18,7 +19,7 @@ AHEAD = 10_000  # files in the thread pool's queue at a time
 CHUNK = 2**20  # bytes of a file read at a time
 
 
-def try_read(read: Callable, path: str):
+def try_read(read: Callable, path: str | zipfile.Path):
   """Returns read(path), or why the file cannot be read as a str: whatever a decoder raises is about its file.
 
   Raises:
@@ -27,7 +28,7 @@ def try_read(read: Callable, path: str):
   try:
     return read(path)
   except OSError as error:
-    return listing.explain(error, path)
+    return listing.explain(error, str(path))
   except Exception as error:
     return str(error)[:LONGEST] or type(error).__name__
 
@@ -38,7 +39,7 @@ def read_all(found: listing.Listing, read: Callable, what: str) -> tuple[list, d
   Returns the results of those that can be read, and the arrays {'good', 'checksums', 'bad', 'reasons'}: the positions
   of the ones and of the others in the listing, and what is to be said of each. `what` says for people what they hold.
   """
-  def read_and_check(path: str) -> tuple:
+  def read_and_check(path) -> tuple:
     result = try_read(read, path)
     checksum = 0 if isinstance(result, str) else try_read(_checksum_of_file, path)
     return (checksum if isinstance(checksum, str) else result), checksum
@@ -56,7 +57,9 @@ def read_all(found: listing.Listing, read: Callable, what: str) -> tuple[list, d
   return [results[i][0] for i in good], fields
 
 
-def _checksum_of_file(path: str) -> int:
+def _checksum_of_file(path: str | zipfile.Path) -> int:
+  if isinstance(path, zipfile.Path):
+    return zlib.crc32(path.read_bytes())
   checksum = 0
   with open(path, 'rb') as file:
     while chunk := file.read(CHUNK):
@@ -64,7 +67,7 @@ def _checksum_of_file(path: str) -> int:
   return checksum
 
 
-def _call_in_parallel(read: Callable, paths: list[str], description: str, unit: str) -> list:
+def _call_in_parallel(read: Callable, paths: list, description: str, unit: str) -> list:
   """Returns read(path) of each path, computed on all cores: Pillow decodes and resizes without the GIL."""
   results = []
   shown = progress.bar(total=len(paths), desc=description, unit=unit)
@@ -114,8 +117,8 @@ def keep_on_disk(kept: dict[str, np.ndarray], found: listing.Listing, shape: tup
     results = {i: try_read(read, paths[i]) for i in positions}
     for i, result in results.items():
       if isinstance(result, str):
-        raise UserError(f'dataset.path: {paths[i]!r} could be read before and cannot be now: {result!r}; restore it, '
-                        'and the same command resumes')
+        raise UserError(f'dataset.path: {str(paths[i])!r} could be read before and cannot be now: {result!r}; restore '
+                        'it, and the same command resumes')
     return [results[i] for i in positions]
 
   return OnDisk(shape, cache.digest(key), read_again)

@@ -7,11 +7,12 @@ folder is too large for that, its images are decoded at each use, and only what 
 from collections.abc import Callable
 import functools
 import pathlib
+import zipfile
 
 import numpy as np
 
 from gans.data.dataset import Dataset, is_too_large
-from gans.data.sources import attributes, files, label_files, listing, pixels
+from gans.data.sources import archive, attributes, files, label_files, listing, pixels
 from gans.data.sources.square import fit_square
 from gans.system import cache
 
@@ -19,19 +20,19 @@ LAYOUT = 2  # of what is kept in the cache
 
 
 def load_folder(config) -> Dataset:
-  """Reads every image below config.path as [N,S,S,C] uint8, S = config.image_size; C is 1 if all are grey, else 3.
+  """Reads every image below config.path, a folder or a zip archive, as [N,S,S,C] uint8.
 
-  If that is more than config.device_bytes, with C taken as 3, the images stay on disk; each has been decoded once.
-  The attributes that config.attributes names come from a list beside the images, and labels from a file in the folder,
-  if there is one.
+  S is config.image_size, and C is 1 if all are grey, else 3. If that is more than config.device_bytes, with C taken as
+  3, the images stay on disk; each has been decoded once. The attributes that config.attributes names come from a list
+  beside the images, and labels from a file in the folder, if there is one.
 
   Raises:
     UserError: no folder, fewer than two images, more than config.max_unreadable of them cannot be read, the folder
       holds the splits of a data set, there are no such attributes, or the labels do not fit the images.
   """
   names = attributes.check_names(config)
-  root = pathlib.Path(listing.find_folder(config.path, 'images'))
-  labels = label_files.read_labels(root)  # first, as images take longer
+  labels = label_files.read_labels(archive.open_root(config.path))  # first, as images take longer
+  root = pathlib.Path(config.path).expanduser()
   table = attributes.read_table(root, names) if names else None
   dataset = read_files(config, decode_image)
   if labels:
@@ -47,7 +48,7 @@ def read_files(config, decode: Callable, leading: tuple[int, ...] = ()) -> Datas
   Raises:
     UserError: as load_folder.
   """
-  found = listing.find_files(config.path, pixels.SUFFIXES, 'images')
+  found = list_images(config.path)
   shape = (*leading, config.image_size, config.image_size, 3)
   stays_on_disk = is_too_large(config, (len(found.names), *shape))
   details = (LAYOUT, stays_on_disk, *shape)
@@ -60,6 +61,13 @@ def read_files(config, decode: Callable, leading: tuple[int, ...] = ()) -> Datas
     shape = (len(kept['good']), *shape[:-1], int(kept['channels']))
     images = files.keep_on_disk(kept, found, shape, key, lambda path: read(path)[..., :shape[-1]])
   return files.make_dataset(config, found, kept, images, 'images')
+
+
+def list_images(path: str) -> listing.Listing:
+  """Lists the images of a folder or a zip archive; raises UserError as listing.find_files."""
+  if archive.is_archive(path):
+    return listing.check_listing(path, archive.list_archive(path, pixels.SUFFIXES), pixels.SUFFIXES, 'images')
+  return listing.find_files(path, pixels.SUFFIXES, 'images')
 
 
 def _decode_all(found: listing.Listing, read: Callable, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -81,7 +89,7 @@ def is_grey(images: np.ndarray) -> bool:
   return bool((images == images[..., :1]).all())
 
 
-def decode_image(path: str, size: int) -> np.ndarray:
+def decode_image(path: str | zipfile.Path, size: int) -> np.ndarray:
   """Decodes a file, or the first frame of an animation, to [size,size,3] uint8; raises whatever a decoder does."""
   def decode(image):
     image.draft('RGB', (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size

@@ -7,6 +7,7 @@ import csv
 import json
 import pathlib
 from typing import NamedTuple
+import zipfile
 
 import numpy as np
 
@@ -15,16 +16,17 @@ from gans.errors import UserError
 
 JSON, CSV = 'dataset.json', 'labels.csv'
 SHOWN = 5  # images without a label, listed by name
+Path = pathlib.Path | zipfile.Path
 
 
 class Labels(NamedTuple):
   """What a file says."""
-  path: pathlib.Path
+  path: Path  # of a file
   label: dict[str, int]  # by the image's path from the folder, or by its name alone
   class_names: tuple[str, ...]
 
 
-def read_labels(root: pathlib.Path) -> Labels | None:
+def read_labels(root: Path) -> Labels | None:
   """Reads the file of labels in a folder; None if there is none, or it has none.
 
   Raises:
@@ -42,7 +44,7 @@ def read_labels(root: pathlib.Path) -> Labels | None:
     raise UserError(f'dataset.path: {str(path)!r} cannot be read as labels: {error}') from error
 
 
-def _read_json(path: pathlib.Path) -> Labels | None:
+def _read_json(path: Path) -> Labels | None:
   read = json.loads(path.read_text(encoding='utf-8'))
   pairs = read.get('labels') if isinstance(read, dict) else None
   if pairs is None:  # or a file of something else
@@ -59,8 +61,8 @@ def _read_json(path: pathlib.Path) -> Labels | None:
   return Labels(path, label, tuple(map(str, range(1 + max(label.values(), default=0)))))
 
 
-def _read_csv(path: pathlib.Path) -> Labels:
-  with open(path, encoding='utf-8-sig', newline='') as file:
+def _read_csv(path: Path) -> Labels:
+  with path.open(encoding='utf-8-sig', newline='') as file:
     reader = csv.reader(file)
     rows = [(reader.line_num, [value.strip() for value in row]) for row in reader if row]
   name_of = {}

@@ -1,4 +1,4 @@
-"""The files of a data set that is a folder: which there are, and what else is there.
+"""The files of a data set: which there are in a folder, and what else is there.
 
 Links are followed, to files and to folders, inside and outside: whoever made the folder wanted what they lead to. What
 is reached twice is read once. Hidden files and folders are left out, as systems and editors put them there.
@@ -10,6 +10,7 @@ import re
 import stat
 from typing import NamedTuple
 import unicodedata
+import zipfile
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from gans.errors import UserError
 
 # Folders that systems put beside files, as hidden as those that begin with a dot.
 SYSTEM_FOLDERS = ('__MACOSX', '@eaDir', '$RECYCLE.BIN', 'System Volume Information', 'lost+found')
+# Kinds of files that are not read, beside those of other suffixes.
+HIDDEN, NO_SUFFIX = '.*', '(no suffix)'
 # Names of folders that are the splits of a data set and not its classes.
 FOR_TRAINING = re.compile(r'train(ing)?[-_ ]?(set|\d+|a|b)?', re.IGNORECASE)
 FOR_EVALUATION = re.compile(r'(val|valid|validation|dev|test|testing)[-_ ]?(set|\d+|a|b)?', re.IGNORECASE)
@@ -34,10 +37,13 @@ class Listing(NamedTuple):
   stats: list[tuple[int, int, int]]  # size, and times of the last change of contents and of the rest, in ns
   left_out: dict[str, str]  # {file, folder or kind of files: why it is not among them}
   notes: tuple[str, ...]
+  archive: zipfile.ZipFile | None = None  # that the files lie in, if `root` is one
 
   @property
-  def paths(self) -> list[str]:
-    """Returns the files' paths."""
+  def paths(self) -> list[str] | list[zipfile.Path]:
+    """Returns the files' paths, on disk or in the archive."""
+    if self.archive:
+      return [zipfile.Path(self.archive, name) for name in self.names]
     return [os.path.join(self.root, name) for name in self.names]
 
   def key(self, *details) -> tuple:
@@ -63,8 +69,11 @@ def find_files(path: str, suffixes: tuple[str, ...], what: str) -> Listing:
   Raises:
     UserError: there is no such folder, it holds fewer than two such files, or it holds the splits of a data set.
   """
-  root = find_folder(path, what)
-  listing = list_files(root, suffixes)
+  return check_listing(path, list_files(find_folder(path, what), suffixes), suffixes, what)
+
+
+def check_listing(path: str, listing: Listing, suffixes: tuple[str, ...], what: str) -> Listing:
+  """Returns the listing of dataset.path, or raises the UserError of find_files."""
   if len(listing.names) < 2:
     others = [f'{file!r}: {reason!r}' for file, reason in list(listing.left_out.items())[:10]]
     also = f'; left out are {", ".join(others)}' if others else ''
@@ -107,13 +116,26 @@ def list_files(root: str, suffixes: tuple[str, ...]) -> Listing:
   walk.enter('', os.path.realpath(root))
   walk.follow_folders()
   walk.follow_files()
-  names = sorted(walk.stats, key=_sort_key)
+  names = sorted(walk.stats, key=sort_key)
   stats = [walk.stats[name] for name in names]
-  notes = (*walk.notes(), *_describe_classes(names), *_describe_splits(names))
-  return Listing(root, names, stats, walk.left_out | walk.describe_others(), notes)
+  notes = (*walk.notes(), *describe_folders(names))
+  return Listing(root, names, stats, walk.left_out | describe_others(walk.others), notes)
 
 
-def _sort_key(name: str) -> tuple[list[str], str]:
+def describe_folders(names: list[str]) -> tuple[str, ...]:
+  """Says what is to be known of the subfolders of files."""
+  return (*_describe_classes(names), *_describe_splits(names))
+
+
+def kind_of_file(name: str, suffixes: tuple[str, ...]) -> str:
+  """Returns '' for a file of one of the suffixes, '.*' for a hidden one, else its suffix, or NO_SUFFIX."""
+  if any(part.startswith('.') or part in SYSTEM_FOLDERS for part in name.split('/')):
+    return HIDDEN
+  suffix = _suffix(name)
+  return '' if suffix in suffixes else suffix or NO_SUFFIX
+
+
+def sort_key(name: str) -> tuple[list[str], str]:
   """Sorts folder by folder, whichever way a file system writes an accented letter."""
   composed = name if name.isascii() else unicodedata.normalize('NFC', name)
   return composed.split('/'), name
@@ -160,7 +182,7 @@ class _Walk:
         self.left_out[f'{name}/'] = 'hidden'
       return not is_hidden
     if is_hidden:
-      self.others['.*'] += 1
+      self.others[HIDDEN] += 1
     elif not entry.is_symlink():
       self._add(name, entry.path, is_link=False)
     elif os.path.isdir(entry.path):
@@ -172,7 +194,7 @@ class _Walk:
   def follow_folders(self):
     """Enters the folders that links lead to, and those that links there lead to."""
     while self.folder_links:
-      links = sorted(self.folder_links, key=_sort_key)
+      links = sorted(self.folder_links, key=sort_key)
       self.folder_links = []
       for name in links:
         self._follow_folder(name)
@@ -189,14 +211,14 @@ class _Walk:
 
   def follow_files(self):
     """Adds the files that links lead to."""
-    for name in sorted(self.file_links, key=_sort_key):
+    for name in sorted(self.file_links, key=sort_key):
       self._add(name, os.path.join(self.root, name), is_link=True)
 
   def _add(self, name: str, path: str, is_link: bool):
     """Adds a file of a suffix that is read, and counts any other."""
     suffix = _suffix(name)
     if suffix not in self.suffixes:
-      self.others[suffix] += 1
+      self.others[suffix or NO_SUFFIX] += 1
       return
     try:
       found = os.stat(path)
@@ -216,15 +238,6 @@ class _Walk:
       self.stats[name] = found.st_size, found.st_mtime_ns, found.st_ctime_ns
       self.followed += [name] * is_link
 
-  def describe_others(self) -> dict[str, str]:
-    """Returns {kind of files: how many there are} of those whose names or suffixes are not read."""
-    kinds = {}
-    for suffix, count in sorted(self.others.items()):
-      pattern = f'*{suffix}' if suffix not in ('', '.*') else suffix or '(no suffix)'
-      reason = 'hidden' if suffix == '.*' else 'not read'
-      kinds[pattern] = f'{count} file{"s" * (count > 1)}: {reason}'
-    return kinds
-
   def notes(self) -> list[str]:
     """Returns where links lead that were followed."""
     if not self.followed:
@@ -232,6 +245,16 @@ class _Walk:
     first = self.followed[0]
     target = os.path.realpath(os.path.join(self.root, first))
     return [f'{len(self.followed):,} links were followed, such as {first!r} to {target!r}']
+
+
+def describe_others(others: Counter) -> dict[str, str]:
+  """Returns {kind of files: how many there are} of those whose names or suffixes, as of kind_of_file, are not read."""
+  kinds = {}
+  for kind, count in sorted(others.items()):
+    pattern = kind if kind in (HIDDEN, NO_SUFFIX) else f'*{kind}'
+    reason = 'hidden' if kind == HIDDEN else 'not read'
+    kinds[pattern] = f'{count} file{"s" * (count > 1)}: {reason}'
+  return kinds
 
 
 def _join(folder: str, name: str) -> str:
@@ -263,7 +286,7 @@ def label_by_folder(names: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
   if any('/' not in name for name in names):
     return unlabelled
   folders = [name.split('/', 1)[0] for name in names]
-  classes = sorted(set(folders), key=_sort_key)
+  classes = sorted(set(folders), key=sort_key)
   if len(classes) < 2:
     return unlabelled
   label_of = {folder: label for label, folder in enumerate(classes)}

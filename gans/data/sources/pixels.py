@@ -4,10 +4,12 @@ Pillow decodes them. No decoder but those below is tried, even if a file's name 
 program, Ghostscript.
 """
 from collections.abc import Callable
+import io
 import logging
 import os
 import re
 import warnings
+import zipfile
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
@@ -52,11 +54,12 @@ UPRIGHT = {
 IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
 
-def decode_with(path: str, decode: Callable) -> np.ndarray:
-  """Returns decode(opened image); raises whatever a decoder does."""
-  is_tga = os.path.splitext(path)[1].lower() == TGA
+def decode_with(path: str | zipfile.Path, decode: Callable) -> np.ndarray:
+  """Returns decode(opened image) of a file on disk or in an archive; raises whatever a decoder does."""
+  is_tga = os.path.splitext(str(path))[1].lower() == TGA
+  file = path if isinstance(path, str) else io.BytesIO(path.read_bytes())
   try:
-    with Image.open(path, formats=(*FORMATS, 'TGA') if is_tga else FORMATS) as image:
+    with Image.open(file, formats=(*FORMATS, 'TGA') if is_tga else FORMATS) as image:
       return decode(image)
   except UnidentifiedImageError as error:
     raise ValueError(f'cannot identify it as one of {", ".join(FORMATS)}') from error
