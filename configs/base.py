@@ -66,8 +66,8 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           # mnist_5k, folder or of TFDS, such as 'fashion_mnist_edges'; 'folder_pairs' is a folder of images A|B.
           # Voxels: 'voxel_digits', made of mnist_5k, and 'voxel_folder', your own models: .binvox, .npy and .npz files.
           'name': 'mnist_5k',
-          # The folder of 'folder', 'folder_pairs' and 'voxel_folder', a .zip of images for the first two, or the one file
-          # of all models of the last.
+          # The folder of 'folder', 'folder_pairs' and 'voxel_folder'; of the first two also a .zip, and of the last the
+          # one file of all models.
           'path': '',
           # Which attributes of a list beside the images of 'folder' to read, such as ('Male', 'Young') of CelebA's
           # list_attr_celeba.txt or of a CSV, attributes.csv; (): none.
