@@ -79,7 +79,8 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           'data_dir': '',
           # The split of a TFDS data set.
           'split': 'train',
-          # Height and width of images in pixels: a centre crop, resized. Voxels: cells of each side of a cube.
+          # Height and width of images in pixels, one number for both or a pair: a centre crop, resized. Voxels:
+          # cells of each side of a cube.
           'image_size': 28,
           # A TFDS feature that holds a bounding box to crop to, such as 'head_bbox'; '': none.
           'crop': '',

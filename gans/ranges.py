@@ -203,6 +203,7 @@ Sizes = Annotated[tuple[int, ...], Each(SIZE)]  # a size for each layer
 SomeSizes = Annotated[tuple[int, ...], Each(SIZE, 1)]  # the same, of one layer at least
 Kernel = Annotated[int, KERNEL]
 KernelPerLayer = Annotated[int | tuple[int, ...], one_or_each(KERNEL)]  # or a stride
+SidePerAxis = Annotated[int | tuple[int, ...], one_or_each(SIZE)]  # of a map
 Weight = Annotated[float, Number(least=0)]  # of a term of a loss
 AnnealedWeight = Annotated[float | tuple[float, float], MayBeAnnealed(Number(least=0))]
 Stddev = Annotated[float, Number(least=0)]

@@ -19,10 +19,11 @@ from gans.errors import UserError
 from gans.evaluation import features, scores
 from gans.networks import network_ranges
 from gans.optimizers import NEEDED, optimizer_ranges
-from gans.ranges import SIZE, Each, MayBeAnnealed, Number, OneOf, Range, Text, Truth, Whole, range_of_type
+from gans.ranges import SIZE, Each, Either, MayBeAnnealed, Number, OneOf, Range, Text, Truth, Whole, range_of_type
 
 ALL = -1  # as keep_checkpoints and mesh.data
 SEED = Whole(0)
+SIDE = Whole(1, 2**14)
 POLICY = range_of_type(PolicyNames)  # of a player's `augment`
 NAMES = Each(Text())  # of a player's `freeze`
 # The fields of every config, whatever its algorithm; configs/base.py explains them.
@@ -53,7 +54,7 @@ SHARED: dict[str, Range] = {
     'dataset.max_unreadable': Number(least=0, most=1),
     'dataset.data_dir': Text(),
     'dataset.split': Text(),
-    'dataset.image_size': Whole(1, 2**14),
+    'dataset.image_size': Either((SIDE, Each(SIDE, 2, 2))),
     'dataset.crop': Text(),
     'dataset.flip': Truth(),
     'dataset.device_bytes': Whole(0, 2**63 - 1),

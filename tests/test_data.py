@@ -13,7 +13,7 @@ from gans.data.batches import make_prepare
 from gans.data.dataset import Spec
 from gans.data.kinds import IMAGES, POINTS, kind_of, pixels_to_unit, unit_to_pixels
 from gans.data.sources import load_dataset
-from gans.data.sources.square import fit_square
+from gans.data.sources.fit import fit
 from gans.data.sources.tfds import prepare_once
 from gans.errors import UserError
 
@@ -49,8 +49,20 @@ def test_the_batch_of_an_index_is_made_on_the_device():
 def test_fit_crops_the_centre_and_resizes():
   image = np.zeros((10, 30, 3), np.uint8)
   image[:, 10:20] = 200
-  assert (fit_square(image, 5) == 200).all()
-  assert fit_square(np.full((7, 4, 1), 9, np.uint8), 8).shape == (8, 8, 1)
+  assert (fit(image, 5) == 200).all()
+  assert fit(np.full((7, 4, 1), 9, np.uint8), 8).shape == (8, 8, 1)
+  assert fit(image, (10, 10)).shape == (10, 10, 3) and (fit(image, [20, 20]) == 200).all()
+
+
+def test_fit_keeps_the_proportions_that_are_asked_for():
+  image = np.zeros((12, 20, 3), np.uint8)
+  image[2:8, :] = 50  # rows and columns of the largest centred part of 1:2
+  image[:, 4:8] += 100
+  fitted = fit(image, (5, 10))
+  np.testing.assert_array_equal(fitted, fit(image[1:11], (5, 10)))
+  wide = fit(image, (6, 4))  # of 3:2, the centre's 8 columns
+  np.testing.assert_array_equal(wide, fit(image[:, 6:14], (6, 4)))
+  assert fitted.shape == (5, 10, 3) and wide.shape == (6, 4, 3)
 
 
 def test_flips_are_fair_and_the_rest_stays():

@@ -6,6 +6,7 @@ convolutions: it is 2 for images [H,W,C], and 3 for voxels [D,H,W,C], as in 3D-G
 """
 from collections.abc import Sequence
 import functools
+import math
 from typing import Annotated, Any
 
 from flax import linen as nn
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from gans.errors import UserError
 from gans.networks import conv, layers
 from gans.networks.layers import Convolution
-from gans.ranges import Fraction, KernelPerLayer, OneOf, Size, SizeOrNone, Sizes, SomeSizes, Stddev
+from gans.ranges import Fraction, KernelPerLayer, OneOf, SidePerAxis, SizeOrNone, Sizes, SomeSizes, Stddev
 
 LEAKY_RELU = layers.leaky_relu(0.2)
 
@@ -24,15 +25,15 @@ class Generator(nn.Module):
   """z [B,Z] -> images [B,*positions,C] in [-1, 1]: transposed convolutions with norm and ReLU, tanh at the end.
 
   Dense layers of widths `dense`, if any, come first. With `start` s above 1, one more makes a map of s x s x hidden[0]
-  for images, s x s x s x hidden[0] for voxels; with 1, the features themselves are the first map, of one position. With
-  `upsample` 'nearest' or 'bilinear', a layer resizes the map by the stride and convolves it, instead of 'transposed'.
-  `use_bias` is that of the convolutions. The norm 'conditional_batch' is conditioned on the label. Raises UserError if
-  the result is not of `image_shape`.
+  for images, s x s x s x hidden[0] for voxels, and h x w x hidden[0] with (h, w); with 1, the features themselves are
+  the first map, of one position. With `upsample` 'nearest' or 'bilinear', a layer resizes the map by the stride and
+  convolves it, instead of 'transposed'. `use_bias` is that of the convolutions. The norm 'conditional_batch' is
+  conditioned on the label. Raises UserError if the result is not of `image_shape`.
   """
   image_shape: tuple[int, ...]
   hidden: SomeSizes = (64, 32)
   dense: Sizes = ()
-  start: Size = 7
+  start: SidePerAxis = 7
   kernels: KernelPerLayer = 4
   strides: KernelPerLayer = 2
   padding: layers.PaddingPerLayer = 'SAME'
@@ -56,10 +57,11 @@ class Generator(nn.Module):
       x = activate(layers.apply_dense(self, x, width))
     rank = layers.count_axes(self.image_shape)
     widths = (*self.hidden, self.image_shape[-1])
-    if self.start > 1:
+    if self.start != 1:
       first, *widths = widths
-      x = layers.apply_dense(self, x, self.start**rank * first)
-      x = activate(x.reshape(-1, *(self.start,) * rank, first))
+      sides = layers.start_sides(self)
+      x = layers.apply_dense(self, x, math.prod(sides) * first)
+      x = activate(x.reshape(-1, *sides, first))
     else:
       x = jnp.expand_dims(x, range(1, rank + 1))
     *inner, last = layers.list_convolutions(self, widths, self.use_bias)

@@ -198,12 +198,25 @@ def kernel_init(network: nn.Module, gain: float = 1):
   return nn.initializers.normal(stddev) if stddev else nn.initializers.lecun_normal()
 
 
-def check_side(network: nn.Module, doublings: int, parts: str):
+def start_sides(network: nn.Module) -> tuple[int, ...]:
+  """Returns the sides of a generator's first map, its `start`: one number for all axes, or one for each.
+
+  Raises:
+    UserError: there is one for each of other than the axes of the data.
+  """
+  rank = count_axes(network.image_shape)
+  sides = (network.start,) * rank if isinstance(network.start, int) else tuple(network.start)
+  if len(sides) != rank:
+    raise UserError(f'start={network.start!r}: expected one side, or {rank}, as the data have so many axes')
+  return sides
+
+
+def check_sides(network: nn.Module, doublings: int, parts: str):
   """Raises UserError if a generator whose sides are doubled from `start` on does not end at the size of the images."""
   positions = tuple(network.image_shape[:-1])
-  side = network.start * 2**doublings
-  if positions != (side,) * len(positions):
-    raise UserError(f'start={network.start}: {parts} end at a side of {side}, the data have {positions}: change '
+  sides = tuple(side * 2**doublings for side in start_sides(network))
+  if positions != sides:
+    raise UserError(f'start={network.start}: {parts} end at sides of {sides}, the data have {positions}: change '
                     'dataset.image_size, or start and hidden')
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from gans.errors import UserError
 from gans.networks import conv, layers
-from gans.ranges import Size, SizeOrNone, SomeSizes, Whole, one_or_each
+from gans.ranges import SidePerAxis, Size, SizeOrNone, SomeSizes, Whole, one_or_each
 
 LEAK = 0.2
 BlocksPerStage = Annotated[int | tuple[int, ...], one_or_each(Whole(1, 2**8))]
@@ -34,7 +34,7 @@ class Generator(nn.Module):
   image_shape: tuple[int, ...]
   hidden: SomeSizes = (64, 64, 32)
   num_blocks: BlocksPerStage = 2
-  start: Size = 7
+  start: SidePerAxis = 7
   expansion: Size = 2
   group_width: Size = 16
   label_dim: SizeOrNone = 0
@@ -47,13 +47,13 @@ class Generator(nn.Module):
     del train  # nothing here depends on it
     num_blocks = layers.one_per_layer(self, 'num_blocks', len(self.hidden))
     num_stages = len(self.hidden)
-    layers.check_side(self, num_stages - 1, f'{num_stages} stages')
+    layers.check_sides(self, num_stages - 1, f'{num_stages} stages')
     if self.label_dim:
       weights = layers.as_weights(label, self.num_classes)
       z = jnp.concatenate([z, make_dense(self, self.label_dim)(weights)], axis=-1)
     rank = layers.count_axes(self.image_shape)
     width = self.hidden[0]
-    basis = self.param('basis', nn.initializers.normal(1), (*(self.start,) * rank, width), jnp.float32)
+    basis = self.param('basis', nn.initializers.normal(1), (*layers.start_sides(self), width), jnp.float32)
     amounts = make_dense(self, width)(z)
     x = jnp.expand_dims(amounts, range(1, 1 + rank)) * basis.astype(self.dtype)
     for stage, (width, count) in enumerate(zip(self.hidden, num_blocks)):

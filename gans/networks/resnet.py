@@ -6,6 +6,7 @@ figures 11 to 14). Doubling and halving of the sides are one with the convolutio
 The published networks for CIFAR-10 have hidden=(256, 256, 256, 256) from a start of 4, and (128, 128, 128, 128).
 """
 import functools
+import math
 from typing import Annotated, Any
 
 from flax import linen as nn
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 from gans.errors import UserError
 from gans.networks import conv, layers
 from gans.networks.layers import Convolution
-from gans.ranges import OneOf, Size, SizeOrNone, SomeSizes, one_or_each
+from gans.ranges import OneOf, SidePerAxis, SizeOrNone, SomeSizes, one_or_each
 
 RESIDUAL_GAIN = 2**.5  # of the weights of what is added, where they are Glorot's (Miyato's code)
 Initializer = Annotated[str, OneOf(('glorot', 'orthogonal'))]
@@ -32,7 +33,7 @@ class Generator(nn.Module):
   """
   image_shape: tuple[int, ...]
   hidden: SomeSizes = (64, 64, 64)
-  start: Size = 7
+  start: SidePerAxis = 7
   norm: layers.GeneratorNormName = 'batch'
   spectral: bool = False
   attention_at: SizeOrNone = 0
@@ -46,10 +47,10 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, label, *, train):
     first, *widths = self.hidden
-    layers.check_side(self, len(widths), f'{len(widths)} blocks')
+    layers.check_sides(self, len(widths), f'{len(widths)} blocks')
     z, conditions = self.condition(z, label)
-    rank = layers.count_axes(self.image_shape)
-    x = layers.apply_dense(self, z, self.start**rank * first).reshape(-1, *(self.start,) * rank, first)
+    sides = layers.start_sides(self)
+    x = layers.apply_dense(self, z, math.prod(sides) * first).reshape(-1, *sides, first)
     for width, condition in zip(widths, conditions):
       block = functools.partial(apply_generator_block, width=width, condition=condition, train=train)
       x = layers.attend_at(self, x, layers.apply_layer(self, block, x))

@@ -130,7 +130,7 @@ def read_sources(path, spec: Spec, may_be_pairs: bool) -> tuple[np.ndarray, np.n
   files = list_files(str(root), SUFFIXES).paths if root.is_dir() else [str(root)] * root.exists()
   if not files:
     raise UserError(f'--inputs={path} holds no image: give a folder of images, or one image')
-  size, _, channels = spec.shape
+  *size, channels = spec.shape
   pairs = [try_read(lambda path: decode_pair(path, size), file) for file in files] if may_be_pairs else ['']
   if not any(isinstance(pair, str) for pair in pairs):
     a, b = np.stack(pairs, axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from gans.data.dataset import Dataset, OnDisk, is_too_large
 from gans.data.sources import folder, pixels
-from gans.data.sources.square import fit_square
+from gans.data.sources.fit import fit, one_side
 from gans.errors import UserError
 
 CHUNK = 100  # pictures at a time
@@ -74,9 +74,9 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def load_counterparts(load: Callable, config) -> Dataset:
-  """Returns the pictures of config.name, such as mnist_5k_edges, as [2N,S,S,C]: all A, then all B.
+  """Returns the pictures of config.name, such as mnist_5k_edges, as [2N,H,W,C]: all A, then all B.
 
-  `load` loads those that they are made of, [N,S,S,C]. If one domain is grey and the other in colour, both get three
+  `load` loads those that they are made of, [N,H,W,C]. If one domain is grey and the other in colour, both get three
   channels.
 
   Raises:
@@ -86,6 +86,8 @@ def load_counterparts(load: Callable, config) -> Dataset:
   if maker == 'rotated' and config.flip:
     raise UserError(f'dataset.flip=True: {config.name} cannot be mirrored, as a mirrored picture turned to the left is '
                     'the mirror image of one turned to the right; expected False')
+  if maker == 'rotated':
+    one_side(config)
   named = config.copy_and_resolve_references()
   named.name = base
   pictures = load(named)
@@ -114,6 +116,7 @@ def load_pairs(config) -> Dataset:
   Raises:
     UserError: as `folder.load_folder`; a file that is not twice as wide as high is one that cannot be read.
   """
+  one_side(config)
   files = folder.read_files(config, decode_pair, leading=(2,))
   pairs = files.images
   images = _split_on_disk(pairs) if isinstance(pairs, OnDisk) else np.concatenate([pairs[:, 0], pairs[:, 1]])
@@ -128,7 +131,7 @@ def decode_pair(path: str, size: int) -> np.ndarray:
     half = width // 2
     if not half or abs(width - 2 * height) > SLACK:
       raise ValueError(f'is {width}x{height}: expected A and B side by side, twice as wide as high')
-    return np.stack([fit_square(whole[:, :half], size), fit_square(whole[:, width - half:], size)])
+    return np.stack([fit(whole[:, :half], size), fit(whole[:, width - half:], size)])
 
   return pixels.decode_with(path, decode)
 

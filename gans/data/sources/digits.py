@@ -11,16 +11,16 @@ import numpy as np
 
 from gans.data.dataset import Dataset
 from gans.data.sources import tfds
-from gans.data.sources.square import fit_square
+from gans.data.sources.fit import fit
 
 NUM_TRIPLES = 128_000
 DIGITS = tuple('0123456789')
 
 
 def load_digits(config) -> Dataset:
-  """Returns [5000, S, S, 1] uint8 digits, S = config.image_size (28 as they come), and their labels, 0 to 9."""
+  """Returns [5000,H,W,1] uint8 digits, of config.image_size (28 as they come), and their labels, 0 to 9."""
   digits, labels = read_mnist_5k()
-  fitted = np.stack([fit_square(digit, config.image_size) for digit in digits])
+  fitted = np.stack([fit(digit, config.image_size) for digit in digits])
   return Dataset(fitted, labels, num_classes=10, class_names=DIGITS)
 
 

@@ -4,7 +4,7 @@ First-level subfolders are labels if all images are in two or more of them, unle
 The images are decoded once, in parallel, and kept in ~/.cache/gans (or $XDG_CACHE_HOME/gans) until a file changes. If a
 folder is too large for that, its images are decoded at each use, and only what is known about each file is kept.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 import pathlib
 import zipfile
@@ -13,18 +13,18 @@ import numpy as np
 
 from gans.data.dataset import Dataset, is_too_large
 from gans.data.sources import archive, attributes, files, label_files, listing, pixels
-from gans.data.sources.square import fit_square
+from gans.data.sources.fit import fit, sides_of
 from gans.system import cache
 
 LAYOUT = 2  # of what is kept in the cache
 
 
 def load_folder(config) -> Dataset:
-  """Reads every image below config.path, a folder or a zip archive, as [N,S,S,C] uint8.
+  """Reads every image below config.path, a folder or a zip archive, as [N,H,W,C] uint8.
 
-  S is config.image_size, and C is 1 if all are grey, else 3. If that is more than config.device_bytes, with C taken as
-  3, the images stay on disk; each has been decoded once. The attributes that config.attributes names come from a list
-  beside the images, and labels from a file in the folder, if there is one.
+  H and W are as config.image_size says, and C is 1 if all are grey, else 3. If that is more than config.device_bytes,
+  with C taken as 3, the images stay on disk; each has been decoded once. The attributes that config.attributes names
+  come from a list beside the images, and labels from a file in the folder, if there is one.
 
   Raises:
     UserError: no folder, fewer than two images, more than config.max_unreadable of them cannot be read, the folder
@@ -43,13 +43,13 @@ def load_folder(config) -> Dataset:
 
 
 def read_files(config, decode: Callable, leading: tuple[int, ...] = ()) -> Dataset:
-  """Reads every image below config.path; decode(path, size) -> [*leading,S,S,3] uint8, or as str why it cannot be read.
+  """Reads every image below config.path; decode(path, size) -> [*leading,H,W,3] uint8, or as str why it cannot be read.
 
   Raises:
     UserError: as load_folder.
   """
   found = list_images(config.path)
-  shape = (*leading, config.image_size, config.image_size, 3)
+  shape = (*leading, *sides_of(config.image_size), 3)
   stays_on_disk = is_too_large(config, (len(found.names), *shape))
   details = (LAYOUT, stays_on_disk, *shape)
   key = found.key(*details)
@@ -89,10 +89,11 @@ def is_grey(images: np.ndarray) -> bool:
   return bool((images == images[..., :1]).all())
 
 
-def decode_image(path: str | zipfile.Path, size: int) -> np.ndarray:
-  """Decodes a file, or the first frame of an animation, to [size,size,3] uint8; raises whatever a decoder does."""
+def decode_image(path: str | zipfile.Path, size: int | Sequence[int]) -> np.ndarray:
+  """Decodes a file, or the first frame of an animation, to [H,W,3] uint8 of `size`; raises whatever a decoder does."""
   def decode(image):
-    image.draft('RGB', (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size
-    return fit_square(pixels.upright_pixels(image), size)
+    longest = 2 * max(sides_of(size))  # of both sides, as the image may lie on its side
+    image.draft('RGB', (longest, longest))  # lets JPEG decode at a fraction of its size
+    return fit(pixels.upright_pixels(image), size)
 
   return pixels.decode_with(path, decode)

@@ -13,7 +13,7 @@ import numpy as np
 
 from gans.data.dataset import Dataset, OnDisk, is_too_large
 from gans.data.inventory import COMPARED_ON_DISK, checksum_of, spaced_positions
-from gans.data.sources.square import fit_square
+from gans.data.sources.fit import fit
 from gans.errors import UserError
 from gans.system import cache, disk, progress
 
@@ -28,9 +28,9 @@ file_format='array_record')"'''
 def load_tfds(config) -> Dataset:
   """Reads config.split of the TFDS data set config.name, prepared under config.data_dir ('' for TFDS's default).
 
-  Images become [N,S,S,C] uint8, S = config.image_size: the centre of the image, or of its bounding box in the feature
-  config.crop ('' for none). A ClassLabel 'label' becomes the labels. Images of more than config.device_bytes stay on
-  disk. A data set that is not prepared yet is downloaded if there is a network.
+  Images become [N,H,W,C] uint8, as config.image_size says: the centre of the image, or of its bounding box in the
+  feature config.crop ('' for none). A ClassLabel 'label' becomes the labels. Images of more than config.device_bytes
+  stay on disk. A data set that is not prepared yet is downloaded if there is a network.
 
   Raises:
     UserError: unknown name or split, no images in it that can be used, not prepared and no network, or anything else
@@ -47,10 +47,10 @@ def load_tfds(config) -> Dataset:
   source = _open_source(builder, config)
   without_pixels = _open_source(builder, config, {'image': tfds.decode.SkipDecoding()})
 
-  def fit(example) -> np.ndarray:
-    return fit_square(crop(example), config.image_size)
+  def crop_and_fit(example) -> np.ndarray:
+    return fit(crop(example), config.image_size)
 
-  read = _make_read(config, source, fit)
+  read = _make_read(config, source, crop_and_fit)
   first, = read([0])
   shape = (len(source), *first.shape)
   if is_too_large(config, shape):
@@ -58,7 +58,7 @@ def load_tfds(config) -> Dataset:
     images = OnDisk(shape, cache.digest(key), read)
     labels = _keep_labels(config, without_pixels, key) if label else np.zeros(len(source), np.int32)
   else:
-    read_both = _make_read(config, source, lambda example: (fit(example), example['label'] if label else 0))
+    read_both = _make_read(config, source, lambda example: (crop_and_fit(example), example['label'] if label else 0))
     pairs = _read_in_order(read_both, len(source), f'reading {config.name}')
     images = np.stack([image for image, _ in pairs])
     labels = np.array([each for _, each in pairs], np.int32)

@@ -9,6 +9,7 @@ import numpy as np
 
 from gans.data.dataset import Dataset, is_too_large
 from gans.data.sources import digits, files, listing, voxel_files
+from gans.data.sources.fit import one_side
 from gans.errors import UserError
 from gans.system import cache
 
@@ -31,7 +32,7 @@ def load_voxel_digits(config) -> Dataset:
   Raises:
     UserError: so large digits would take more memory than they are worth.
   """
-  size = config.image_size
+  size = one_side(config)
   if size > MAX_DIGIT_SIZE:
     raise UserError(f'dataset.image_size={size}: expected at most {MAX_DIGIT_SIZE} for {config.name}')
   pixels, labels = digits.read_mnist_5k()
@@ -81,8 +82,8 @@ def load_voxel_folder(config) -> Dataset:
   path = os.path.expanduser(config.path)
   if os.path.isfile(path):
     return _load_file(config, pathlib.Path(path))
+  size = one_side(config)
   found = listing.find_files(config.path, voxel_files.SUFFIXES, 'voxel models')
-  size = config.image_size
   stays_on_disk = is_too_large(config, (len(found.names), size, size, size))
   details = (LAYOUT, stays_on_disk, size)
   key = found.key(*details)
@@ -126,7 +127,7 @@ def _load_file(config, path: pathlib.Path) -> Dataset:
 
 
 def _read_models(config, path: pathlib.Path) -> np.ndarray:
-  size = config.image_size
+  size = one_side(config)
   with voxel_files.open_array(path, voxel_files.ARRAY) as file:
     header = voxel_files.read_header(file)
     shape = voxel_files.without_channel(header.shape)
