@@ -69,6 +69,8 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           # The folder of 'folder', 'folder_pairs' and 'voxel_folder'; of the first two also a .zip, and of the last the
           # one file of all models.
           'path': '',
+          # Keep the transparency of the images of 'folder' as a fourth channel, instead of putting them on white.
+          'alpha': False,
           # Which attributes of a list beside the images of 'folder' to read, such as ('Male', 'Young') of CelebA's
           # list_attr_celeba.txt or of a CSV, attributes.csv; (): none.
           'attributes': (),

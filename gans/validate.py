@@ -50,6 +50,7 @@ SHARED: dict[str, Range] = {
     'mesh.data': Whole(1, others=(ALL,)),
     'dataset.name': Text(),
     'dataset.path': Text(),
+    'dataset.alpha': Truth(),
     'dataset.attributes': Each(Text()),
     'dataset.max_unreadable': Number(least=0, most=1),
     'dataset.data_dir': Text(),

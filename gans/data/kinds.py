@@ -72,6 +72,11 @@ def draw_voxels(voxels: np.ndarray, columns: int) -> np.ndarray:
   return rendering.grid(rendering.render(voxels), columns)
 
 
+def draw_images(images: np.ndarray, columns: int) -> np.ndarray:
+  """Lays images [N,H,W,C] out row by row, transparent ones on a checkerboard: [H,W,1] or [H,W,3] uint8."""
+  return pictures.grid(pictures.on_checkerboard(images) if images.shape[-1] == 4 else images, columns)
+
+
 def scatter(points: np.ndarray, columns: int) -> np.ndarray:
   """Plots points [N,2] in one picture, which has no columns."""
   del columns
@@ -98,7 +103,7 @@ def summarise_points(points: np.ndarray) -> str:
   return f'mean {means}, standard deviation {deviations}'
 
 
-IMAGES = Kind('images', 3, pixels_to_unit, unit_to_pixels, pictures.grid, render=unchanged,
+IMAGES = Kind('images', 3, pixels_to_unit, unit_to_pixels, draw_images, render=unchanged,
               summarise=summarise_pixels, turning=None, num_shown=64,
               max_classes_shown=16, shown_per_class=GRID_COLUMNS, mirror_axis=-2)
 VOXELS = Kind('voxels', 4, cells_to_unit, unit_to_cells, draw_voxels, render=rendering.render,

@@ -19,6 +19,16 @@ def grid(images: np.ndarray, columns: int, blank: int = 0) -> np.ndarray:
   return by_row.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
 
 
+def on_checkerboard(images: np.ndarray) -> np.ndarray:
+  """Puts images [N,H,W,4] uint8, the last channel being alpha, on a checkerboard of white and grey: [N,H,W,3] uint8."""
+  _, height, width, _ = images.shape
+  side = max(1, min(height, width) // 8)
+  row, column = np.indices((height, width)) // side
+  board = np.where((row + column) % 2, 204.0, 255.0)[..., None]
+  alpha = images[..., 3:] / 255
+  return np.round(alpha * images[..., :3] + (1 - alpha) * board).astype(np.uint8)
+
+
 def scatter(points: np.ndarray) -> np.ndarray:
   """Plots points [N,2] in a square frame: [H,W,3] uint8."""
   figure, (axes,) = _figure(figsize=(4, 4))

@@ -16,15 +16,15 @@ class Source(NamedTuple):
 
 COMMON = ('name', 'flip', 'device_bytes', 'workers')  # read by every source
 # Fields that only some sources read, and their values when unset.
-OPTIONAL = {'path': '', 'data_dir': '', 'split': 'train', 'crop': '', 'image_size': 28, 'attributes': (),
-            'max_unreadable': files.MAX_UNREADABLE}
+OPTIONAL = {'path': '', 'data_dir': '', 'split': 'train', 'crop': '', 'image_size': 28, 'alpha': False,
+            'attributes': (), 'max_unreadable': files.MAX_UNREADABLE}
 
 TFDS = Source(tfds.load_tfds, ('data_dir', 'split', 'crop', 'image_size'))
 SOURCES = {
     'mnist_5k': Source(digits.load_digits, ('image_size',)),
     'stacked_mnist': Source(digits.load_stacked_digits, ('data_dir', 'split', 'image_size')),
     'stacked_mnist_5k': Source(digits.load_stacked_digits, ('image_size',)),
-    'folder': Source(folder.load_folder, ('path', 'image_size', 'attributes', 'max_unreadable')),
+    'folder': Source(folder.load_folder, ('path', 'image_size', 'alpha', 'attributes', 'max_unreadable')),
     'folder_pairs': Source(counterparts.load_pairs, ('path', 'image_size', 'max_unreadable')),
     'voxel_digits': Source(voxels.load_voxel_digits, ('image_size',)),
     'voxel_folder': Source(voxels.load_voxel_folder, ('path', 'image_size', 'max_unreadable')),
@@ -40,7 +40,7 @@ def find_source(name: str) -> Source:
   if not maker or name in SOURCES or not _has_pictures(base):
     return SOURCES.get(name, TFDS)
   pictures = SOURCES.get(base, TFDS)
-  reads = tuple(field for field in pictures.reads if field != 'attributes')
+  reads = tuple(field for field in pictures.reads if field not in ('alpha', 'attributes'))
   return Source(functools.partial(counterparts.load_counterparts, pictures.load), reads)
 
 

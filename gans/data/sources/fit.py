@@ -36,7 +36,11 @@ def fit(image: np.ndarray, image_size: int | Sequence[int]) -> np.ndarray:
   part = _centre(image, round(scale * height), round(scale * width))
   if image.shape[2] == 1:
     part = part[..., 0]  # as Pillow takes grey images
-  resized = Image.fromarray(part).resize((width, height), Image.Resampling.LANCZOS)
+  picture = Image.fromarray(part)
+  if picture.mode == 'RGBA':  # weighted by alpha, so that colours that nobody sees do not show at the edges
+    resized = picture.convert('RGBa').resize((width, height), Image.Resampling.LANCZOS).convert('RGBA')
+  else:
+    resized = picture.resize((width, height), Image.Resampling.LANCZOS)
   return np.asarray(resized).reshape(height, width, -1)
 
 

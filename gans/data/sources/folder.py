@@ -22,9 +22,9 @@ LAYOUT = 2  # of what is kept in the cache
 def load_folder(config) -> Dataset:
   """Reads every image below config.path, a folder or a zip archive, as [N,H,W,C] uint8.
 
-  H and W are as config.image_size says, and C is 1 if all are grey, else 3. If that is more than config.device_bytes,
-  with C taken as 3, the images stay on disk; each has been decoded once. The attributes that config.attributes names
-  come from a list beside the images, and labels from a file in the folder, if there is one.
+  H and W are as config.image_size says, and C is 4 with config.alpha, else 1 if all are grey, else 3. If that is more
+  than config.device_bytes, with C not taken as 1, the images stay on disk; each has been decoded once. The attributes
+  that config.attributes names come from a list beside the images, and labels from a file in the folder, if there is one.
 
   Raises:
     UserError: no folder, fewer than two images, more than config.max_unreadable of them cannot be read, the folder
@@ -34,7 +34,8 @@ def load_folder(config) -> Dataset:
   labels = label_files.read_labels(archive.open_root(config.path))  # first, as images take longer
   root = pathlib.Path(config.path).expanduser()
   table = attributes.read_table(root, names) if names else None
-  dataset = read_files(config, decode_image)
+  alpha = config.get('alpha', False)
+  dataset = read_files(config, functools.partial(decode_image, alpha=alpha), channels=4 if alpha else 3)
   if labels:
     dataset = label_files.label_images(dataset, labels)
   if table:
@@ -42,14 +43,16 @@ def load_folder(config) -> Dataset:
   return dataset
 
 
-def read_files(config, decode: Callable, leading: tuple[int, ...] = ()) -> Dataset:
-  """Reads every image below config.path; decode(path, size) -> [*leading,H,W,3] uint8, or as str why it cannot be read.
+def read_files(config, decode: Callable, leading: tuple[int, ...] = (), channels: int = 3) -> Dataset:
+  """Reads every image below config.path; decode(path, size) -> [*leading,H,W,channels] uint8, or raises why it cannot.
+
+  Of three channels one is kept if all images are grey.
 
   Raises:
     UserError: as load_folder.
   """
   found = list_images(config.path)
-  shape = (*leading, *sides_of(config.image_size), 3)
+  shape = (*leading, *sides_of(config.image_size), channels)
   stays_on_disk = is_too_large(config, (len(found.names), *shape))
   details = (LAYOUT, stays_on_disk, *shape)
   key = found.key(*details)
@@ -74,26 +77,28 @@ def _decode_all(found: listing.Listing, read: Callable, shape: tuple[int, ...]) 
   """Decodes the files: {'images'} and what files.read_all returns."""
   decoded, fields = files.read_all(found, read, 'images')
   images = np.stack(decoded) if decoded else np.zeros((0, *shape), np.uint8)
-  channels = 1 if is_grey(images) else 3
-  return {'images': images[..., :channels]} | fields
+  return {'images': images[..., :1] if is_grey(images) else images} | fields
 
 
 def _check_all(found: listing.Listing, read: Callable, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
   """Decodes the files without keeping their pixels: {'channels'} and what files.read_all returns."""
   greys, fields = files.read_all(found, lambda path: is_grey(read(path)), 'images')
-  return {'channels': np.array(1 if all(greys) else 3)} | fields
+  return {'channels': np.array(1 if all(greys) else shape[-1])} | fields
 
 
 def is_grey(images: np.ndarray) -> bool:
-  """Tells whether all channels of [...,C] are the same."""
-  return bool((images == images[..., :1]).all())
+  """Tells whether the channels of [...,C] are three that are the same; of four, one is alpha."""
+  return images.shape[-1] == 3 and bool((images == images[..., :1]).all())
 
 
-def decode_image(path: str | zipfile.Path, size: int | Sequence[int]) -> np.ndarray:
-  """Decodes a file, or the first frame of an animation, to [H,W,3] uint8 of `size`; raises whatever a decoder does."""
+def decode_image(path: str | zipfile.Path, size: int | Sequence[int], alpha: bool = False) -> np.ndarray:
+  """Decodes a file, or the first frame of an animation, to [H,W,3] uint8 of `size`, or with `alpha` to [H,W,4].
+
+  Raises whatever a decoder does.
+  """
   def decode(image):
     longest = 2 * max(sides_of(size))  # of both sides, as the image may lie on its side
     image.draft('RGB', (longest, longest))  # lets JPEG decode at a fraction of its size
-    return fit(pixels.upright_pixels(image), size)
+    return fit(pixels.upright_pixels(image, alpha), size)
 
   return pixels.decode_with(path, decode)

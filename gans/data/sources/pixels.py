@@ -65,16 +65,17 @@ def decode_with(path: str | zipfile.Path, decode: Callable) -> np.ndarray:
     raise ValueError(f'cannot identify it as one of {", ".join(FORMATS)}') from error
 
 
-def upright_pixels(image: Image.Image) -> np.ndarray:
-  """Returns an opened image as [h,w,3] uint8, turned as its EXIF data say.
+def upright_pixels(image: Image.Image, alpha: bool = False) -> np.ndarray:
+  """Returns an opened image as [h,w,3] uint8, or with `alpha` as [h,w,4], turned as its EXIF data say.
 
   Raises:
     ValueError: it does not say which range its values have.
   """
   image.load()
   upright = UPRIGHT.get(find_orientation(image))
-  rgb = to_rgb(image)
-  return np.asarray(rgb.transpose(upright) if upright else rgb)
+  has_alpha = alpha and image.has_transparency_data
+  converted = image.convert('RGBA') if has_alpha else to_rgb(image).convert('RGBA' if alpha else 'RGB')
+  return np.asarray(converted.transpose(upright) if upright else converted)
 
 
 def find_orientation(image: Image.Image) -> int:
