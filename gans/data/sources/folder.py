@@ -24,7 +24,7 @@ def load_folder(config) -> Dataset:
 
   H and W are as config.image_size says, and C is 4 with config.alpha, else 1 if all are grey, else 3. If that is more
   than config.device_bytes, with C not taken as 1, the images stay on disk; each has been decoded once. The attributes
-  that config.attributes names come from a list beside the images, and labels from a file in the folder, if there is one.
+  that config.attributes names come from a list beside the images, and labels from a file in the folder, if any.
 
   Raises:
     UserError: no folder, fewer than two images, more than config.max_unreadable of them cannot be read, the folder
