@@ -56,6 +56,15 @@ def set_optimizers(config, name: str = 'sgd', learning_rate: float = 0.02, **fie
       group.optimizer = {'name': name, 'learning_rate': learning_rate, 'schedule': 'constant', **fields}
 
 
+def cut_back(run: pathlib.Path, step: int, to: pathlib.Path) -> pathlib.Path:
+  """Copies a run as if it had been killed after a step: without its later checkpoints. Returns the copy."""
+  shutil.copytree(run, to)
+  for checkpoint in (to / 'checkpoints').iterdir():
+    if int(checkpoint.name) > step:
+      shutil.rmtree(checkpoint)
+  return to
+
+
 @pytest.fixture(scope='session')
 def digits_run(tmp_path_factory):
   """The workdir of a finished run of four steps on labelled digits of 8x8 pixels; tests only read it."""
