@@ -8,10 +8,11 @@
 # What a part has measured by the end of its time is on the page. Without PyTorch, several seeds alone are measured.
 # Flags after OUT, such as --rounds=1, go to every benchmark.
 set -uo pipefail
-cd "$(dirname "$0")/.."
-out=$1
+: "${1:?give a folder: benchmarks/gpu.sh OUT}"
+mkdir -p "$1/images"
+out=$(cd "$1" && pwd)
 shift
-mkdir -p "$out/images"
+cd "$(dirname "$0")/.."
 
 if [ "${1:-}" = train ]; then
   shift

@@ -4,20 +4,20 @@ orthogonal weights, on residual networks with spectral norm and attention.
     python main.py --config=configs/biggan_small.py --workdir=/tmp/biggan
     python main.py --config=configs/biggan_small.py:cifar10 --workdir=/tmp/cifar10  # for a GPU
 
-Hardware: one core of an AMD EPYC (AVX-512), beside other work. Time: under a second a step. Expect: not known yet; it
-was not trained to its end.
+Hardware: one core of an AMD EPYC (AVX-512), beside other runs. Time: 11 minutes. Expect: clean digits of the class that
+is asked for, with less variety within a class than real ones have. The variant was not trained.
 """
 from configs import base
 
 
 def get_config(variant: str = ''):
   """Returns the experiment; `configs/biggan_small.py:VARIANT` selects 'cifar10'."""
-  adam = base.adam(learning_rate=5e-4, schedule='linear', b1=0.0)
+  adam = base.adam(learning_rate=2e-3, schedule='linear', b1=0.0)
   config = base.get_config('adversarial')
   config.loss = 'hinge'
   config.z_dim = 60
-  config.num_steps = 2000
-  config.eval_every = 2_000
+  config.num_steps = 1200
+  config.eval_every = 1_200
   config.generator = base.resnet_generator(
       hidden=(64, 32, 16), norm='conditional_batch', spectral=True, attention_at=14, skip_z=True, label_dim=32,
       initializer='orthogonal', optimizer=adam)

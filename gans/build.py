@@ -46,7 +46,6 @@ def build(config, spec: Spec) -> Experiment:
   modules = {name: build_network(config, name, spec) for name in algorithm.networks}
   modules |= algorithm.memories
   optimizers = {name: build_optimizer(config, name, algorithm) for name in algorithm.networks}
-  check_microbatches(config, algorithm)
   check_domains(config, algorithm, spec)
   check_augmented(config, algorithm)
   size = config.batch_size // config.microbatches  # what a loss sees at once
@@ -55,6 +54,7 @@ def build(config, spec: Spec) -> Experiment:
     params = traced.variables[name].get('params', {})
     check_frozen(f'{name}.freeze', config[name].get('freeze', ()), params)
     check_optimizer(f'{name}.optimizer', config[name].optimizer.to_dict(), optimizer, params)
+  check_microbatches(config, algorithm, traced)
   depend_on = trace_samples(algorithm, modules, traced, batch_shapes(spec, size))
   num_labels = algorithm.classes or spec.num_labels
   is_conditional = condition(spec) in depend_on
@@ -120,17 +120,22 @@ def count_updates(num_steps: float, player: str, algorithm: Algorithm) -> float:
 
 
 def check_augmented(config, algorithm: Algorithm):
-  """Raises UserError for augmentation in a player that samples come from, which would be changed too."""
+  """Raises UserError for augmentation where samples come from, which would be changed too, and of packs."""
   for player in algorithm.averaged:
     if config[player].get('augment'):
       raise UserError(f'{player}.augment={tuple(config[player].augment)}: samples come from this player, and only what '
                       'a critic sees is augmented; expected ()')
+  for player in algorithm.networks:
+    if config.get('pack', 1) > 1 and config[player].get('augment'):
+      raise UserError(f'{player}.augment={tuple(config[player].augment)}: with pack={config.pack} it would take the '
+                      'images of a pack for one; expected (), or ada, which changes each of them')
 
 
-def check_microbatches(config, algorithm: Algorithm):
+def check_microbatches(config, algorithm: Algorithm, traced: Traced):
   """Raises UserError for microbatches beside a memory: the mean of what each part leaves in it is no memory."""
-  if config.microbatches > 1 and algorithm.memories:
-    memory = min(algorithm.memories)
+  remembering = [name for name in algorithm.memories if traced.variables[name]]
+  if config.microbatches > 1 and remembering:
+    memory = min(remembering)
     raise UserError(f'microbatches={config.microbatches}: the player {memory!r} remembers what it saw, and each part '
                     'of a batch would leave a memory of its own; expected 1')
 

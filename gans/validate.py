@@ -3,6 +3,7 @@
 Every field has a range, or the word that it has none: `list_ranges` puts them into one table.
 """
 import functools
+import math
 import operator
 
 import jax
@@ -214,10 +215,13 @@ def check_training(config, experiment: Experiment):
     if group and config.get('penalty', {}).get('name') not in ZERO_CENTRED:
       raise UserError(f"{player}.minibatch_stddev={group}: an example's score then depends on others, and the penalty "
                       f'takes it to depend on that example alone; expected 0, or penalty.name one of {ZERO_CENTRED}')
-  if config.batch_size > config.microbatches:
-    return
   for player in _have_batch_norm(experiment):
-    parts = f' and microbatches={config.microbatches}' if config.microbatches > 1 else ''
+    divisors = {'microbatches': config.microbatches}
+    if player not in experiment.algorithm.averaged:
+      divisors['pack'] = config.get('pack', 1)
+    if config.batch_size > math.prod(divisors.values()):
+      continue
+    parts = ''.join(f' and {field}={number}' for field, number in divisors.items() if number > 1)
     raise UserError(f'batch_size={config.batch_size}{parts}: the {player} has batch norm, which would take its '
                     "statistics from one example alone, and take away what is the example's own; expected at least two "
                     "examples at once, or norm='instance' or 'layer'")

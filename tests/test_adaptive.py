@@ -1,13 +1,16 @@
 """Adaptive augmentation: each change by hand on 4x4 pixels, p by its formula, and runs with it."""
+from flax import linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from configs import gan, r3gan
+from gans.algorithms import adversarial
 from gans.build import build
 from gans.core import adaptive
-from gans.core.adaptive import ALL, COLORS, MOVES, Changes, Probability, change, look_up, move
+from gans.core.adaptive import ALL, COLORS, MOVES, Ada, Changes, Probability, change, look_up, move
+from gans.core.game import bind
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.training.loop import train
@@ -143,6 +146,17 @@ def test_each_change_is_made_as_often_as_p_says():
     assert changed.mean() == pytest.approx(0.3, abs=0.03)
 
 
+def test_alpha_stays_and_voxels_are_mirrored_from_left_to_right():
+  x = MANY.at[..., :1].set(MANY[..., :1])
+  with_alpha = jnp.concatenate([x, jnp.full((*x.shape[:-1], 1), 0.25)], axis=-1)
+  changed = change(with_alpha, RNG, 1.0, tuple(COLORS))
+  np.testing.assert_array_equal(changed[..., 3], with_alpha[..., 3])
+  np.testing.assert_allclose(changed[..., :3], change(x, RNG, 1.0, tuple(COLORS)), atol=1e-6)
+  voxels = jax.random.normal(RNG, (40, 3, 4, 5, 1))
+  flips = {'as it was': lambda model: model, 'mirrored': lambda model: model[::-1]}
+  assert found_among(moved('flip', voxels), voxels, flips) == set(flips)
+
+
 def test_voxels_keep_their_colours():
   x = jnp.ones((2, 4, 4, 4, 1))
   np.testing.assert_array_equal(change(x, RNG, 1.0, tuple(COLORS)), x)
@@ -181,6 +195,45 @@ def digits(**ada):
   return config
 
 
+@pytest.mark.parametrize('loss, score, rises', [('least_squares', 0.4, False), ('least_squares', 0.6, True),
+                                                ('hinge', 0.4, True)])
+def test_p_is_steered_by_which_side_of_undecided_real_scores_are_on(loss, score, rises):
+  class Constant(nn.Module):
+    @nn.compact
+    def __call__(self, x, label, *, train):
+      return jnp.full(len(x), score)
+
+  class Noise(nn.Module):
+    @nn.compact
+    def __call__(self, z, label, *, train):
+      return z.reshape(-1, 2, 2, 1)
+
+  fields = adversarial.Fields(loss=loss, ada=Ada(target=0.5, interval=1, ramp_images=8), z_dim=4)
+  modules = {'critic': Constant(), 'generator': Noise(), **adaptive.memories(fields.ada, pack=1)}
+  memory = {'memory': {'p': jnp.float32(0), 'signs': jnp.float32(0), 'count': jnp.int32(0)}}
+  play = bind(modules, dict.fromkeys(modules, {}), {**dict.fromkeys(modules, {}), 'probability': memory},
+              jax.random.PRNGKey(0))
+  batch = {'image': jnp.zeros((4, 2, 2, 1)), 'label': jnp.zeros(4, jnp.int32)}
+  _, metrics = adversarial.critic_loss(fields)(play, batch, jax.random.PRNGKey(1))
+  assert metrics['augmentation_probability'] == (0.5 if rises else 0)
+
+
+def test_each_image_of_a_pack_is_changed_for_itself():
+  pixels = jnp.stack([jnp.full((2, 2, 1), value) for value in (1.0, -0.5, -0.5, 0.25)])
+
+  class Seen(nn.Module):
+    @nn.compact
+    def __call__(self, x, label, *, train):
+      return x[:, 0, 0]
+
+  fields = adversarial.Fields(ada=Ada(p=1.0, changes=('luma_flip', 'hue', 'saturation')), pack=2)
+  modules = {'critic': Seen(), **adaptive.memories(fields.ada, fields.pack)}
+  play = bind(modules, dict.fromkeys(modules, {}), dict.fromkeys(modules, {}), jax.random.PRNGKey(0))
+  game = adversarial.Round(fields, play, jnp.zeros(4, jnp.int32))
+  seen = game.score(game.show(pixels))
+  np.testing.assert_allclose(jnp.abs(seen), [[1, 0.5], [0.5, 0.25]], atol=1e-6)  # grey: its luma alone is flipped
+
+
 def test_a_run_with_it_resumes_bit_for_bit_with_its_p_and_each_seed_has_its_own(tmp_path):
   config = digits(target=0.5, interval=1, ramp_images=80, changes=('rotate', 'contrast'))
   config.num_seeds = 2
@@ -206,6 +259,15 @@ def test_what_does_not_go_together_is_refused():
   refuse(digits(target=0.6, p=(0.0, 0.3)), r'ada.p=\(0.0, 0.3\): it is steered to ada.target=0.6')
   refuse(digits(p=(0.0, 0.3)), 'anneal_images=0: expected at least 1, as ada.p is annealed')
   refuse(digits(p=0.1), 'ada changes images and voxels, and the data are points', Spec((2,), 0))
+  config = digits(target=0.6)
+  config.loss = 'wasserstein'
+  refuse(config, r"ada.target=0.6: the sign of a score of loss='wasserstein' says nothing")
+  config = digits(target=0.6)
+  config.microbatches = 2
+  refuse(config, "microbatches=2: the player 'probability' remembers what it saw")
+  config = digits(p=0.2)
+  config.microbatches = 2
+  build(config, Spec((8, 8, 1), 10))  # it remembers nothing
   config = shrink(r3gan.get_config())
   config.ada.target = 0.6
   refuse(config, r"ada.target=0.6: the sign of a score of loss='relativistic' says nothing; expected 0.0, and a p")

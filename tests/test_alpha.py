@@ -5,11 +5,12 @@ import pytest
 
 from configs import dcgan
 import gans
-from gans.data.dataset import OnDisk
+from gans.data.dataset import OnDisk, Spec
 from gans.data.kinds import IMAGES
 from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.modes.sample import sample
+from gans.runs.drawing import read_sources
 from gans.system import pictures
 from gans.training.loop import train
 from tests.shrink import shrink
@@ -46,6 +47,17 @@ def test_alpha_is_kept_and_resized_without_fringes(folder, device_bytes):
   assert (square[visible][:, 0] > 250).all()  # red up to its edge, and nowhere a dark one
   np.testing.assert_allclose(grey[4, 4].astype(int), (40, 40, 40, 128), atol=1)
   assert (opaque[..., 3] == 255).all() and opaque[4, 4, 2] > 250
+
+
+def test_16_bits_keep_their_range(folder):
+  Image.fromarray(np.full((16, 16), 0x4000, np.uint16)).save(folder / '16.png', transparency=0)
+  loaded = load_dataset(config_of(folder).dataset)
+  np.testing.assert_array_equal(loaded.images[loaded.names.index('16.png'), 4, 4], (0x40, 0x40, 0x40, 255))
+
+
+def test_inputs_keep_theirs(folder):
+  read, _ = read_sources(folder, Spec((8, 8, 4)), may_be_pairs=False)
+  np.testing.assert_array_equal(read, load_dataset(config_of(folder).dataset).images)
 
 
 def test_without_it_they_are_on_white_as_ever(folder):

@@ -52,6 +52,35 @@ def test_it_is_what_its_folder_is(folder):
   assert packed.left_out == {'.*': '2 files: hidden', '*.txt': '1 file: not read'}
 
 
+@pytest.mark.parametrize('rename', [lambda name: f'top/{name}', lambda name: name.replace('/', '\\'),
+                                    lambda name: f'a\\{name}'])
+def test_the_packed_folders_own_name_and_other_separators_are_left_away(folder, rename):
+  path = folder.parent / 'renamed.zip'
+  names = {str(each.relative_to(folder)): each for each in folder.rglob('*.*')}
+  with zipfile.ZipFile(path, 'w') as file:
+    for name, each in names.items():
+      file.write(each, rename(name))
+    labels = [[name, i % 2] for i, name in enumerate(sorted(names))]
+    file.writestr(rename('dataset.json'), json.dumps({'labels': labels}))
+    file.writestr('__MACOSX/x.png', 'x')
+  loaded = load(path)
+  np.testing.assert_array_equal(loaded.images, load(folder).images)
+  assert loaded.names == load(folder).names
+  np.testing.assert_array_equal(loaded.labels, [0, 1, 0, 1])
+
+
+def test_damaged_labels_are_refused(folder):
+  path = pack(folder, **{'dataset.json': json.dumps({'labels': None}) + ' ' * 50})
+  contents = path.read_bytes()
+  assert load(path).class_names == ('cats', 'dogs')
+  with zipfile.ZipFile(path) as file:
+    info = file.getinfo('dataset.json')
+  start = info.header_offset + 30 + len('dataset.json')
+  path.write_bytes(contents[:start] + b'\xff' * info.compress_size + contents[start + info.compress_size:])
+  with pytest.raises(UserError, match='dataset.json.* cannot be read as labels'):
+    load(path)
+
+
 def test_a_large_one_stays_on_disk(folder):
   in_memory, streamed = load(folder), load(pack(folder), device_bytes=0)
   assert isinstance(streamed.images, OnDisk)

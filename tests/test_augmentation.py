@@ -96,6 +96,17 @@ def test_cutout_takes_a_square_of_half_the_sides_whose_centre_is_anywhere():
   assert found == {((a, c), (b, d)) for a, b in sides for c, d in sides}
 
 
+def test_alpha_stays_and_mirroring_is_from_left_to_right():
+  with_alpha = jnp.concatenate([X, jnp.full((*X.shape[:-1], 1), 0.25)], axis=-1)
+  changed = augment(with_alpha, RNG, ('color',))
+  np.testing.assert_array_equal(changed[..., 3], with_alpha[..., 3])
+  np.testing.assert_allclose(changed[..., :3], augment(X, RNG, ('color',)), atol=1e-6)
+  for x, axis in ((jax.random.normal(RNG, (30, 3, 4, 1)), 2), (jax.random.normal(RNG, (30, 3, 4, 5, 1)), 1)):
+    got = augmentation.mirror(x, RNG)
+    is_mirrored = (got == jnp.flip(x, axis)).all(range(1, x.ndim))
+    assert (is_mirrored | (got == x).all(range(1, x.ndim))).all() and 5 < is_mirrored.sum() < 25
+
+
 def test_an_empty_policy_and_evaluation_change_nothing():
   np.testing.assert_array_equal(augment(X, RNG, ()), X)
   critic = dcgan.Critic((4,), norm='none')
@@ -154,6 +165,10 @@ def test_what_cannot_be_augmented_is_refused():
     config.generator.augment = ('cutout',)
   with pytest.raises(UserError, match=r"generator.augment=\('cutout',\): samples come from this player"):
     build(config, Spec((8, 8, 1), 10))
+  packed = shrink(gan.get_config())
+  packed.pack, packed.critic.augment = 2, ('color',)
+  with pytest.raises(UserError, match=r"critic.augment=\('color',\): with pack=2 it would take the images of a pack"):
+    build(packed, Spec((8, 8, 1), 10))
   points = shrink(wgan_gp_toy.get_config())
   points.critic.augment = ('cutout',)
   with pytest.raises(UserError, match='it changes images and voxels, and the data are points'):

@@ -51,6 +51,7 @@ def test_fit_crops_the_centre_and_resizes():
   image[:, 10:20] = 200
   assert (fit(image, 5) == 200).all()
   assert fit(np.full((7, 4, 1), 9, np.uint8), 8).shape == (8, 8, 1)
+  assert (fit(np.full((40, 40, 3), 9, np.uint8), (2, 1024)) == 9).all()
   assert fit(image, (10, 10)).shape == (10, 10, 3) and (fit(image, [20, 20]) == 200).all()
 
 

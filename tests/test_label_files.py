@@ -56,8 +56,10 @@ def test_a_csv_has_names_by_path_or_by_file(folder):
 
 @pytest.mark.parametrize('name, content, message', [
     ('dataset.json', '{"labels": [["00000/a.png", 0]]}', "2 of 3 images have no label in '.*': '00000/b.png', '00001"),
-    ('dataset.json', '{"labels": [["00000/a.png", 0], ["00000/b.png", 2], ["00001/c.png", 0]]}',
-     "no image has the class '1' of .*: expected some of each of its 3 classes"),
+    ('dataset.json', '{"labels": [["00000/a.png", 0], ["00000/b.png", 1], ["00001/c.png", 0], ["d.png", 2]]}',
+     "no image has the class '2' of .*: expected some of each of its 3 classes"),
+    ('dataset.json', '{"labels": [["a", 0], ["b", 100000000]]}', 'labels are 2 numbers up to 100000000: expected all'),
+    ('dataset.json', '{"labels": [["a", true]]}', r"\['a', True\] is not an image that is named once"),
     ('dataset.json', '{"labels": [["00000/a.png", [0.5, 1]]]}', r"\['00000/a.png', \[0.5, 1\]\] is not an image that"),
     ('dataset.json', '{"labels": [["a", 0], ["a", 1]]}', r"\['a', 1\] is not an image that is named once"),
     ('dataset.json', '{"labels": [["a", -1]]}', 'a whole number from 0 on'),
@@ -75,8 +77,25 @@ def test_a_wrong_file_is_refused_by_line(folder, name, content, message):
     load(folder)
 
 
+def test_a_name_alone_labels_no_two_images(folder):
+  Image.new('RGB', (4, 4)).save(folder / '00001' / 'a.png')
+  (folder / 'labels.csv').write_text('file,class\n00000/a.png,cat\na.png,cat\nb.png,dog\nc.png,dog\n')
+  with pytest.raises(UserError, match="1 of 4 images have no label in .*: '00001/a.png'"):
+    load(folder)
+
+
+def test_one_class_is_none_and_notes_do_not_contradict_each_other(folder):
+  Image.new('RGB', (4, 4)).save(folder / 'd.png')
+  (folder / 'labels.csv').write_text('file,class\na.png,cat\nb.png,cat\nc.png,cat\nd.png,cat\n')
+  loaded = load(folder)
+  assert loaded.num_classes == 0 and not loaded.labels.any() and loaded.left_out == {}
+  assert loaded.notes == ("no classes: all labels in labels.csv are 'cat'",)
+  (folder / 'dataset.json').write_text('{"labels": null}')  # which is no second list
+  assert load(folder).num_classes == 0
+
+
 def test_two_files_are_refused(folder):
-  (folder / 'labels.csv').write_text('file,class\n')
-  (folder / 'dataset.json').write_text('{}')
+  (folder / 'labels.csv').write_text('file,class\na.png,cat\n')
+  (folder / 'dataset.json').write_text('{"labels": [["a.png", 0]]}')
   with pytest.raises(UserError, match='has labels in dataset.json and in labels.csv: keep one of them'):
     load(folder)

@@ -177,7 +177,7 @@ def test_a_value_out_of_range_is_refused_by_name(name, field, values):
     ('generator.start', 6, r'^generator.start=6: it makes examples of the shape \(24, 24, 1\), the data have \(28, 28'),
     ('critic.padding', 'VALID', r"^critic.padding='VALID': a kernel of 16 does not fit into a map of \(7, 7\)"),
     ('critic.head', 'conv', r"^critic.head='conv': it needs a last map of \(1, 1\)"),
-    ('critic.classify', True, 'the fields of the players may not suit the algorithm'),
+    ('critic.classify', True, '^critic.classify or critic.features=True: the critic of this game returns scores alone'),
 ])
 def test_what_does_not_fit_together_is_named_with_its_player(field, value, message):
   config = shrink(dcgan.get_config())
@@ -219,6 +219,15 @@ def test_batch_norm_wants_more_than_one_example(module, spec, batch_size, microb
     check_training(config, build(config, spec))
   config.batch_size *= 2
   check_training(config, build(config, spec))
+
+
+def test_batch_norm_wants_more_than_one_pack():
+  config = shrink(dcgan.get_config())
+  config.batch_size = config.pack = 4
+  with pytest.raises(UserError, match='^batch_size=4 and pack=4: the critic has batch norm'):
+    check_training(config, build(config, Spec((28, 28, 1), 10)))
+  config.pack = 2
+  check_training(config, build(config, Spec((28, 28, 1), 10)))
 
 
 class Spectral(nn.Module):

@@ -204,7 +204,10 @@ def test_what_does_not_go_together_is_refused():
   refuse(config, 'pack=3: expected a divisor of the 8 images')
   config = with_everything()
   config.critic.features = False
-  refuse(config, 'the fields of the players may not suit the algorithm, such as classify, outputs and features')
+  refuse(config, 'regularizers.feature_matching=7.0: it compares features; expected critic.features=True')
+  config = shrink(gan.get_config())
+  config.critic.features = True
+  refuse(config, 'critic.classify or critic.features=True: the critic of this game returns scores alone')
   config = with_everything()
   config.microbatches = 2
   refuse(config, "microbatches=2: the player 'score_averages' remembers what it saw")
@@ -213,6 +216,8 @@ def test_what_does_not_go_together_is_refused():
   refuse(config, 'critic.label_dim=1: what this network sees has no label, such as a pack; expected 0')
   config = shrink(gan.get_config())
   config.regularizers.real_consistency = 1.0
-  refuse(config, r"\('translation',\) change images and voxels, and the data are points", Spec((2,), 0))
+  refuse(config, r"regularizers.changes=\('translation',\): it changes images and voxels", Spec((2,), 0))
+  config.regularizers.changes = ()
+  refuse(config, r'regularizers.changes=\(\): expected a tuple of at least 1')
   config.regularizers.changes = ('shift',)
-  refuse(config, r"regularizers.changes=\('shift',\): expected a tuple, each one of")
+  refuse(config, r"regularizers.changes=\('shift',\): expected a tuple of at least 1, each one of")

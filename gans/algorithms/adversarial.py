@@ -54,11 +54,10 @@ def make_algorithm(config: Fields) -> Algorithm:
 
 def check_loss(config: Fields):
   """Raises UserError for what looks at scores by themselves, with a loss that only compares them."""
-  if not losses.BY_NAME[config.loss].relative:
-    return
-  if config.top_k != 1:
+  loss = losses.BY_NAME[config.loss]
+  if loss.relative and config.top_k != 1:
     raise UserError(f'top_k={config.top_k}: loss={config.loss!r} compares each score with real ones; expected 1.0')
-  if config.ada.target:
+  if loss.undecided is None and config.ada.target:
     raise UserError(f'ada.target={config.ada.target}: the sign of a score of loss={config.loss!r} says nothing; '
                     'expected 0.0, and a p of your own, such as ada.p=(0.0, 0.3)')
 
@@ -81,14 +80,24 @@ class Round(NamedTuple):
     """The critic's scores of one batch of what it is shown or of several; and its features, where they are matched."""
     label = for_each_batch(self.label, x) if self.config.pack == 1 else None  # a pack is of no class
     if adaptive.is_on(self.config.ada):
-      x = self.play.changes(x, self.probability())
+      x = self.show(self.play.changes(separate_packs(x, self.config.pack), self.probability()))
     judged = self.play.critic(x, label)
-    return judged if self.config.regularizers.feature_matching else (judged, None)
+    has_more, weight = isinstance(judged, tuple), self.config.regularizers.feature_matching
+    if weight and not has_more:
+      raise UserError(f'regularizers.feature_matching={weight}: it compares features; expected critic.features=True')
+    if has_more and not weight:
+      raise UserError('critic.classify or critic.features=True: the critic of this game returns scores alone; expected '
+                      'False, or with features a weight of regularizers.feature_matching')
+    return judged if has_more else (judged, None)
 
   def score(self, x) -> jax.Array:
     """The scores alone."""
     scores, _ = self.judge(x)
     return scores
+
+  def change(self, x, rng) -> jax.Array:
+    """What the critic is shown, each image of it changed for consistency."""
+    return self.show(augment(separate_packs(x, self.config.pack), rng, self.config.regularizers.changes))
 
   def probability(self):
     """The probability of each change that the critic sees images through."""
@@ -111,12 +120,12 @@ def critic_loss(config: Fields) -> Callable:
     real_rng, fake_rng, near_rng = jax.random.split(jax.random.fold_in(rng, regularizers.STREAM), 3)
     regularizer, terms = weigh(settings, {
         'lecam': lambda: regularizers.lecam(real, fake, *play.score_averages(jnp.mean(real), jnp.mean(fake))),
-        'real_consistency': lambda: consistency(real, game.score(augment(x, real_rng, settings.changes))),
-        'fake_consistency': lambda: consistency(fake, game.score(augment(x_tilde, fake_rng, settings.changes))),
+        'real_consistency': lambda: consistency(real, game.score(game.change(x, real_rng))),
+        'fake_consistency': lambda: consistency(fake, game.score(game.change(x_tilde, fake_rng))),
         'latent_consistency': lambda: consistency(fake, game.score(game.generate(settings.near(z, near_rng)))),
     })
     if config.ada.target:
-      metrics['augmentation_probability'] = play.probability(real)
+      metrics['augmentation_probability'] = play.probability(real - loss.undecided)
     value = loss.critic(real, fake) + penalty + regularizer
     scores = {'critic_loss': value, 'real_score': jnp.mean(real), 'fake_score': jnp.mean(fake)}
     return value, metrics | terms | scores
@@ -158,6 +167,11 @@ def join_packs(images, pack: int):
     raise UserError(f'pack={pack}: expected a divisor of the {len(images)} images that a loss sees, which are '
                     'batch_size / microbatches')
   return jnp.concatenate(jnp.split(images, pack), axis=-1)
+
+
+def separate_packs(packed, pack: int):
+  """Returns the images that `join_packs` joined: [B/pack,...,pack C] -> [B,...,C]."""
+  return jnp.concatenate(jnp.split(packed, pack, axis=-1))
 
 
 def for_each_batch(label, x) -> jax.Array:

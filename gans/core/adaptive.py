@@ -2,10 +2,12 @@
 
 Each of many changes is made to an image with the probability p, which rises while the critic is too sure of the real
 images and falls while it is not. As in DiffAugment (gans/core/augmentation.py) the critic sees all images through it.
-Images are moved by bilinear interpolation, mirrored at their borders; the paper's filters them beside that.
+Images are moved by bilinear interpolation, mirrored at their borders; the paper filters them beside that, and turns
+them before and after they are stretched, here before.
 """
 from collections.abc import Callable
 import dataclasses
+import functools
 from typing import Annotated
 
 from flax import linen as nn
@@ -13,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
+from gans.core.augmentation import left_to_right, on_colors
 from gans.errors import UserError
 from gans.ranges import AnnealedProbability, Count, Each, Fraction, OneOf, Whole
 
@@ -28,8 +31,9 @@ SATURATION = 1.0  # the same
 # an image, or those around the vertical of voxels.
 def flip(rng, num: int, sides: tuple[int, ...]):
   """Mirrors every second image."""
-  sign = 1 - 2 * jax.random.bernoulli(rng, 0.5, (num,)).astype(jnp.float32)
-  return along_axes([1, sign, *[1] * (len(sides) - 2)], num), jnp.zeros((num, len(sides)))
+  signs: list = [1] * len(sides)
+  signs[left_to_right(len(sides))] = 1 - 2 * jax.random.bernoulli(rng, 0.5, (num,)).astype(jnp.float32)
+  return along_axes(signs, num), jnp.zeros((num, len(sides)))
 
 
 def rotate90(rng, num: int, sides: tuple[int, ...]):
@@ -148,7 +152,8 @@ class Ada:
 class Probability(nn.Module):
   """Scores of real images [B], or None -> the present p [], which scores steer: the memory of ADA (section 3.1).
 
-  r is the mean of the scores' signs since the last change; p += sign(r - target) * images since then / ramp_images.
+  At a score of 0 the critic is undecided. r is the mean of the scores' signs since the last change;
+  p += sign(r - target) * images since then / ramp_images.
   """
   p: float
   target: float
@@ -195,7 +200,8 @@ def change(x, rng, p, changes: tuple[str, ...]):
   colors = [name for name in COLORS if name in changes and x.ndim == 4]
   for name, own_rng in zip(colors, jax.random.split(color_rng, max(1, len(colors)))):
     coin_rng, how_rng = jax.random.split(own_rng)
-    x = jnp.where(coin_of_each(coin_rng, x, p), COLORS[name](how_rng, x), x)
+    changed = on_colors(functools.partial(COLORS[name], how_rng), x)
+    x = jnp.where(coin_of_each(coin_rng, x, p), changed, x)
   return x
 
 

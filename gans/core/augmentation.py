@@ -1,11 +1,11 @@
 """Differentiable augmentation: Zhao et al. 2020, Differentiable Augmentation for Data-Efficient GAN Training.
 
 A critic with it sees all images, real and generated, through the same random changes, in its own update as in the
-generator's, which learns through them; so it cannot memorise a small data set by heart, and the generator does not
+generator's, which learns through them; so it cannot memorise a small data set, and the generator does not
 learn the changes themselves. A penalty takes the gradient at the images as they were before.
 """
 from collections.abc import Callable
-import itertools
+import functools
 from typing import Annotated
 
 from flax import linen as nn
@@ -68,8 +68,20 @@ def cut_out(x, rng):
 
 
 def mirror(x, rng):
-  """Swaps left and right, or the last of the positions, of every second image at random."""
-  return jnp.where(of_each(rng, x, 0, 1) < 0.5, jnp.flip(x, axis=-2), x)
+  """Swaps left and right of every second image or voxel model at random."""
+  return jnp.where(of_each(rng, x, 0, 1) < 0.5, jnp.flip(x, 1 + left_to_right(x.ndim - 2)), x)
+
+
+def left_to_right(rank: int) -> int:
+  """Returns which position of an image [H,W] or of voxels [X,Y,Z], counted from 0, runs from left to right."""
+  return 1 if rank == 2 else 0
+
+
+def on_colors(change: Callable, x):
+  """Returns change(x) of images [B,*positions,C]; of four channels the last is alpha, and stays."""
+  if x.shape[-1] != 4:
+    return change(x)
+  return jnp.concatenate([change(x[..., :3]), x[..., 3:]], axis=-1)
 
 
 def round_half_up(number: float) -> int:
@@ -89,10 +101,12 @@ def augment(x, rng, policy: tuple[str, ...]):
     UserError: x [B,C] are points.
   """
   if policy and x.ndim == 2:
-    raise UserError(f'{policy} change images and voxels, and the data are points; expected ()')
-  changes = [change for name in policy for change in POLICIES[name]]
-  for change, change_rng in zip(changes, jax.random.split(rng, max(1, len(changes)))):
-    x = change(x, change_rng)
+    raise UserError(f'augment or regularizers.changes={policy}: it changes images and voxels, and the data are points; '
+                    'expected augment=(), and no weight of regularizers.real_consistency or fake_consistency')
+  changes = [(change, name == 'color') for name in policy for change in POLICIES[name]]
+  for (change, is_of_color), change_rng in zip(changes, jax.random.split(rng, max(1, len(changes)))):
+    changed = functools.partial(change, rng=change_rng)
+    x = on_colors(changed, x) if is_of_color else changed(x)
   return x
 
 
@@ -123,10 +137,6 @@ def augment_together(inputs: tuple, rng, policy: tuple[str, ...]) -> tuple:
   def is_image(x) -> bool:
     return x is not None and x.ndim > 2
 
-  images = [x for x in inputs if is_image(x)]
-  if not images:
+  if not any(map(is_image, inputs)):
     raise UserError(f'augment={policy}: it changes images and voxels, and the data are points; expected ()')
-  ends = list(itertools.accumulate(x.shape[-1] for x in images))
-  joined = augment(jnp.concatenate(images, axis=-1), rng, policy)
-  changed = iter(jnp.split(joined, ends[:-1], axis=-1))
-  return tuple(next(changed) if is_image(x) else x for x in inputs)
+  return tuple(augment(x, rng, policy) if is_image(x) else x for x in inputs)  # alike, by the same key

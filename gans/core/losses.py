@@ -16,6 +16,7 @@ class Loss(NamedTuple):
   """Both sides of a game; each player minimises its own."""
   critic: Callable  # (real scores [B], fake scores [B]) -> scalar
   generator: Callable  # (fake scores [B]) -> scalar; of a loss that is `relative`, (fake scores, real scores) -> scalar
+  undecided: float | None = 0.0  # the score of which the critic cannot say whether it is real; None: there is none
   relative: bool = False  # whether the generator's side compares its scores with real ones
 
   def of_generator(self, fake, score_real: Callable):
@@ -97,10 +98,11 @@ def mean_of_highest(of_generator: Callable, fake, share):
 BY_NAME = {
     'non_saturating': Loss(cross_entropy_critic, non_saturating_generator),
     'saturating': Loss(cross_entropy_critic, saturating_generator),
-    'wasserstein': Loss(wasserstein_critic, minus_score_generator),
+    'wasserstein': Loss(wasserstein_critic, minus_score_generator, undecided=None),
     'hinge': Loss(hinge_critic, minus_score_generator),
-    'relativistic': Loss(relativistic, relativistic, relative=True),
-    'relativistic_average': Loss(relativistic_average, relativistic_average, relative=True),
-    'least_squares': Loss(least_squares_critic, least_squares_generator),
+    'relativistic': Loss(relativistic, relativistic, undecided=None, relative=True),
+    'relativistic_average': Loss(
+        relativistic_average, relativistic_average, undecided=None, relative=True),
+    'least_squares': Loss(least_squares_critic, least_squares_generator, undecided=0.5),
 }
 LossName = Annotated[str, OneOf(tuple(sorted(BY_NAME)))]

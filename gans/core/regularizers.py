@@ -5,13 +5,14 @@ changes of an image or of the noise (consistency), and the generator may imitate
 """
 from collections.abc import Callable
 import dataclasses
+from typing import Annotated
 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
-from gans.core.augmentation import PolicyNames
-from gans.ranges import Positive, Weight
+from gans.core.augmentation import POLICIES
+from gans.ranges import Each, OneOf, Positive, Weight
 
 STREAM = 1  # folded into a loss's key for the regularisers, so that those of weight 0 change nothing
 
@@ -22,7 +23,8 @@ class Regularizers:
   lecam: Weight = 0.0  # of the critic's scores' distance from the other side's average; .3 for BigGAN on CIFAR-10
   real_consistency: Weight = 0.0  # of the critic's scores of real images before and after `changes`; CR and bCR: 10
   fake_consistency: Weight = 0.0  # the same of generated images; bCR: 10
-  changes: PolicyNames = ('translation',)  # of those two; for photographs ('flip','translation')
+  # What changes images for these two; for photographs ('flip','translation').
+  changes: Annotated[tuple[str, ...], Each(OneOf(tuple(POLICIES)), 1)] = ('translation',)
   latent_consistency: Weight = 0.0  # of the critic's scores of images from nearby noise; zCR: 20
   latent_diversity: Weight = 0.0  # of the distance between those images, which the generator enlarges; zCR: .5
   latent_stddev: Positive = 0.05  # of what is added to the noise for these two

@@ -74,7 +74,7 @@ def draw_voxels(voxels: np.ndarray, columns: int) -> np.ndarray:
 
 def draw_images(images: np.ndarray, columns: int) -> np.ndarray:
   """Lays images [N,H,W,C] out row by row, transparent ones on a checkerboard: [H,W,1] or [H,W,3] uint8."""
-  return pictures.grid(pictures.on_checkerboard(images) if images.shape[-1] == 4 else images, columns)
+  return pictures.grid(pictures.on_checkerboard(images), columns)
 
 
 def scatter(points: np.ndarray, columns: int) -> np.ndarray:
@@ -85,9 +85,14 @@ def scatter(points: np.ndarray, columns: int) -> np.ndarray:
 
 def summarise_pixels(images: np.ndarray) -> str:
   """Returns the mean and the deviation of each channel of uint8 [N,H,W,C], and how much is black or white."""
-  channels = images.reshape(-1, images.shape[-1])
-  means, deviations = (' '.join(f'{value:.1f}' for value in values) for values in (channels.mean(0), channels.std(0)))
-  black, white = (np.mean(channels == value) for value in (0, 255))
+  counts = np.zeros((images.shape[-1], 256), np.int64)  # of each value, as the images in float take many times as much
+  for image in images:
+    counts += [np.bincount(channel.ravel(), minlength=256) for channel in np.moveaxis(image, -1, 0)]
+  shares = counts / counts.sum(axis=1, keepdims=True)
+  mean = shares @ np.arange(256)
+  deviation = np.sqrt(shares @ np.arange(256)**2 - mean**2)
+  means, deviations = (' '.join(f'{value:.1f}' for value in values) for values in (mean, deviation))
+  black, white = shares[:, 0].mean(), shares[:, 255].mean()
   return f'pixels from 0 to 255: mean {means}, standard deviation {deviations}; {black:.1%} are 0, {white:.1%} are 255'
 
 

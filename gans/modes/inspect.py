@@ -1,5 +1,6 @@
 """--mode=inspect: shows what the data set of a config holds, before any training."""
 from collections import defaultdict
+import math
 import pathlib
 
 import numpy as np
@@ -12,7 +13,8 @@ from gans.modes import outputs
 from gans.system import pictures
 from gans.validate import check_config
 
-MEASURED = 20_000  # evenly spaced examples, at most, by which values and duplicates are judged
+# Evenly spaced examples, at most, by which values and duplicates are judged, and their bytes.
+MEASURED, MEASURED_BYTES = 20_000, 2**28
 
 
 def inspect(config, out: str | None = None):
@@ -29,7 +31,8 @@ def inspect(config, out: str | None = None):
   for line in describe_inventory(take_inventory(config.dataset, dataset)):
     print(line)
   number = len(dataset.images)
-  measured = spaced_positions(min(MEASURED, number), number)
+  bytes_of_one = math.prod(dataset.images.shape[1:]) * dataset.images.dtype.itemsize
+  measured = spaced_positions(min(MEASURED, max(1, MEASURED_BYTES // bytes_of_one), number), number)
   examples = dataset.images[measured]
   print(f'  {dataset.spec.kind.summarise(examples)}')
   for line in describe_duplicates(dataset, measured, checksums_of(examples)):

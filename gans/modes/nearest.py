@@ -69,7 +69,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   shown = np.linspace(0, len(samples) - 1, num).astype(int)  # some of all classes, which are in order by default
   render = generate.spec.kind.render
   neighbours = np.stack([render(real[nearest]) for nearest in indices[shown]])
-  picture = lay_out_beside(render(samples[shown]), neighbours)
+  picture = pictures.on_checkerboard(lay_out_beside(render(samples[shown]), neighbours)[None])[0]
   with outputs.explain_errors(target):
     target.parent.mkdir(parents=True, exist_ok=True)
     pictures.save_png(target, picture)

@@ -135,7 +135,7 @@ def read_sources(path, spec: Spec, may_be_pairs: bool) -> tuple[np.ndarray, np.n
   if not any(isinstance(pair, str) for pair in pairs):
     a, b = np.stack(pairs, axis=1)
     return with_channels(a, channels), with_channels(b, channels)
-  found = [try_read(lambda path: decode_image(path, size), file) for file in files]
+  found = [try_read(lambda path: decode_image(path, size, alpha=channels == 4), file) for file in files]
   for file, pixels in zip(files, found):
     if isinstance(pixels, str):
       raise UserError(f'--inputs={path}: {file!r} cannot be read: {pixels}')
@@ -143,7 +143,7 @@ def read_sources(path, spec: Spec, may_be_pairs: bool) -> tuple[np.ndarray, np.n
 
 
 def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
-  """Returns RGB images [N,H,W,3] uint8 in grey if `channels` is 1."""
+  """Returns images [N,H,W,C] uint8 in grey if `channels` is 1."""
   if channels > 1:
     return images
   return np.stack([np.asarray(Image.fromarray(image).convert('L'))[..., None] for image in images])

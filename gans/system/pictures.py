@@ -20,8 +20,13 @@ def grid(images: np.ndarray, columns: int, blank: int = 0) -> np.ndarray:
 
 
 def on_checkerboard(images: np.ndarray) -> np.ndarray:
-  """Puts images [N,H,W,4] uint8, the last channel being alpha, on a checkerboard of white and grey: [N,H,W,3] uint8."""
-  _, height, width, _ = images.shape
+  """Puts images [N,H,W,4] uint8, the last channel being alpha, on a checkerboard of white and grey: [N,H,W,3] uint8.
+
+  Images of other channels are opaque and stay as they are.
+  """
+  _, height, width, channels = images.shape
+  if channels != 4:
+    return images
   side = max(1, min(height, width) // 8)
   row, column = np.indices((height, width)) // side
   board = np.where((row + column) % 2, 204.0, 255.0)[..., None]

@@ -30,8 +30,6 @@ def list_archive(path: str, suffixes: tuple[str, ...]) -> Listing:
   left_out: dict[str, str] = {}
   others: Counter = Counter()
   for info in archive.infolist():
-    if info.is_dir():
-      continue
     kind = listing.kind_of_file(info.filename, suffixes)
     if kind:
       others[kind] += 1
@@ -45,7 +43,25 @@ def list_archive(path: str, suffixes: tuple[str, ...]) -> Listing:
 
 
 def _open(path: str) -> zipfile.ZipFile:
+  """Opens an archive, and names its files as they are named from the folder that was packed.
+
+  Programs differ in whether that folder's own name comes before, and in which way a separator is written.
+  """
   try:
-    return zipfile.ZipFile(os.path.expanduser(path))
-  except (OSError, zipfile.BadZipFile) as error:
+    archive = zipfile.ZipFile(os.path.expanduser(path))
+  except (OSError, ValueError, zipfile.BadZipFile) as error:
     raise UserError(f'dataset.path={path!r} cannot be read as a zip archive: {error}') from error
+  files = [info for info in archive.infolist() if not info.is_dir()]
+  for info in files:
+    info.filename = info.filename.replace('\\', '/')
+  packed = {_first_folder(info.filename) for info in files if not listing.is_hidden(info.filename)}
+  if len(packed) == 1 and None not in packed:
+    for info in files:
+      info.filename = info.filename.removeprefix(f'{min(packed)}/')
+  archive.filelist, archive.NameToInfo = files, {info.filename: info for info in files}
+  return archive
+
+
+def _first_folder(name: str) -> str | None:
+  folder, separator, _ = name.partition('/')
+  return folder if separator else None

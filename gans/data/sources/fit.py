@@ -33,7 +33,7 @@ def fit(image: np.ndarray, image_size: int | Sequence[int]) -> np.ndarray:
   if image.shape[:2] == (height, width):
     return image
   scale = min(image.shape[0] / height, image.shape[1] / width)
-  part = _centre(image, round(scale * height), round(scale * width))
+  part = _centre(image, max(1, round(scale * height)), max(1, round(scale * width)))
   if image.shape[2] == 1:
     part = part[..., 0]  # as Pillow takes grey images
   picture = Image.fromarray(part)

@@ -3,6 +3,8 @@
 dataset.json has {"labels": [["00000/img0.png", 3], ...]}, a path from the folder and a whole number from 0 on for each
 image, or null where there are none. labels.csv has a header, and then each image by its path and the name of its class.
 """
+from collections import Counter
+from collections.abc import Callable
 import csv
 import json
 import pathlib
@@ -12,6 +14,7 @@ import zipfile
 import numpy as np
 
 from gans.data.dataset import Dataset
+from gans.data.sources import listing
 from gans.errors import UserError
 
 JSON, CSV = 'dataset.json', 'labels.csv'
@@ -32,36 +35,43 @@ def read_labels(root: Path) -> Labels | None:
   Raises:
     UserError: there are both files, or one is not as it should be.
   """
-  there = [root / name for name in (JSON, CSV) if (root / name).is_file()]
-  if len(there) > 1:
+  readers = {JSON: _read_json, CSV: _read_csv}
+  found = [_read(readers[name], root / name) for name in readers if (root / name).is_file()]
+  labels = [each for each in found if each]
+  if len(labels) > 1:
     raise UserError(f'dataset.path: {str(root)!r} has labels in {JSON} and in {CSV}: keep one of them')
-  if not there:
-    return None
-  path, = there
+  return labels[0] if labels else None
+
+
+def _read(read: Callable, path: Path) -> Labels | None:
   try:
-    return _read_json(path) if path.name == JSON else _read_csv(path)
-  except (OSError, ValueError, csv.Error) as error:  # a wrong line is a UserError, which is a ValueError
+    label, class_names = read(path)
+  except Exception as error:  # a damaged or encrypted archive leads zipfile to raise nearly anything
     raise UserError(f'dataset.path: {str(path)!r} cannot be read as labels: {error}') from error
+  return Labels(path, label, class_names) if label else None
 
 
-def _read_json(path: Path) -> Labels | None:
+def _read_json(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
   read = json.loads(path.read_text(encoding='utf-8'))
   pairs = read.get('labels') if isinstance(read, dict) else None
   if pairs is None:  # or a file of something else
-    return None
+    return {}, ()
   if not isinstance(pairs, list):
     raise UserError('expected {"labels": [["IMAGE", NUMBER], ...]}')
   label = {}
   for pair in pairs:
     match pair:
-      case [str(image), int(number)] if number >= 0 and image not in label:
+      case [str(image), int(number)] if number >= 0 and not isinstance(number, bool) and image not in label:
         label[image] = number
       case _:
         raise UserError(f'{pair!r} is not an image that is named once, and a whole number from 0 on')
-  return Labels(path, label, tuple(map(str, range(1 + max(label.values(), default=0)))))
+  numbers = set(label.values())
+  if numbers != set(range(len(numbers))):
+    raise UserError(f'its labels are {len(numbers)} numbers up to {max(numbers)}: expected all from 0 on')
+  return label, tuple(map(str, range(len(numbers))))
 
 
-def _read_csv(path: Path) -> Labels:
+def _read_csv(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
   with path.open(encoding='utf-8-sig', newline='') as file:
     reader = csv.reader(file)
     rows = [(reader.line_num, [value.strip() for value in row]) for row in reader if row]
@@ -71,16 +81,21 @@ def _read_csv(path: Path) -> Labels:
       raise UserError(f'line {line}, {",".join(row)!r}, is not an image that is named once, and its class')
     name_of[row[0]] = row[1]
   class_names = tuple(sorted(set(name_of.values())))
-  return Labels(path, {image: class_names.index(name) for image, name in name_of.items()}, class_names)
+  return {image: class_names.index(name) for image, name in name_of.items()}, class_names
 
 
 def label_images(dataset: Dataset, labels: Labels) -> Dataset:
   """Returns a data set of images with these labels, in place of those that its subfolders gave them.
 
+  An image's line has its path from the folder, or its name alone, where no other image has that name.
+
   Raises:
     UserError: an image has no label, or a class no image.
   """
-  found = [labels.label.get(name, labels.label.get(name.rpartition('/')[2])) for name in dataset.names]
+  file_names = [name.rpartition('/')[2] for name in dataset.names]
+  count = Counter(file_names)
+  found = [labels.label.get(name, labels.label.get(file_name) if count[file_name] == 1 else None)
+           for name, file_name in zip(dataset.names, file_names)]
   missing = [name for name, label in zip(dataset.names, found) if label is None]
   if missing:
     more = f' and {len(missing) - SHOWN} more' if len(missing) > SHOWN else ''
@@ -90,6 +105,14 @@ def label_images(dataset: Dataset, labels: Labels) -> Dataset:
   if not counts.all():
     raise UserError(f'dataset.path: no image has the class {labels.class_names[counts.argmin()]!r} of '
                     f'{str(labels.path)!r}: expected some of each of its {len(counts)} classes')
-  note = f'labels are those of {labels.path.name}'
+  file = labels.path.name
+  notes = [note for note in dataset.notes if not note.startswith(listing.NO_CLASSES)]
+  left_out = {kind: reason for kind, reason in dataset.left_out.items()
+              if (kind, reason) != (f'*.{file.rpartition(".")[2]}', listing.describe_unread(1))}
+  if len(counts) == 1:
+    notes.append(f'no classes: all labels in {file} are {labels.class_names[0]!r}')
+    return dataset._replace(labels=np.zeros(len(found), np.int32), num_classes=0, class_names=(), notes=tuple(notes),
+                            left_out=left_out)
+  notes.append(f'labels are those of {file}')
   return dataset._replace(labels=np.array(found, np.int32), num_classes=len(counts), class_names=labels.class_names,
-                          notes=(*dataset.notes, note))
+                          notes=tuple(notes), left_out=left_out)

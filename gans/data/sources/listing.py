@@ -20,6 +20,7 @@ from gans.errors import UserError
 SYSTEM_FOLDERS = ('__MACOSX', '@eaDir', '$RECYCLE.BIN', 'System Volume Information', 'lost+found')
 # Kinds of files that are not read, beside those of other suffixes.
 HIDDEN, NO_SUFFIX = '.*', '(no suffix)'
+NO_CLASSES = 'no classes'  # begins the note that says so
 # Names of folders that are the splits of a data set and not its classes.
 FOR_TRAINING = re.compile(r'train(ing)?[-_ ]?(set|\d+|a|b)?', re.IGNORECASE)
 FOR_EVALUATION = re.compile(r'(val|valid|validation|dev|test|testing)[-_ ]?(set|\d+|a|b)?', re.IGNORECASE)
@@ -129,10 +130,15 @@ def describe_folders(names: list[str]) -> tuple[str, ...]:
 
 def kind_of_file(name: str, suffixes: tuple[str, ...]) -> str:
   """Returns '' for a file of one of the suffixes, '.*' for a hidden one, else its suffix, or NO_SUFFIX."""
-  if any(part.startswith('.') or part in SYSTEM_FOLDERS for part in name.split('/')):
+  if is_hidden(name):
     return HIDDEN
   suffix = _suffix(name)
   return '' if suffix in suffixes else suffix or NO_SUFFIX
+
+
+def is_hidden(name: str) -> bool:
+  """Tells whether a file, or a folder above it, is hidden."""
+  return any(part.startswith('.') or part in SYSTEM_FOLDERS for part in name.split('/'))
 
 
 def sort_key(name: str) -> tuple[list[str], str]:
@@ -252,9 +258,13 @@ def describe_others(others: Counter) -> dict[str, str]:
   kinds = {}
   for kind, count in sorted(others.items()):
     pattern = kind if kind in (HIDDEN, NO_SUFFIX) else f'*{kind}'
-    reason = 'hidden' if kind == HIDDEN else 'not read'
-    kinds[pattern] = f'{count} file{"s" * (count > 1)}: {reason}'
+    kinds[pattern] = describe_unread(count, 'hidden' if kind == HIDDEN else 'not read')
   return kinds
+
+
+def describe_unread(count: int, reason: str = 'not read') -> str:
+  """Says how many files of a kind are not read."""
+  return f'{count} file{"s" * (count > 1)}: {reason}'
 
 
 def _join(folder: str, name: str) -> str:
@@ -270,7 +280,7 @@ def _describe_classes(names: list[str]) -> list[str]:
   num_beside = sum('/' not in name for name in names)
   if not 0 < num_beside < len(names):
     return []
-  return [f'no classes: {num_beside:,} files lie beside the subfolders, such as {_first_beside(names)!r}']
+  return [f'{NO_CLASSES}: {num_beside:,} files lie beside the subfolders, such as {_first_beside(names)!r}']
 
 
 def _first_beside(names: list[str]) -> str:

@@ -73,7 +73,7 @@ def upright_pixels(image: Image.Image, alpha: bool = False) -> np.ndarray:
   """
   image.load()
   upright = UPRIGHT.get(find_orientation(image))
-  has_alpha = alpha and image.has_transparency_data
+  has_alpha = alpha and image.mode[0] not in 'IF' and image.has_transparency_data  # those have a range of their own
   converted = image.convert('RGBA') if has_alpha else to_rgb(image).convert('RGBA' if alpha else 'RGB')
   return np.asarray(converted.transpose(upright) if upright else converted)
 
