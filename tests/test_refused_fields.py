@@ -82,7 +82,7 @@ def test_no_algorithm_takes_the_fields_of_another(algorithm, other):
 @pytest.mark.parametrize('name', [*SOURCES, 'cifar10', 'folder_edges', 'cifar10_edges'])
 def test_no_data_set_takes_the_fields_of_another(name):
   given = {'path': '/data', 'data_dir': '/data', 'split': 'test', 'crop': 'head_bbox', 'image_size': 8,
-           'attributes': ('Male',), 'max_unreadable': 0.5}
+           'alpha': True, 'attributes': ('Male',), 'max_unreadable': 0.5}
   assert given.keys() == OPTIONAL.keys()
   source = find_source(name)
   assert (source is TFDS) == (name == 'cifar10')

@@ -24,6 +24,8 @@ ADDED = {
 # The fields that came without a layout, and what was done before them.
 NEW = {'init_from': '', 'keep_checkpoints': 3, 'keep_every': 0, 'ema_half_life': 0.0, 'anneal_images': 0,
        'eval': {'gan_train': False}}
+# Those of algorithms, of which the defaults say it.
+NEW_OF_ALGORITHMS = ('regularizers', 'ada', 'pack', 'top_k')
 UNSET = json.loads(json.dumps(OPTIONAL))  # fields of `dataset`, as in a config.json, where tuples are lists
 TWO_PLAYERS = ('generator', 'critic')  # the only ones up to layout 3
 # What layout 3 had at another place, or for every algorithm.
@@ -45,15 +47,17 @@ def upgrade_config(config: dict, version: int) -> dict:
     config = fill_missing(config, ADDED[layout])
   config = name_players(config) if version < VERSION else config
   # An algorithm or a source may have come to read more fields.
-  return fill_missing(config, NEW | {'dataset': UNSET} | defaults_of(config.get('algorithm', '')))
+  return fill_missing(config, NEW | {'dataset': UNSET} | new_fields(config.get('algorithm', '')))
 
 
-def defaults_of(algorithm: str) -> dict:
-  """Returns the defaults of the fields that an algorithm reads, as a config.json has them; {} if it is not there."""
+def new_fields(algorithm: str) -> dict:
+  """Returns NEW_OF_ALGORITHMS that an algorithm reads, as a config.json has their defaults; {} if it is not there."""
   try:
-    return json.loads(json.dumps(default_fields(algorithm)))  # with lists in place of tuples
+    defaults = default_fields(algorithm)
   except UserError:
     return {}
+  new = {field: value for field, value in defaults.items() if field in NEW_OF_ALGORITHMS}
+  return json.loads(json.dumps(new))  # with lists in place of tuples
 
 
 def name_players(config: dict) -> dict:
