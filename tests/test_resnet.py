@@ -112,7 +112,7 @@ def test_any_rank(module):
 
 
 @pytest.mark.parametrize('module, x, message', [
-    (resnet.Generator((8, 8, 1), (4, 4), start=3), jnp.ones((2, 4)), 'start=3: 1 blocks end at sides of (6, 6)'),
+    (resnet.Generator((8, 8, 1), (4, 4), start=3), jnp.ones((2, 4)), r'start=3: 1 blocks end at sides of \(6, 6\)'),
     (resnet.Generator((8, 8, 1), (4, 4), start=4, skip_z=True), jnp.ones((2, 4)), 'skip_z=True: norm='),
     (resnet.Generator((8, 8, 1), (4, 4), start=4, norm='conditional_batch'), jnp.ones((2, 5)),
      'neither labels nor attributes'),
