@@ -54,7 +54,7 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
   processes.check_same('the config or the data set', mark)
   with processes.fail_together():
     weights = first_weights(training, workdir)
-    mark = cache.fingerprint(*jax.tree.leaves(weights))
+    mark = cache.fingerprint(*jax.tree.leaves(weights)) if several else ''
   processes.check_same('what init_from names', mark)
   state = build_state(config, training.experiment, training.mesh, weights)
   with disk.explain_errors(workdir), workdirs.locked(workdir):
