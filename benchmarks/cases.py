@@ -11,7 +11,7 @@ import numpy as np
 NO_DROPOUT = {'critic.dropout': 0.0}
 # name: (config, fields that differ). On random data no field changes the work but these.
 CASES = {
-    'gan': ('gan', {}),
+    'gan': ('gan', NO_DROPOUT),
     'dcgan': ('dcgan', {}),
     'cgan': ('cgan', NO_DROPOUT),
     'acgan': ('acgan', {}),

@@ -7,20 +7,32 @@ import sys
 
 import numpy as np
 
+# A GPU's memory is taken as it is needed: the contestants share it, and JAX would keep most of it for the first.
+os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
 # PyTorch's threads wait for work without spinning, or the compiled code is many times slower.
 TORCH_ENVIRONMENT = {'OMP_WAIT_POLICY': 'PASSIVE', 'TORCHINDUCTOR_COMPILE_THREADS': '1',
                      'TORCHINDUCTOR_FORCE_DISABLE_CACHES': '1'}  # its compilation is timed, from nothing
 
 
 class Contestant:
-  """The process of a contestant, see contestants.py; `checkout` is the folder whose code it runs, None for this one."""
+  """The process of a contestant, see contestants.py; `checkout` is the folder whose code it runs, None for this one.
 
-  def __init__(self, case: str, name: str, fields: dict, checkout: str | None = None):
-    environment = os.environ | (TORCH_ENVIRONMENT if name != 'gans' else {})
+  It takes its first step, which compiles, at once; without `wait`, wait() is to be called before it can run.
+  """
+
+  def __init__(self, case: str, name: str, fields: dict, checkout: str | None = None, wait: bool = True):
+    self.name = name
+    environment = os.environ | (TORCH_ENVIRONMENT if name.startswith('torch') else {})
     self.process = subprocess.Popen(
         [sys.executable, '-m', 'benchmarks.contestants', f'--case={case}', f'--contestant={name}',
          f'--fields={json.dumps(fields)}'],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=checkout)
+
+    if wait:
+      self.wait()
+
+  def wait(self):
+    """Waits for the first step, whose seconds are then in `first_step`; raises RuntimeError where the process ended."""
     self.first_step = self._read('first_step')
 
   def run(self, steps: int) -> float:

@@ -4,8 +4,13 @@
 
 For every case both sides are first shown equal on the same weights (benchmarks/equality.py). Then each contestant, in a
 process of its own (benchmarks/contestants.py), takes steps in turn with the others, round after round: a neighbour who
-slows the machine slows all. Writes docs/performance.md and its plot, with --write.
+slows the machine slows all. On a GPU, whose processor has nothing to do but compile, all of them do so at once, before
+the first turn; a contestant that cannot take its step there is left out and named. Writes docs/performance.md and its
+plot, with --write.
 """
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+import multiprocessing
 import pathlib
 import statistics
 import time
@@ -51,10 +56,31 @@ class Result(NamedTuple):
     return spread(self.times)
 
 
-def race(case: str, names: list[str], fields: dict) -> list[Result]:
+def ahead(values: Iterable) -> Iterable:
+  """On a GPU makes all values at once; on a CPU, where what compiles slows what runs, each as it is asked for."""
+  return iter(values) if jax.default_backend() == 'cpu' else list(values)
+
+
+def enter(case: str, names: list[str], fields: dict) -> Iterable[Contestant]:
+  """Starts contestants."""
+  return ahead(Contestant(case, name, {**fields, 'dtype': DTYPE.value}, wait=False) for name in names)
+
+
+def ready(contestants: Iterable[Contestant]) -> dict[str, Contestant]:
+  """Returns those that take their first step, by name, and says who does not."""
+  found = {}
+  for contestant in contestants:
+    try:
+      contestant.wait()
+      found[contestant.name] = contestant
+    except RuntimeError as error:
+      print(f'left out: {error}', flush=True)
+  return found
+
+
+def race(case: str, contestants: dict[str, Contestant], fields: dict) -> list[Result]:
   """Times contestants in turn."""
   config = cases.make_config(case, fields)
-  contestants = {name: Contestant(case, name, {**fields, 'dtype': DTYPE.value}) for name in names}
   times = take_turns(contestants, ROUNDS.value, SECONDS.value)
   images = config.batch_size * build_algorithm(config).batches_per_step
   flops = ours.count_flops(config)
@@ -67,11 +93,15 @@ def label(case: str, fields: dict) -> str:
   return ', '.join([case, *(f'{name}={value}' for name, value in fields.items())])
 
 
-def matmul_peak(size: int = 3072) -> float:
-  """FLOP/s of a large float32 matmul, the better of both libraries, on the device that they run on."""
+def matmul_peak() -> float:
+  """FLOP/s of a large matmul, the better of both libraries, on the device that they run on.
+
+  On a GPU in --dtype, where float32 is TF32; on a CPU in float32, as many have no units for bfloat16.
+  """
+  size, dtype = (3072, 'float32') if jax.default_backend() == 'cpu' else (8192, DTYPE.value)
   x = np.random.default_rng(0).standard_normal((size, size), np.float32)
-  ours, matmul = jnp.asarray(x), jax.jit(jnp.matmul)
-  theirs = torch.tensor(x, device='cuda' if torch.cuda.is_available() else 'cpu')
+  ours, matmul = jnp.asarray(x, dtype), jax.jit(jnp.matmul)
+  theirs = torch.tensor(x, dtype=getattr(torch, dtype), device='cuda' if torch.cuda.is_available() else 'cpu')
 
   def seconds(multiply):
     times = []
@@ -89,9 +119,13 @@ def opponents(case: str) -> dict[str, torch_gans.Mode]:
   """The ways to run PyTorch that suit a case: an order of channels is nothing to dense layers."""
   single, half = ((torch_gans.CUDA, torch_gans.CUDA_BFLOAT16) if torch.cuda.is_available()
                   else (torch_gans.CPU, torch_gans.CPU_BFLOAT16))
-  convolutional = cases.make_config(case, {}).generator.network.startswith('dcgan.')
   return {name: mode for name, mode in (single if DTYPE.value == 'float32' else half).items()
-          if convolutional or not mode.channels_last}
+          if is_convolutional(case) or not mode.channels_last}
+
+
+def is_convolutional(case: str) -> bool:
+  """Whether a case has maps, whose channels have an order."""
+  return cases.make_config(case, {}).generator.network.startswith('dcgan.')
 
 
 def ours_too() -> list[str]:
@@ -141,15 +175,21 @@ def plot(results: list[Result], path: pathlib.Path):
   figure.savefig(path)
 
 
-def show_equal(case: str) -> str:
+def show_equal(games: list[str]) -> list[str]:
   """Says how far PyTorch's losses and gradients are from this project's; raises where that is more than rounding."""
-  found = {name: equality.largest_difference(case, mode._replace(graph=False))
-           for name, mode in opponents(case).items()}
-  if max(found.values()) > LARGEST_DIFFERENCE:
-    raise AssertionError(f'{case}: {found}')
-  line = f'{case}: ' + ', '.join(f'{difference:.0e} ({name})' for name, difference in found.items())
-  print(f'losses and gradients differ by at most: {line}', flush=True)
-  return line
+  kinds = {'eager': torch_gans.Mode(), 'channels_last': torch_gans.Mode(channels_last=True),
+           'compile': torch_gans.Mode(compile=True)}
+  pairs = [(case, name) for case in games for name in kinds if is_convolutional(case) or name != 'channels_last']
+  workers = 1 if jax.default_backend() == 'cpu' else len(pairs)
+  with ProcessPoolExecutor(workers, multiprocessing.get_context('spawn')) as pool:
+    found = pool.map(equality.largest_difference, *zip(*((case, kinds[name]) for case, name in pairs)))
+    differences = dict(zip(pairs, found))
+  if max(differences.values()) > LARGEST_DIFFERENCE:
+    raise AssertionError(f'losses or gradients differ: {differences}')
+  lines = [f'{case}: ' + ', '.join(f'{value:.0e} ({name})' for (of, name), value in differences.items() if of == case)
+           for case in games]
+  print('losses and gradients differ by at most:', *lines, sep='\n  ', flush=True)
+  return lines
 
 
 def write(results: list[Result], sizes: list[Result], differences: list[str], peak: float):
@@ -157,8 +197,8 @@ def write(results: list[Result], sizes: list[Result], differences: list[str], pe
   if not WRITE.value:
     return
   folder, picture = pathlib.Path(WRITE.value), f'images/performance_{DTYPE.value}.png'
-  head = (f'{page.command()} on {page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s in float32; medians of '
-          f'{ROUNDS.value} turns of {SECONDS.value:.0f} s each, taken in turn.')
+  head = (f'{page.command()} on {page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s; medians of '
+          f'{ROUNDS.value} turns of {SECONDS.value:g} s each, taken in turn.')
   if differences:
     head += (" Losses and gradients differ from PyTorch's, relative to the largest of their array, by at most: "
              + '; '.join(differences) + '.')
@@ -175,15 +215,18 @@ def main(argv):
   del argv
   peak = matmul_peak()
   print(f'{page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s', flush=True)
+  entered = [(case, enter(case, [*ours_too(), *(f'torch {name}' for name in opponents(case))], {}))
+             for case in CASES.value]
   first = {cases.game(case): case for case in reversed(CASES.value)}
-  differences = [show_equal(case) for case in reversed(first.values())] if DTYPE.value == 'float32' else []
+  differences = show_equal(list(reversed(first.values()))) if DTYPE.value == 'float32' else []
+  started = ahead((case, ready(contestants)) for case, contestants in entered)
   results, sizes = [], []
-  for case in CASES.value:
-    results += race(case, [*ours_too(), *(f'torch {name}' for name in opponents(case))], {})
+  for case, contestants in started:
+    results += race(case, contestants, {})
     print(table([r for r in results if r.case == case], peak), flush=True)
     write(results, sizes, differences, peak)
   for case, fields in scaling() if SCALING.value else []:
-    sizes += race(case, ['gans', 'torch eager'], fields)
+    sizes += race(case, ready(enter(case, ['gans', 'torch eager'], fields)), fields)
     print(table(sizes[-2:], peak), flush=True)
     write(results, sizes, differences, peak)
 

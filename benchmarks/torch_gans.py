@@ -410,6 +410,7 @@ class Game:
 
   def _as_graph(self, step):
     side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
       for _ in range(3):
         step()
