@@ -30,7 +30,7 @@ class Mode(NamedTuple):
 
 CPU = {'eager': Mode(), 'channels_last': Mode(channels_last=True), 'compile': Mode(compile=True)}
 CPU_BFLOAT16 = {f'{name} autocast': mode._replace(autocast=True) for name, mode in CPU.items()}
-CUDA = {'eager': Mode(), 'eager tf32': Mode(tf32=True),
+CUDA = {'eager tf32': Mode(tf32=True),
         'channels_last tf32': Mode(channels_last=True, tf32=True),
         'compile tf32': Mode(compile=True, tf32=True),
         'cuda graph tf32': Mode(tf32=True, graph=True)}
