@@ -13,7 +13,7 @@ import jax
 
 def write_section(path: pathlib.Path, title: str, text: str):
   """Puts text under the heading `## title`, in place of what stood there, or at the end."""
-  page = path.read_text() if path.exists() else '# Performance\n'
+  page = path.read_text() if path.exists() else f'# {path.stem.capitalize()}\n'
   section = f'## {title}\n\n{text.strip()}\n'
   old = re.compile(rf'^## {re.escape(title)}\n.*?(?=^## |\Z)', re.MULTILINE | re.DOTALL)
   page = old.sub(lambda _: section + '\n', page) if old.search(page) else f'{page.rstrip()}\n\n{section}'

@@ -3,7 +3,6 @@
     python -m benchmarks.reproduce ring8 --write=docs      # grid25, swiss_roll; --variant=narrow or paper: the config's
     python -m benchmarks.reproduce stacked_mnist_5k        # stacked_mnist --data_dir=DIR: of all of MNIST
     python -m benchmarks.reproduce losses                  # R3GAN's and others, by the modes of stacked_mnist_5k
-    python -m benchmarks.reproduce mnist_5k --steps=1000   # six GANs, equal steps and equal time; mnist --data_dir=DIR
 
 Runs are kept in --workdir; the same command resumes them.
 """
@@ -16,7 +15,7 @@ from absl import app, flags, logging
 import numpy as np
 
 from benchmarks import page
-from benchmarks.runs import DATA_DIR, speed
+from benchmarks.runs import DATA_DIR
 from gans.evaluation import evaluator
 from gans.system import cache
 from gans.training.loop import train
@@ -25,12 +24,10 @@ WORKDIR = flags.DEFINE_string('workdir', '/tmp/reproduce', 'Folder of the runs.'
 VARIANT = flags.DEFINE_string('variant', '', 'Variant of the config, such as narrow or paper.')
 SEEDS = flags.DEFINE_integer('seeds', None, 'Seeds; ten of 2-D data, three of images unless given.', lower_bound=2)
 STEPS = flags.DEFINE_integer('steps', 0, "Steps; 0: the config's.")
-SECONDS = flags.DEFINE_integer('seconds', 0, "Equal time of the six GANs; 0: what the slowest took for --steps.")
 WRITE = flags.DEFINE_string('write', '', 'Folder for results.md, such as docs; empty: print only.')
 
 LOSSES = {'relativistic': 'RpGAN', 'non_saturating': 'GAN'}
 PENALTIES = {'r1_r2': 'R1 + R2', 'r1': 'R1'}
-SYSTEMS = ('gan', 'dcgan', 'wgan', 'wgan_gp', 'cgan', 'acgan')
 PUBLISHED = {  # Lin et al. 2018, PacGAN, table 1 (means and standard errors of ten), and the EnGAN paper's WGAN-GP
     'ring8': ['GAN, PacGAN paper | 6.3 +- 0.5 | 98.2 % | 0.45', 'PacGAN2 | 7.9 +- 0.1 | 95.6 % | 0.07',
               'PacGAN4 | 7.8 +- 0.1 | 95.9 % | 0.07'],
@@ -115,25 +112,6 @@ def losses(name: str) -> str:
   return table(config, record, ['modes', 'KL'], [*rows, *PUBLISHED[name]])
 
 
-def systems(dataset: str) -> str:
-  """Six GANs: after equal generator steps, and after as many as each takes in equal time."""
-  speeds, cells = {}, {}
-  for name in SYSTEMS:
-    config = make_config(name, dataset, seeds=3)
-    record = run(config, f'{dataset}_{name}_{config.num_steps}')
-    speeds[name] = speed(pathlib.Path(WORKDIR.value) / f'{dataset}_{name}_{config.num_steps}')
-    cells[name] = mean_and_error(values(record, 'frechet_distance'), 1)
-  seconds, rows = SECONDS.value or config.num_steps / min(speeds.values()), []
-  for name in SYSTEMS:
-    longer = make_config(name, dataset, seeds=3)
-    longer.num_steps = longer.sample_every = longer.checkpoint_every = round(seconds * speeds[name])
-    record = run(longer, f'{dataset}_{name}_{longer.num_steps}')  # the slowest's may be there already
-    rows.append(f'{name} | {cells[name]} | {mean_and_error(values(record, "frechet_distance"), 1)} '
-                f'| {longer.num_steps} | {speeds[name]:.3g}')
-  return table(config, record, [f'Frechet distance, {config.num_steps} steps', f'Frechet distance, {seconds:.0f} s',
-                                'steps in that time', 'steps/s, all seeds'], rows)
-
-
 def describe(config, record: dict) -> str:
   """Says how a figure came about."""
   return (f'{page.command()} on {page.machine()}: {config.num_steps} steps of {config.num_seeds} seeds. '
@@ -151,11 +129,9 @@ def main(argv):
   logging.set_verbosity(logging.ERROR)
   cache.keep_compilations()
   makers = {'ring8': mixture, 'grid25': mixture, 'swiss_roll': mixture, 'stacked_mnist': stacked,
-            'stacked_mnist_5k': stacked, 'losses': losses, 'mnist': systems, 'mnist_5k': systems}
+            'stacked_mnist_5k': stacked, 'losses': losses}
   if len(argv) != 2 or argv[1] not in makers:
     raise app.UsageError(f'expected one of {sorted(makers)}')
-  if argv[1] in ('mnist', 'mnist_5k') and not STEPS.value:
-    raise app.UsageError('the six GANs are compared after equal --steps')
   text = makers[argv[1]](argv[1])
   print(text)
   if WRITE.value:

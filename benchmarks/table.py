@@ -1,0 +1,216 @@
+"""Every GAN of images from noise on every data set: equal processor time, several seeds, one page.
+
+    python -m benchmarks.table --data_dir=DIR --write=docs                   # days on a small machine
+    python -m benchmarks.table --datasets=mnist_5k --minutes=1 --num_seeds=2
+
+It runs in pieces: Ctrl-C ends it, the same command goes on from the last checkpoint, and writes the page after every
+run. First it finds out how many steps a system takes in --minutes of a processor, and keeps them in --workdir; so the
+runs are the same whoever else is at work on the machine. With other --minutes it needs another folder.
+"""
+import importlib
+import json
+import pathlib
+import shutil
+import time
+from typing import NamedTuple
+
+from absl import app, flags, logging
+import jax
+import numpy as np
+
+from benchmarks import ours, page
+from benchmarks.runs import DATA_DIR
+from gans.build import build, build_shapes
+from gans.data.dataset import Spec
+from gans.data.sources import load_dataset
+from gans.errors import UserError
+from gans.system import cache
+from gans.training.loop import train
+
+SYSTEMS = ('gan', 'dcgan', 'wgan', 'wgan_gp', 'wgan_gp_resnet', 'sngan', 'r3gan', 'infogan', 'bigan')
+LABELLED = ('cgan', 'acgan', 'sngan_projection', 'sagan', 'biggan_small')  # told the class
+SIZES = {'mnist_5k': 28, 'fashion_mnist': 28, 'cifar10': 32, 'stacked_mnist_5k': 28}  # pixels of a side
+MODES = 'stacked_mnist_5k'  # its 1,000 classes are to be found, so no system is told them
+SIDES = ('start', 'attention_at')  # fields of networks that are sides of maps, for digits of 28 pixels
+# Scores, what they are called in the table, and their decimals.
+COLUMNS = (('frechet_distance', 'distance', 1), ('precision', 'precision', 2), ('recall', 'recall', 2),
+           ('coverage', 'coverage', 2), ('gan_train', 'GAN-train', 3), ('modes', 'modes', 0), ('mode_kl', 'KL', 2))
+PROBE = 5.0  # processor seconds of steps to find out what one costs
+
+NAMES = flags.DEFINE_list('systems', [*SYSTEMS, *LABELLED], 'Configs, the rows.')
+DATASETS = flags.DEFINE_list('datasets', list(SIZES), 'Data sets, a table each.')
+NUM_SEEDS = flags.DEFINE_integer('num_seeds', 3, "Seeds, from the config's on.", lower_bound=1)
+MINUTES = flags.DEFINE_float('minutes', 15.0, 'Minutes of a processor for the steps of each run.')
+WEIGHTS = flags.DEFINE_string('cifar10_weights', '', 'The file of ResNet-20 for CIFAR-10 (docs/evaluation.md), whose '
+                              "features compare its samples; '': a classifier that is trained on it.")
+WORKDIR = flags.DEFINE_string('workdir', '/tmp/table', 'Folder of the runs.')
+WRITE = flags.DEFINE_string('write', '', 'Folder for benchmark.md and its grids, such as docs; empty: print only.')
+
+
+class Run(NamedTuple):
+  """One of the runs that make up the page."""
+  dataset: str
+  system: str
+  seed: int  # from 0
+
+  @property
+  def workdir(self) -> pathlib.Path:
+    return pathlib.Path(WORKDIR.value) / self.dataset / f'{self.system}_{self.seed}'
+
+
+def list_runs() -> list[Run]:
+  """Returns all runs, the first seed of every system before the second of any."""
+  return [Run(dataset, system, seed) for seed in range(NUM_SEEDS.value) for dataset in DATASETS.value
+          for system in NAMES.value if dataset != MODES or system not in LABELLED]
+
+
+def make_config(run: Run, steps: int | None = None):
+  """Returns configs/SYSTEM.py for a run: on its data set, with sides of maps that fit, and as long as it takes."""
+  config = importlib.import_module(f'configs.{run.system}').get_config()
+  size = SIZES[run.dataset]
+  config.seed += run.seed
+  config.dataset.update({'name': run.dataset, 'image_size': size, 'flip': run.dataset == 'cifar10',
+                         'data_dir': '' if run.dataset.endswith('_5k') else DATA_DIR.value})
+  for player in (group for group in config.values() if hasattr(group, 'network')):
+    player.update({field: player[field] * size // 28 for field in SIDES if field in player})
+  if run.dataset == 'cifar10' and WEIGHTS.value:
+    config.eval.update({'features': 'resnet20_cifar10', 'weights': WEIGHTS.value})
+  config.eval.gan_train = run.system in LABELLED
+  if steps:
+    config.num_steps = config.eval_every = steps
+    config.sample_every = config.checkpoint_every = max(1, steps // 10)
+    config.anneal_images = config.anneal_images and steps * config.batch_size
+  return config
+
+
+def find_steps(run: Run) -> int:
+  """Returns how many steps of a system take --minutes of a processor, without compilation; it is measured once."""
+  path = pathlib.Path(WORKDIR.value) / run.dataset / f'{run.system}.json'
+  if path.exists():
+    kept = json.loads(path.read_text())
+    if kept['minutes'] != MINUTES.value:
+      raise app.UsageError(f'--workdir={WORKDIR.value}: its runs are of --minutes={kept["minutes"]}')
+    return kept['steps']
+  config = make_config(run)
+  images = load_dataset(config.dataset).images[:1024]
+  steps = max(1, round(60 * MINUTES.value / seconds_per_step(config, images)))
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps({'minutes': MINUTES.value, 'steps': steps}))
+  return steps
+
+
+def seconds_per_step(config, images: np.ndarray) -> float:
+  """Processor seconds of a step, after compilation, the median of three."""
+  run, found = ours.Run(config, images), []
+  run.advance(1)
+  for _ in range(3):
+    start, steps = time.process_time(), 0
+    while time.process_time() - start < PROBE / 3:
+      run.advance(max(1, steps))  # twice as many each time
+      steps += max(1, steps)
+    found.append((time.process_time() - start) / steps)
+  return float(np.median(found))
+
+
+def finish(run: Run) -> bool:
+  """Trains a run, or what is left of it, and measures it; returns whether it ended well."""
+  try:
+    train(make_config(run, find_steps(run)), run.workdir)
+    return True
+  except UserError as error:  # it diverged, say
+    print(f'{run.dataset}, {run.system}, seed {run.seed}: {error}', flush=True)
+    return False
+
+
+def read_scores(run: Run) -> dict[str, float]:
+  """Returns the scores of a run that was measured, else {}."""
+  path = run.workdir / 'eval.jsonl'
+  if not path.exists():
+    return {}
+  record = json.loads(path.read_text().splitlines()[-1])
+  return {name.split('/')[-1]: value for name, (value,) in record['scores'].items()}
+
+
+def row(dataset: str, system: str, columns: list[tuple[str, str, int]]) -> str:
+  """One system's row: mean and spread over the seeds that are done."""
+  runs = [Run(dataset, system, seed) for seed in range(NUM_SEEDS.value)]
+  found = [scores for scores in map(read_scores, runs) if scores]
+  config = make_config(runs[0])
+  shapes = build_shapes(config, build(config, spec_of(dataset)))
+  counts = [sum(leaf.size for leaf in jax.tree.leaves(player.params)) for player in shapes.players.values()]
+  cells = [' + '.join(f'{count:,}' for count in counts if count), f'{find_steps(runs[0]):,}',
+           f'{len(found)} of {len(runs)}']
+  for score, _, digits in columns:
+    values = [scores[score] for scores in found if score in scores]
+    cells.append(spread(values, digits) if values else '')
+  return f'| {system} | {" | ".join(cells)} |'
+
+
+def spread(values: list[float], digits: int) -> str:
+  """The mean and, of several, the standard deviation."""
+  mean = f'{np.mean(values):.{digits}f}'
+  return mean if len(values) == 1 else f'{mean} ± {np.std(values, ddof=1):.{digits}f}'
+
+
+def spec_of(dataset: str) -> Spec:
+  """What the networks need to know of a data set, which need not be there."""
+  channels = 3 if dataset in ('cifar10', MODES) else 1
+  return Spec((SIZES[dataset], SIZES[dataset], channels), 1000 if dataset == MODES else 10)
+
+
+def write(dataset: str) -> str:
+  """Returns the table of a data set, and puts it and a grid of each row where --write says."""
+  begun = [name for name in NAMES.value if (pathlib.Path(WORKDIR.value) / dataset / f'{name}.json').exists()]
+  scored = {score for run in list_runs() if run.dataset == dataset for score in read_scores(run)}
+  columns = [column for column in COLUMNS if column[0] in scored]
+  head = ['', 'parameters', 'steps', 'seeds', *(title for _, title, _ in columns)]
+  lines = [f'| {" | ".join(head)} |', '|---' * len(head) + '|', *(row(dataset, name, columns) for name in begun)]
+  text = (f'{page.command()} on {page.machine()}: as many steps of each as take {MINUTES.value:g} minutes of a '
+          f'processor, without compilation. Mean and standard deviation over the seeds that are done.\n\n'
+          + '\n'.join(lines))
+  if WRITE.value:
+    pictures = [f'{name}:\n\n![{name}]({copy_grid(dataset, name)})' for name in begun if has_grid(dataset, name)]
+    page.write_section(pathlib.Path(WRITE.value) / 'benchmark.md', dataset, '\n\n'.join([text, *pictures]))
+  return text
+
+
+def last_grid(dataset: str, system: str) -> pathlib.Path:
+  """Where the first seed's run has its last grid of samples."""
+  run = Run(dataset, system, 0)
+  return run.workdir / 'samples' / f'fake_{find_steps(run):07}.png'
+
+
+def has_grid(dataset: str, system: str) -> bool:
+  """Tells whether that run is done."""
+  return last_grid(dataset, system).exists()
+
+
+def copy_grid(dataset: str, system: str) -> str:
+  """Copies that grid beside the page; returns its path from there."""
+  path = pathlib.Path('images') / 'benchmark' / f'{dataset}_{system}.png'
+  target = pathlib.Path(WRITE.value) / path
+  target.parent.mkdir(parents=True, exist_ok=True)
+  shutil.copy(last_grid(dataset, system), target)
+  return str(path)
+
+
+def main(argv):
+  del argv
+  logging.set_verbosity(logging.ERROR)
+  cache.keep_compilations()
+  unknown = {*NAMES.value} - {*SYSTEMS, *LABELLED} | {*DATASETS.value} - {*SIZES}
+  if unknown:
+    raise app.UsageError(f'{sorted(unknown)}: expected systems of {[*SYSTEMS, *LABELLED]}, data sets of {[*SIZES]}')
+  runs = list_runs()
+  for run in runs:
+    if not read_scores(run) and finish(run):
+      write(run.dataset)
+    num = sum(bool(read_scores(each)) for each in runs)
+    print(f'{num} of {len(runs)} runs, {num * MINUTES.value / 60:.1f} of {len(runs) * MINUTES.value / 60:.1f} '
+          'processor hours of steps', flush=True)
+  for dataset in DATASETS.value:
+    print(f'\n{dataset}: {write(dataset)}')
+
+
+if __name__ == '__main__':
+  app.run(main)
