@@ -23,6 +23,7 @@ CASES = {
     'wgan_gp_128': ('wgan_gp_pokemon', NO_DROPOUT),
     'toy': ('wgan_gp_toy', {}),
 }
+NUM_IMAGES = 1024  # of a data set, unless it is said
 NUM_CLASSES = 10  # of the labels, which a network without label_dim ignores
 
 
@@ -54,7 +55,7 @@ def image_shape(config) -> tuple[int, ...]:
   return (2,) if config.generator.get('output') == 'linear' else (size, size, channels)
 
 
-def make_images(config, num: int = 1024) -> np.ndarray:
+def make_images(config, num: int = NUM_IMAGES) -> np.ndarray:
   """Random uint8 images [num,H,W,C], or points [num,2] float32."""
   rng, shape = np.random.default_rng(0), (num, *image_shape(config))
   return rng.standard_normal(shape, np.float32) if len(shape) == 2 else rng.integers(0, 256, shape, np.uint8)

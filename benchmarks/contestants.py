@@ -22,6 +22,7 @@ CASE = flags.DEFINE_string('case', None, 'A name in benchmarks/cases.py.', requi
 CONTESTANT = flags.DEFINE_string(
     'contestant', 'gans', "'gans', 'gans dots' or 'torch NAME' of benchmarks/torch_gans.py.")
 FIELDS = flags.DEFINE_string('fields', '{}', 'Further config fields, as JSON.')
+NUM_IMAGES = flags.DEFINE_integer('num_images', cases.NUM_IMAGES, 'Images in the data set.')
 
 
 def make_config():
@@ -68,7 +69,7 @@ def make_torch(config, images, name: str):
 def main(argv):
   del argv
   config = make_config()
-  images = cases.make_images(config)
+  images = cases.make_images(config, NUM_IMAGES.value)
   start = time.perf_counter()
   kind, _, name = CONTESTANT.value.partition(' ')
   run, device_memory = make_gans(config, images, name) if kind == 'gans' else make_torch(config, images, name)

@@ -24,7 +24,7 @@ fi
 status=0
 short=(--rounds=3 --seconds=0.5 --write="$out")
 race() {  # SECONDS FLAGS...
-  timeout "$1" python -m benchmarks.throughput --noscaling "${short[@]}" "${@:2}" || status=1
+  timeout "$1" python -m benchmarks.throughput "${short[@]}" "${@:2}" || status=1
 }
 if python -c 'import torch'; then
   race 270 --cases=gan,toy,wgan_gp_28,wgan_gp_64,wgan_gp_128 "$@"

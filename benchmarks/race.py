@@ -20,12 +20,13 @@ class Contestant:
   It takes its first step, which compiles, at once; without `wait`, wait() is to be called before it can run.
   """
 
-  def __init__(self, case: str, name: str, fields: dict, checkout: str | None = None, wait: bool = True):
+  def __init__(self, case: str, name: str, fields: dict, checkout: str | None = None, wait: bool = True,
+               num_images: int | None = None):
     self.name = name
     environment = os.environ | (TORCH_ENVIRONMENT if name.startswith('torch') else {})
     self.process = subprocess.Popen(
         [sys.executable, '-m', 'benchmarks.contestants', f'--case={case}', f'--contestant={name}',
-         f'--fields={json.dumps(fields)}'],
+         f'--fields={json.dumps(fields)}', *([f'--num_images={num_images}'] if num_images else [])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=checkout)
 
     if wait:

@@ -30,7 +30,6 @@ CASES = flags.DEFINE_list('cases', list(cases.CASES), 'Names in benchmarks/cases
 ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns of each contestant.')
 SECONDS = flags.DEFINE_float('seconds', 3.0, 'Length of a turn, about.')
 DTYPE = flags.DEFINE_enum('dtype', 'float32', ['float32', 'bfloat16'], 'What networks compute in.')
-SCALING = flags.DEFINE_bool('scaling', True, 'Also vary batch, width and resolution of wgan_gp_28.')
 WRITE = flags.DEFINE_string('write', '', 'Folder for performance.md and its plot, such as docs; empty: print only.')
 
 LARGEST_DIFFERENCE = 0.01  # float32's rounding through 128x128 with two derivatives is 0.001
@@ -61,9 +60,10 @@ def ahead(values: Iterable) -> Iterable:
   return iter(values) if jax.default_backend() == 'cpu' else list(values)
 
 
-def enter(case: str, names: list[str], fields: dict) -> Iterable[Contestant]:
-  """Starts contestants."""
-  return ahead(Contestant(case, name, {**fields, 'dtype': DTYPE.value}, wait=False) for name in names)
+def enter(case: str) -> Iterable[Contestant]:
+  """Starts the contestants of a case."""
+  names = [*ours_too(), *(f'torch {name}' for name in opponents(case))]
+  return ahead(Contestant(case, name, {'dtype': DTYPE.value}, wait=False) for name in names)
 
 
 def ready(contestants: Iterable[Contestant]) -> dict[str, Contestant]:
@@ -78,19 +78,14 @@ def ready(contestants: Iterable[Contestant]) -> dict[str, Contestant]:
   return found
 
 
-def race(case: str, contestants: dict[str, Contestant], fields: dict) -> list[Result]:
+def race(case: str, contestants: dict[str, Contestant]) -> list[Result]:
   """Times contestants in turn."""
-  config = cases.make_config(case, fields)
+  config = cases.make_config(case, {})
   times = take_turns(contestants, ROUNDS.value, SECONDS.value)
   images = config.batch_size * build_algorithm(config).batches_per_step
   flops = ours.count_flops(config)
-  return [Result(label(case, fields), name, images, contestant.first_step, times[name], contestant.close(), flops)
+  return [Result(case, name, images, contestant.first_step, times[name], contestant.close(), flops)
           for name, contestant in contestants.items()]
-
-
-def label(case: str, fields: dict) -> str:
-  """Names a case with the fields that scaling changed."""
-  return ', '.join([case, *(f'{name}={value}' for name, value in fields.items())])
 
 
 def matmul_peak() -> float:
@@ -131,14 +126,6 @@ def is_convolutional(case: str) -> bool:
 def ours_too() -> list[str]:
   """This project's own contestants: on a GPU also its convolutions as dots, as a CPU has them."""
   return ['gans'] if jax.default_backend() == 'cpu' else ['gans', 'gans dots']
-
-
-def scaling() -> list[tuple[str, dict]]:
-  """wgan_gp_28 at other batches, widths and resolutions."""
-  batches = [{'batch_size': size} for size in (16, 32, 64, 128, 256)]
-  widths = [{'generator.hidden': [32 * w, 16 * w], 'critic.hidden': [8 * w, 16 * w, 32 * w]} for w in (1, 4)]
-  resolutions = [{'generator.start': size // 4, 'dataset.image_size': size} for size in (16, 56)]
-  return [('wgan_gp_28', fields) for fields in batches + widths + resolutions]
 
 
 def table(results: list[Result], peak: float) -> str:
@@ -192,7 +179,7 @@ def show_equal(games: list[str]) -> list[str]:
   return lines
 
 
-def write(results: list[Result], sizes: list[Result], differences: list[str], peak: float):
+def write(results: list[Result], differences: list[str], peak: float):
   """Puts tables and plot where --write says; after every case, so that none is lost to one that fails."""
   if not WRITE.value:
     return
@@ -202,33 +189,24 @@ def write(results: list[Result], sizes: list[Result], differences: list[str], pe
   if differences:
     head += (" Losses and gradients differ from PyTorch's, relative to the largest of their array, by at most: "
              + '; '.join(differences) + '.')
-  if results:
-    plot(results, folder / picture)
-    page.write_section(folder / 'performance.md', f'Training steps, {DTYPE.value}',
-                       f'{head}\n\n{table(results, peak)}\n\n![Speed]({picture})')
-  if sizes:
-    page.write_section(folder / 'performance.md', f'Batch, width and resolution, {DTYPE.value}',
-                       f'{head}\n\n{table(sizes, peak)}')
+  plot(results, folder / picture)
+  page.write_section(folder / 'performance.md', f'Training steps, {DTYPE.value}',
+                     f'{head}\n\n{table(results, peak)}\n\n![Speed]({picture})')
 
 
 def main(argv):
   del argv
   peak = matmul_peak()
   print(f'{page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s', flush=True)
-  entered = [(case, enter(case, [*ours_too(), *(f'torch {name}' for name in opponents(case))], {}))
-             for case in CASES.value]
+  entered = [(case, enter(case)) for case in CASES.value]
   first = {cases.game(case): case for case in reversed(CASES.value)}
   differences = show_equal(list(reversed(first.values()))) if DTYPE.value == 'float32' else []
   started = ahead((case, ready(contestants)) for case, contestants in entered)
-  results, sizes = [], []
+  results = []
   for case, contestants in started:
-    results += race(case, contestants, {})
+    results += race(case, contestants)
     print(table([r for r in results if r.case == case], peak), flush=True)
-    write(results, sizes, differences, peak)
-  for case, fields in scaling() if SCALING.value else []:
-    sizes += race(case, ready(enter(case, ['gans', 'torch eager'], fields)), fields)
-    print(table(sizes[-2:], peak), flush=True)
-    write(results, sizes, differences, peak)
+    write(results, differences, peak)
 
 
 if __name__ == '__main__':
