@@ -53,16 +53,16 @@ class Judge(NamedTuple):
                    float(shares.min()), float(shares.max()), agreement)
 
 
-def load_split(name: str, split: str) -> Dataset:
+def load_split(name: str, split: str, image_size: int = 28) -> Dataset:
   """Loads a split of a labelled data set of TFDS, such as the full MNIST."""
   config = base.get_config('adversarial').dataset
-  config.update({'name': name, 'data_dir': DATA_DIR.value, 'split': split})
+  config.update({'name': name, 'data_dir': DATA_DIR.value, 'split': split, 'image_size': image_size})
   return load_dataset(config)
 
 
-def make_judge(name: str = 'mnist') -> Judge:
+def make_judge(name: str = 'mnist', image_size: int = 28) -> Judge:
   """Trains the classifier of a data set of TFDS, some minutes on two cores, or reads that of an earlier call."""
-  train_set, test_set = load_split(name, 'train'), load_split(name, 'test')
+  train_set, test_set = load_split(name, 'train', image_size), load_split(name, 'test', image_size)
   steps = EPOCHS.value * len(train_set.images) // classifier.BATCH
   variables = classifier.fit_cached(train_set, steps).variables
   features, probabilities = classifier.classify(variables, test_set.images, test_set.spec)
@@ -71,8 +71,11 @@ def make_judge(name: str = 'mnist') -> Judge:
 
 
 def sample_run(path: str, training_seed: int | None = None) -> tuple[int, np.ndarray, np.ndarray | None]:
-  """Returns (step, SAMPLES samples uint8, their labels if any) of a run's last checkpoint, by averaged weights."""
+  """Returns (step, SAMPLES samples uint8, their labels if any) of a run's last checkpoint, by averaged weights.
+
+  Labels that are no classes of the data, as InfoGAN's codes are, are not returned.
+  """
   generate = load(path, 'latest', training_seed=training_seed)
   label = np.arange(SAMPLES, dtype=np.int32) % generate.num_classes if generate.num_classes else None
   images = generate.draw(generate.inputs(jax.random.key(1), SAMPLES, label))
-  return generate.step, images, label
+  return generate.step, images, None if generate.algorithm.classes else label

@@ -16,6 +16,8 @@ import numpy as np
 from benchmarks import judge, page
 from benchmarks.runs import DATA_DIR, speed
 from gans import overrides
+from gans.build import build
+from gans.data.sources import load_dataset
 from gans.system import cache
 from gans.training.loop import train
 
@@ -40,9 +42,12 @@ def try_recipe(config, dataset: str, folder: pathlib.Path) -> Recipe:
   """Trains the config on a data set, or resumes it, and judges each seed's last checkpoint."""
   config.update({'num_seeds': NUM_SEEDS.value, 'eval_every': 0})
   config.dataset.update({'name': dataset, 'data_dir': '' if dataset in BUILT_IN else DATA_DIR.value})
+  if build(config, load_dataset(config.dataset).spec).translates:
+    raise app.UsageError('it translates images, which its own scores judge: expected the config of a GAN that makes '
+                         'images from noise')
   workdir = folder / dataset
   train(config, workdir)
-  critic = judge.make_judge(BUILT_IN.get(dataset, dataset))
+  critic = judge.make_judge(BUILT_IN.get(dataset, dataset), config.dataset.image_size)
   seeds = range(config.seed, config.seed + config.num_seeds)
   samples = [judge.sample_run(str(workdir), training_seed=seed) for seed in seeds]
   qualities = [critic.measure(images, label) for _, images, label in samples]

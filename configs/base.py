@@ -121,7 +121,7 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
 
 
 # Optimizers: any of optax that takes a learning rate, with its own fields, which a config need not name.
-# `schedule` is 'constant', or 'linear' or 'cosine' to zero at the end of the run.
+# `schedule` is 'constant', or 'linear' or 'cosine' to zero at the end of the run, or 'late_linear', in its second half.
 # Every optimizer also takes `clip_norm`, the most that the norm of a player's whole gradient may be (0: any), and
 # `weight_decay`: the optimizer's own where it has one, as adamw; with any other, that multiple of the weights is added
 # to the gradient.

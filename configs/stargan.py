@@ -45,7 +45,7 @@ def faces(config):
 
 def paper(config):
   """The published settings: 128x128, the networks of tables 4 and 5, 200,000 updates of the critic."""
-  adam = base.adam(learning_rate=1e-4, schedule='linear', b2=0.999)
+  adam = base.adam(learning_rate=1e-4, schedule='late_linear', b2=0.999)
   config.dataset.update({'name': 'folder', 'image_size': 128, 'flip': True, 'attributes': ATTRIBUTES})
   config.batch_size = 16
   config.n_critic = 5

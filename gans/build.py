@@ -144,13 +144,14 @@ def check_domains(config, algorithm: Algorithm, spec: Spec):
   """Raises UserError for data that are not the two classes, or the pairs, that the algorithm translates between."""
   if algorithm.data not in DATA:
     raise UserError(f'algorithm={config.algorithm!r}: data={algorithm.data!r}; expected one of {sorted(DATA)}')
-  name = config.dataset.name
-  if algorithm.data != 'examples' and spec.num_classes != 2:
-    raise UserError(f'dataset.name={name!r} has {spec.num_classes} classes: the algorithm {config.algorithm!r} '
-                    "translates between two, such as the subfolders A and B of a 'folder'")
+  path = config.dataset.get('path')
+  data = f'dataset.path={path!r}' if path else f'dataset.name={config.dataset.name!r}'
   if algorithm.data == 'pairs' and not spec.paired:
-    raise UserError(f'dataset.name={name!r} has two classes of unpaired images: the algorithm {config.algorithm!r} '
-                    "needs pairs, such as 'mnist_5k_edges' or 'folder_pairs'; configs/cyclegan.py does without")
+    raise UserError(f'{data} has no pairs of images, which the algorithm {config.algorithm!r} needs: expected a data '
+                    "set such as 'mnist_5k_edges' or 'folder_pairs'; configs/cyclegan.py does without")
+  if algorithm.data != 'examples' and spec.num_classes != 2:
+    raise UserError(f'{data} has images of {spec.num_classes or "no"} classes: the algorithm {config.algorithm!r} '
+                    "translates between two, such as the subfolders A and B of a 'folder', each with images")
 
 
 def build_train_step(config, experiment: Experiment):

@@ -15,6 +15,7 @@ SCHEDULES: dict[str, Callable] = {
     'constant': lambda rate, num_updates: rate,
     'linear': lambda rate, num_updates: optax.linear_schedule(rate, 0.0, num_updates),
     'cosine': optax.cosine_decay_schedule,
+    'late_linear': lambda rate, num_updates: optax.linear_schedule(rate, 0.0, num_updates / 2, num_updates / 2),
 }
 # The fields that a config gives to every optimizer, and those that it may give to any.
 NEEDED: dict[str, Range] = {'name': Text(), 'learning_rate': MayBeAnnealed(Number(above=0)),

@@ -157,6 +157,13 @@ def test_alpha_stays_and_voxels_are_mirrored_from_left_to_right():
   assert found_among(moved('flip', voxels), voxels, flips) == set(flips)
 
 
+@pytest.mark.parametrize('changes, shape', [
+    (('brightness', 'hue'), (2, 4, 4, 4, 1)), (('hue', 'saturation'), (2, 4, 4, 1))])
+def test_changes_that_all_do_nothing_are_refused(changes, shape):
+  with pytest.raises(UserError, match=f"ada.changes=.*{changes[-1]}.*: none of them .* expected some of .*'flip'"):
+    change(jnp.zeros(shape), jax.random.key(0), 0.5, changes)
+
+
 def test_voxels_keep_their_colours():
   x = jnp.ones((2, 4, 4, 4, 1))
   np.testing.assert_array_equal(change(x, RNG, 1.0, tuple(COLORS)), x)

@@ -219,11 +219,13 @@ def test_a_lazy_penalty_is_an_update_of_its_own(make_config):
   assert (generator.players, generator.every) == (('generator',), 1)
 
 
+@pytest.mark.parametrize('n_critic', [1, 5])
 @TAKE_A_PENALTY
-def test_a_lazy_penalty_has_every_times_the_weight(make_config):
+def test_a_lazy_penalty_has_the_weight_of_all_updates_that_it_stands_for(make_config, n_critic):
   """Of a linear critic, whose gradient is the same everywhere, the penalty is (|w| - 1)^2."""
   w = jnp.array([3.0, 0.0, 4.0])
   config = make_config(weight=2.5, every=3)
+  config.n_critic = n_critic
 
   class LinearPlay:
     progress = 0.0
@@ -240,7 +242,7 @@ def test_a_lazy_penalty_has_every_times_the_weight(make_config):
   loss, metrics = penalty.loss(LinearPlay(), batch, jax.random.PRNGKey(0))
   assert float(metrics['gradient_penalty']) == pytest.approx((5 - 1)**2)
   assert metrics.keys() == {'gradient_penalty'}
-  assert float(loss) == pytest.approx(3 * 2.5 * (5 - 1)**2)
+  assert float(loss) == pytest.approx(3 * n_critic * 2.5 * (5 - 1)**2)
 
 
 @pytest.mark.parametrize('every', [1, 2])

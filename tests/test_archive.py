@@ -120,7 +120,7 @@ def test_what_is_no_archive_is_refused(tmp_path, content, message):
 def test_splits_and_too_few_images_are_refused(folder):
   (folder / 'cats').rename(folder / 'train')
   (folder / 'dogs').rename(folder / 'test')
-  with pytest.raises(UserError, match="holds the splits 'train', 'test'"):
+  with pytest.raises(UserError, match="holds the splits 'train', 'test', .* unpack it .* such as the folder 'train'"):
     load(pack(folder))
   path = folder.parent / 'one.zip'
   with zipfile.ZipFile(path, 'w') as file:

@@ -1,5 +1,6 @@
 """An update with a gate, such as the critic's of 3D-GAN, learns from a batch only if its metrics allow that."""
 import functools
+from types import SimpleNamespace
 
 from flax import linen as nn
 import jax
@@ -108,9 +109,27 @@ def test_the_limit_itself_is_allowed(most, learns):
 
 def test_accuracy_by_hand():
   real, fake = jnp.array([1.0, 2.0, -1.0, 0.0]), jnp.array([-3.0, 1.0, -0.5, 2.0])
-  assert gan_3d.accuracy(real, fake) == (2 / 4 + 2 / 4) / 2
+  assert gan_3d.accuracy(real, fake, 0.0) == (2 / 4 + 2 / 4) / 2
+  assert gan_3d.accuracy(real, fake, 1.5) == (1 / 4 + 3 / 4) / 2
   patches = jnp.stack([real, fake])[..., None]
-  assert gan_3d.accuracy(patches, -patches) == (4 / 8 + 4 / 8) / 2
+  assert gan_3d.accuracy(patches, -patches, 0.0) == (4 / 8 + 4 / 8) / 2
+
+
+def test_the_accuracy_is_that_of_the_loss():
+  """Least squares wants 1 and 0, between which a half is undecided."""
+  critic, _ = gan_3d.make_algorithm(gan_3d.Fields(loss='least_squares')).updates
+  play = SimpleNamespace(critic=lambda x, label: x, generator=lambda z, label: jnp.full(4, 0.4))
+  batch = {'image': jnp.array([0.6, 0.4, 0.9, 1.2]), 'label': jnp.zeros(4, jnp.int32)}
+  _, metrics = critic.loss(play, batch, jax.random.PRNGKey(0))
+  assert metrics['critic_accuracy'] == (3 / 4 + 4 / 4) / 2
+
+
+@pytest.mark.parametrize('loss', ['wasserstein', 'relativistic', 'relativistic_average'])
+def test_a_loss_without_an_accuracy_has_no_gate(loss):
+  with pytest.raises(UserError, match=f"max_accuracy=0.8: of loss='{loss}' no score .* expected 1.0"):
+    gan_3d.make_algorithm(gan_3d.Fields(loss=loss))
+  critic, _ = gan_3d.make_algorithm(gan_3d.Fields(loss=loss, max_accuracy=1.0)).updates
+  assert critic.gate({})
 
 
 def test_of_seeds_side_by_side_each_has_its_own_gate(game):

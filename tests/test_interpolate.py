@@ -1,5 +1,6 @@
 """Interpolation: the arc's geometry, blends of classes, and the pictures of --mode=interpolate."""
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -7,7 +8,7 @@ from PIL import Image, ImageSequence
 import pytest
 
 import gans
-from gans.data.kinds import unit_to_pixels
+from gans.data.kinds import IMAGES, unit_to_pixels
 from gans.errors import UserError
 from gans.modes import interpolate
 from gans.system import pictures
@@ -117,6 +118,13 @@ def test_what_cannot_be_shown_is_named(digits_run, arguments, message):
   with pytest.raises(UserError, match=message):
     interpolate.interpolate(digits_run, **arguments)
   assert not (digits_run / 'interpolation').exists()
+
+
+def test_what_is_transparent_is_shown_on_a_checkerboard():
+  generate = SimpleNamespace(spec=SimpleNamespace(kind=IMAGES), draw=lambda inputs: np.zeros((6, 8, 8, 4), np.uint8))
+  drawn = interpolate._draw(generate, {'z': np.zeros((2, 3, 5))})
+  assert drawn.shape == (2, 3, 8, 8, 3)
+  assert set(drawn.ravel()) == {204, 255}
 
 
 def test_points_are_refused():

@@ -52,13 +52,21 @@ def test_a_csv_has_names_by_path_or_by_file(folder):
   loaded = load(folder)
   assert loaded.class_names == ('cat', 'dog')
   np.testing.assert_array_equal(loaded.labels, [1, 0, 1])
+  assert loaded.notes == ("1 line names no image in labels.csv, such as 'd.png'", 'labels are those of labels.csv')
+
+
+def test_of_part_of_a_data_set_the_numbers_of_its_classes_are_their_names(folder):
+  pairs = '[["00000/a.png", 7], ["00000/b.png", 2], ["00001/c.png", 100000000]]'
+  (folder / 'dataset.json').write_text(f'{{"labels": {pairs}}}')
+  loaded = load(folder)
+  assert loaded.class_names == ('2', '7', '100000000')
+  np.testing.assert_array_equal(loaded.labels, [1, 0, 2])
 
 
 @pytest.mark.parametrize('name, content, message', [
     ('dataset.json', '{"labels": [["00000/a.png", 0]]}', "2 of 3 images have no label in '.*': '00000/b.png', '00001"),
     ('dataset.json', '{"labels": [["00000/a.png", 0], ["00000/b.png", 1], ["00001/c.png", 0], ["d.png", 2]]}',
      "no image has the class '2' of .*: expected some of each of its 3 classes"),
-    ('dataset.json', '{"labels": [["a", 0], ["b", 100000000]]}', 'labels are 2 numbers up to 100000000: expected all'),
     ('dataset.json', '{"labels": [["a", true]]}', r"\['a', True\] is not an image that is named once"),
     ('dataset.json', '{"labels": [["00000/a.png", [0.5, 1]]]}', r"\['00000/a.png', \[0.5, 1\]\] is not an image that"),
     ('dataset.json', '{"labels": [["a", 0], ["a", 1]]}', r"\['a', 1\] is not an image that is named once"),

@@ -23,13 +23,14 @@ def look_at(config) -> Spec:
   """Returns what a config's data are, without a folder of images or a data set of TFDS."""
   if config.dataset.name == 'folder' or find_source(config.dataset.name) is TFDS:
     size = config.dataset.image_size
-    return Spec((size, size, 3))
+    return Spec((size, size, 3), 10)
   return load_dataset(config.dataset).spec
 
 
-@pytest.mark.parametrize('name', EXPERIMENTS)
+@pytest.mark.parametrize('name', [*EXPERIMENTS, 'r3gan:cifar10'])  # with grouped convolutions and ADA
 def test_training_lowers_for_gpus_and_tpus(name):
-  config = shrink(importlib.import_module(f'configs.{name}').get_config())
+  name, _, variant = name.partition(':')
+  config = shrink(importlib.import_module(f'configs.{name}').get_config(variant))
   spec = look_at(config)
   experiment = build(config, spec)
   train_steps = build_train_steps(config, experiment, spec, sharding.make_mesh(1, jax.local_devices()[:1]))

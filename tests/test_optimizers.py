@@ -118,6 +118,11 @@ def test_annealed_rates_and_b2_are_those_of_the_moment():
     assert float(x) == pytest.approx(expected, rel=1e-5)
 
 
+def test_late_linear_waits_for_the_second_half():
+  rate = SCHEDULES['late_linear'](0.1, 10)
+  np.testing.assert_allclose([rate(count) for count in (0, 4, 5, 6, 10, 12)], [0.1, 0.1, 0.1, 0.08, 0, 0], atol=1e-8)
+
+
 def test_an_annealed_rate_has_no_other_schedule():
   with pytest.raises(UserError, match=r"schedule='linear': learning_rate=\(0.1, 0.01\) has a schedule of its own"):
     make('adam', learning_rate=(0.1, 0.01), schedule='linear')

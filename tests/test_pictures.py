@@ -1,4 +1,5 @@
 """Pictures: the layout of a grid, the smoothing of a curve, and that files come out."""
+from etils import epath
 import matplotlib.image
 import numpy as np
 import pytest
@@ -34,6 +35,18 @@ def test_many_scales_have_room(tmp_path, evaluated):
   """Matplotlib warns, which fails a test, where a panel has none."""
   scalars = {f'loss_{i}': {1: 5.0**i, 2: 6.0**i} for i in range(12)}
   pictures.plot_losses(tmp_path / 'a.png', scalars, evaluated, best=evaluated[-1] if evaluated else None)
+
+
+def test_a_spike_at_the_start_does_not_press_the_curves_flat(tmp_path, monkeypatch):
+  drawn = []
+  monkeypatch.setattr(pictures, '_encode_figure', lambda figure: drawn.append(figure) or b'')
+  spike = {step: 300.0 if step < 5 else 1 + step / 1000 for step in range(1000)}
+  slow = {step: step / 1000 for step in range(1000)}
+  pictures.plot_losses(epath.Path(tmp_path / 'losses.png'), {'critic_loss': spike})
+  pictures.plot_losses(epath.Path(tmp_path / 'losses.png'), {'critic_loss': slow})
+  (of_spike,), (of_slow,) = (figure.axes for figure in drawn)
+  assert 2 <= of_spike.get_ylim()[1] < 3 and of_spike.get_ylim()[0] < 1.1
+  assert of_slow.get_ylim()[0] < 0.03 and of_slow.get_ylim()[1] > 0.97
 
 
 def test_curves_of_one_scale_share_a_panel():

@@ -137,6 +137,14 @@ def test_of_many_sample_grids_some_stay_evenly_spaced_and_the_last(tmp_path, con
   assert (tmp_path / 'samples' / 'fake_my_own.png').exists()
 
 
+def test_grids_of_a_shorter_interval_before_are_thinned_too(tmp_path, config, monkeypatch):
+  monkeypatch.setattr(reporting, 'KEPT_GRIDS', 5)
+  config.sample_every, config.num_steps = 10, 200
+  assert grids_left(tmp_path, config, range(10, 60, 10)) == [10, 20, 30, 40, 50]
+  config.sample_every = 50
+  assert grids_left(tmp_path, config, range(100, 250, 50)) == [50, 100, 150, 200]
+
+
 def test_an_interrupted_run_leaves_the_same_sample_grids(tmp_path, config, monkeypatch):
   monkeypatch.setattr(reporting, 'KEPT_GRIDS', 5)
   config.sample_every, config.num_steps = 10, 130

@@ -116,10 +116,21 @@ def test_voxels_are_counted_beside_real_ones():
   half[:, :2] = 1
   ends[0, [0, 3]] = 1
   ends[1, 0] = 1
-  real = scores.Measured(np.zeros((2, 1)), None, examples=ends)
+  real = scores.Measured(np.zeros((2, 1)), None, examples=ends, training=ends)
   assert found(scores.compare_voxels, real=real, examples=half) == {
       'occupied': 1 / 2, 'occupied_real': 3 / 8, 'components': 1, 'components_real': 1.5,
       'nearest_iou': 1 / 2, 'nearest_iou_real': 1 / 2}  # one slice of two is the same
+
+
+def test_a_copy_of_a_training_shape_is_found_wherever_it_lies():
+  training = np.stack([make_blob(seed) for seed in range(5)])
+  measured = scores.Measured(np.zeros((2, 1)), None, examples=training[:2], training=training)
+  assert found(scores.compare_voxels, real=measured, examples=training[3:])['nearest_iou'] == 1
+
+
+def make_blob(seed: int) -> np.ndarray:
+  """Random voxels [4,4,4,1]."""
+  return np.random.default_rng(seed).integers(0, 2, (4, 4, 4, 1), np.uint8)
 
 
 # Through an evaluation

@@ -63,7 +63,7 @@ def make_algorithm(config: Fields) -> Algorithm:
   return Algorithm(
       updates=(
           Update(('critic',), critic_loss, repeats=config.n_critic),
-          *lazy_penalty(config.penalty, config.z_dim, score),
+          *lazy_penalty(config.penalty, config.n_critic, config.z_dim, score),
           Update(('generator',), generator_loss),
       ),
       inputs=noise_and_label(config.z_dim))

@@ -4,6 +4,7 @@ The fully connected GAN, DCGAN and the conditional GAN are configs of this.
 """
 from collections.abc import Callable
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import jax
@@ -44,8 +45,8 @@ def make_algorithm(config: Fields) -> Algorithm:
   return Algorithm(
       updates=(
           Update(('critic',), critic_loss(config), repeats=config.n_critic),
-          *lazy_penalty(config.penalty, config.z_dim, lambda play, x, label: Round(config, play, label).score(x),
-                        config.pack),
+          *lazy_penalty(config.penalty, config.n_critic, config.z_dim,
+                        lambda play, x, label: Round(config, play, label).score(x), config.pack),
           Update(('generator',), generator_loss(config)),
       ),
       inputs=noise_and_label(config.z_dim),
@@ -142,13 +143,14 @@ def generator_loss(config: Fields) -> Callable:
     z = noise(rng, len(game.label), config.z_dim)
     x_tilde = game.generate(z)
     fake, features = game.judge(x_tilde)
+    judge_real = functools.cache(lambda: game.judge(game.show(batch['image'])))
     near_rng = jax.random.fold_in(rng, regularizers.STREAM)
     regularizer, terms = weigh(settings, {
         'latent_diversity': lambda: -jnp.mean((x_tilde - game.generate(settings.near(z, near_rng)))**2),
-        'feature_matching': lambda: regularizers.distance(game.judge(game.show(batch['image']))[1], features),
+        'feature_matching': lambda: regularizers.distance(judge_real()[1], features),
     })
     if config.top_k == 1:
-      adversarial = loss.of_generator(fake, lambda: game.score(game.show(batch['image'])))
+      adversarial = loss.of_generator(fake, lambda: judge_real()[0])
     else:
       adversarial = losses.mean_of_highest(loss.generator, fake, anneal(config.top_k, play.progress))
     value = adversarial + regularizer
@@ -179,11 +181,12 @@ def for_each_batch(label, x) -> jax.Array:
   return jnp.concatenate([label] * (len(x) // len(label)))
 
 
-def lazy_penalty(penalty: Penalty, z_dim: int, score: Callable, pack: int = 1) -> tuple[Update, ...]:
-  """Returns the update that a penalty with `every` k > 1 is: every k steps, with k times the weight; else none.
+def lazy_penalty(penalty: Penalty, n_critic: int, z_dim: int, score: Callable, pack: int = 1) -> tuple[Update, ...]:
+  """Returns the update that a penalty with `every` k > 1 is: once for the k n_critic updates of k steps; else none.
 
-  Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, section 3.1. score(play, x, label) gives
-  the critic's scores of one batch or several of packed images x, whose labels are [B].
+  So it has that many times the weight (Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN,
+  section 3.1). score(play, x, label) gives the critic's scores of one batch or several of packed images x, whose labels
+  are [B].
   """
   if penalty.name == 'none' or penalty.every == 1:
     return ()
@@ -192,9 +195,11 @@ def lazy_penalty(penalty: Penalty, z_dim: int, score: Callable, pack: int = 1) -
   def penalty_loss(play, batch, rng):
     z_rng, penalty_rng = jax.random.split(rng)
     label = batch['label']
-    x_tilde = join_packs(play.generator(noise(z_rng, len(label), z_dim), label), pack)
     x = join_packs(batch['image'], pack)
+    x_tilde = None
+    if penalty.name not in penalties.OF_REAL:
+      x_tilde = join_packs(play.generator(noise(z_rng, len(label), z_dim), label), pack)
     value = penalize(lambda x: score(play, x, label), x, x_tilde, penalty_rng)
-    return penalty.every * anneal(penalty.weight, play.progress) * value, {penalty.name: value}
+    return penalty.every * n_critic * anneal(penalty.weight, play.progress) * value, {penalty.name: value}
 
   return (Update(('critic',), penalty_loss, every=penalty.every),)

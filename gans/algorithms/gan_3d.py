@@ -9,8 +9,9 @@ import jax.numpy as jnp
 
 from gans.algorithms import adversarial
 from gans.core import losses
-from gans.core.game import Algorithm, Update
+from gans.core.game import Algorithm, Update, always
 from gans.core.sampling import noise, noise_and_label
+from gans.errors import UserError
 from gans.ranges import Share, Size
 
 
@@ -23,8 +24,15 @@ class Fields:
 
 
 def make_algorithm(config: Fields) -> Algorithm:
-  """Makes the game of a critic and a generator."""
-  loss = losses.BY_NAME[config.loss]
+  """Makes the game of a critic and a generator.
+
+  Raises:
+    UserError: the critic is to be held back by its accuracy, and the loss has no score by which it is right or wrong.
+  """
+  loss, has_gate = losses.BY_NAME[config.loss], config.max_accuracy < 1
+  if has_gate and loss.undecided is None:
+    raise UserError(f'max_accuracy={config.max_accuracy}: of loss={config.loss!r} no score by itself says that an '
+                    'image is real, so the critic has no accuracy; expected 1.0')
   game = adversarial.Fields(loss=config.loss, z_dim=config.z_dim)
 
   def critic_loss(play, batch, rng):
@@ -32,19 +40,20 @@ def make_algorithm(config: Fields) -> Algorithm:
     x_tilde = play.generator(noise(rng, len(x), config.z_dim), label)
     real, fake = play.critic(x, label), play.critic(x_tilde, label)
     value = loss.critic(real, fake)
-    return value, {'critic_loss': value, 'critic_accuracy': accuracy(real, fake)}
+    metrics = {} if loss.undecided is None else {'critic_accuracy': accuracy(real, fake, loss.undecided)}
+    return value, metrics | {'critic_loss': value}
 
   def is_not_too_good(metrics):
     return metrics['critic_accuracy'] <= config.max_accuracy
 
   return Algorithm(
       updates=(
-          Update(('critic',), critic_loss, gate=is_not_too_good),
+          Update(('critic',), critic_loss, gate=is_not_too_good if has_gate else always),
           Update(('generator',), adversarial.generator_loss(game)),
       ),
       inputs=noise_and_label(config.z_dim))
 
 
-def accuracy(real, fake):
-  """Share of scores, real [B] and fake [B], on the right side of 0, where sigmoid(score) is 1/2."""
-  return (jnp.mean(real > 0) + jnp.mean(fake < 0)) / 2
+def accuracy(real, fake, undecided: float):
+  """Share of scores, real [B] and fake [B], on the right side of the one at which the critic is undecided."""
+  return (jnp.mean(real > undecided) + jnp.mean(fake < undecided)) / 2

@@ -48,8 +48,8 @@ def make_algorithm(config: Fields) -> Algorithm:
   def judge(play, inputs):
     """Returns the scores of samples, and the losses of what is guessed of their codes: -L_I but for constants."""
     code, continuous = inputs['label'], inputs['z'][:, :config.num_continuous]
-    fake, features = play.critic(draw(play, inputs), code)
-    guess = play.recogniser(features, code)
+    fake, features = play.critic(draw(play, inputs), None)
+    guess = play.recogniser(features, None)  # nobody is told the code that is to be guessed
     if guess.shape[-1] != config.num_codes + config.num_continuous:
       raise UserError(f'recogniser.outputs={guess.shape[-1]}: expected num_codes={config.num_codes} and '
                       f'num_continuous={config.num_continuous} together')
@@ -62,15 +62,15 @@ def make_algorithm(config: Fields) -> Algorithm:
     return config.info_weight * code_loss + config.continuous_weight * continuous_loss
 
   def critic_loss(play, batch, rng):
-    x, label = batch['image'], batch['label']
-    real, _ = play.critic(x, label)
+    x = batch['image']
+    real, _ = play.critic(x, None)
     fake, code_loss, continuous_loss = judge(play, draw_inputs(rng, len(x)))
     value = loss.critic(real, fake) + weigh(code_loss, continuous_loss)
     return value, {'critic_loss': value}
 
   def generator_loss(play, batch, rng):
     fake, code_loss, continuous_loss = judge(play, draw_inputs(rng, len(batch['image'])))
-    adversarial_loss = loss.of_generator(fake, lambda: play.critic(batch['image'], batch['label'])[0])
+    adversarial_loss = loss.of_generator(fake, lambda: play.critic(batch['image'], None)[0])
     value = adversarial_loss + weigh(code_loss, continuous_loss)
     information = jnp.log(config.num_codes) - code_loss  # the paper's lower bound L_I, at most log(num_codes)
     return value, {'generator_loss': value, 'mutual_information': information, 'continuous_error': continuous_loss}

@@ -136,13 +136,14 @@ MOVES: dict[str, Callable] = {'flip': flip, 'rotate90': rotate90, 'shift': shift
                               'stretch': stretch, 'shift_finely': shift_finely}
 COLORS: dict[str, Callable] = {'brightness': brighten, 'contrast': contrast, 'luma_flip': flip_luma, 'hue': turn_hue,
                                'saturation': saturate}
+OF_CHANNELS = ('hue', 'saturation')  # that do nothing to grey images
 ALL = (*MOVES, *COLORS)
 
 
 @dataclasses.dataclass(frozen=True)
 class Ada:
   """The settings of adaptive augmentation, `config.ada`; with p and target 0 there is none."""
-  p: AnnealedProbability = 0.0  # of each change, or where it starts; R3GAN anneals it from 0 to .3 and more
+  p: AnnealedProbability = 0.0  # of each change, or where it starts; R3GAN anneals it from 0 to .55 on CIFAR-10
   target: Fraction = 0.0  # of the mean sign of real scores, to which p is steered; the paper's is .6; 0: p is as it is
   interval: Count = 4  # updates of the critic from one change of p to the next
   ramp_images: Annotated[int, Whole(1, 2**53)] = 500_000  # in which p may go from 0 to 1
@@ -191,10 +192,14 @@ def change(x, rng, p, changes: tuple[str, ...]):
   """Makes each of these changes to each image of x [B,*positions,C] with the probability p; at 0 x is as it was.
 
   Raises:
-    UserError: x [B,C] are points.
+    UserError: x [B,C] are points, or none of the changes changes such data.
   """
   if x.ndim == 2:
     raise UserError('ada changes images and voxels, and the data are points; expected ada.p=0.0 and ada.target=0.0')
+  useful = [name for name in ALL if name in MOVES or x.ndim == 4 and (name not in OF_CHANNELS or x.shape[-1] > 1)]
+  if not set(changes) & set(useful):
+    raise UserError(f'ada.changes={changes}: none of them changes examples of the shape {x.shape[1:]}; expected some '
+                    f'of {useful}')
   move_rng, color_rng = jax.random.split(rng)
   x = move(x, move_rng, p, [name for name in MOVES if name in changes])
   colors = [name for name in COLORS if name in changes and x.ndim == 4]

@@ -76,6 +76,7 @@ def r1_r2(score, real, fake, rng):
 
 BY_NAME = {'gradient_penalty': gradient_penalty, 'dragan': dragan, 'r1': r1, 'r2': r2, 'r1_r2': r1_r2}
 NAMES = ('none', *BY_NAME)
+OF_REAL = ('dragan', 'r1')  # which need no generated images
 ZERO_CENTRED = ('r1', 'r2', 'r1_r2')  # whose gradients are to vanish; the others' are to have norm 1
 
 
@@ -84,7 +85,7 @@ class Penalty:
   """The settings of a penalty, `config.penalty`."""
   name: Annotated[str, OneOf(NAMES)] = 'none'
   weight: AnnealedWeight = 10.0  # beside the loss of the scores; a number, or (first, last)
-  every: Count = 1  # steps from one to the next; above 1 an update of its own, with `every` times the weight
+  every: Count = 1  # steps from one to the next; above 1 one update of its own for all of the critic's in these steps
 
 
 def penalty_term(penalty: Penalty, progress, score, real, fake, rng) -> tuple[jax.Array | float, dict]:

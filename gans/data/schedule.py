@@ -33,7 +33,7 @@ def stays(at: int, step: int, interval: int, most: int) -> bool:
   spacing = interval
   while (step - 1) // spacing >= most:
     spacing *= 2
-  return spacing == interval or at % spacing == 0 or at >= step
+  return at % spacing == 0 or at >= step
 
 
 def training_seeds(config) -> range:

@@ -82,8 +82,12 @@ def _extract_real(extractor: Extractor, dataset: Dataset, selected: np.ndarray) 
   data = cache.fingerprint(*identifying_arrays(dataset.images, selected))
   key = (extractor.name, extractor.key, data)
   found = cache.load_or_make('features', key, lambda: extract(extractor, draw_real, len(selected)))
-  examples = dataset.images[selected] if dataset.spec.kind is VOXELS else None
-  return Measured(found['features'], found.get('probabilities'), examples, dataset.conditions[selected])
+  measured = Measured(found['features'], found.get('probabilities'), condition=dataset.conditions[selected])
+  if dataset.spec.kind is not VOXELS:
+    return measured
+  examples = dataset.images[selected]
+  return measured._replace(examples=examples,
+                           training=dataset.images if isinstance(dataset.images, np.ndarray) else examples)
 
 
 def _measure(extractor: Extractor, dataset: Dataset, experiment, request: Request, sample: Callable,

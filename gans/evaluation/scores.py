@@ -26,6 +26,7 @@ class Measured(NamedTuple):
   features: np.ndarray  # [N,D]
   probabilities: np.ndarray | None  # [N,K] of classes or attributes, [N,3,K] of stacked digits
   examples: np.ndarray | None = None  # [N,...], as stored
+  training: np.ndarray | None = None  # [T,...]: the examples among which copies are looked for
   condition: np.ndarray | None = None  # the classes [N] or the attributes [N,K] that they should have
   expected: np.ndarray | None = None  # [N,...]: what each should be, where that is known
   reconstructed: tuple[np.ndarray, np.ndarray] | None = None  # [M,...] twice: reconstructions, and what they are of
@@ -170,15 +171,15 @@ def compare_voxels(config, real: Measured, fake: Measured) -> Iterator[tuple[str
   """Yields what can be counted of shapes, each beside the same of as many real ones."""
   from gans.evaluation import voxels
   del config
-  num = min(COMPARED, len(real.examples), len(fake.examples))
-  own = np.arange(num)
+  num = min(COMPARED, len(real.training), len(fake.examples))
+  own = np.linspace(0, len(real.training) - 1, num).astype(int)
   yield 'occupied', voxels.occupied(fake.examples)
   yield 'occupied_real', voxels.occupied(real.examples)
   yield 'components', voxels.components(fake.examples)
   yield 'components_real', voxels.components(real.examples)
   # Memorised shapes are much nearer to real ones than these are to each other.
-  yield 'nearest_iou', np.median(voxels.nearest_iou(fake.examples[:num], real.examples))
-  yield 'nearest_iou_real', np.median(voxels.nearest_iou(real.examples[:num], real.examples, own))
+  yield 'nearest_iou', np.median(voxels.nearest_iou(fake.examples[:num], real.training))
+  yield 'nearest_iou_real', np.median(voxels.nearest_iou(real.training[own], real.training, own))
 
 
 def mean_difference(pixels: np.ndarray, others: np.ndarray) -> float:

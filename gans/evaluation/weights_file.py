@@ -72,7 +72,7 @@ def _read_npz(file) -> dict[str, np.ndarray]:
 
 def _read_keras(file) -> dict[str, np.ndarray]:
   """Reads what Keras's save_weights wrote as HDF5: a group for each layer, whose attribute names its arrays."""
-  import h5py  # which TensorFlow brings; here, as nothing else needs it
+  import h5py  # here, as nothing else needs it
   arrays = {}
   with h5py.File(file, 'r') as layers:
     for layer in _strings(layers.attrs['layer_names']):

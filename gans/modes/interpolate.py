@@ -190,11 +190,11 @@ def frames(images: np.ndarray) -> np.ndarray:
 
 
 def _draw(generate: TrainedGenerator, ways: dict) -> np.ndarray:
-  """Draws pictures uint8 [K,T,H,W,C] from inputs {name: [K,T,...]}."""
+  """Draws pictures uint8 [K,T,H,W,C] from inputs {name: [K,T,...]}, transparent ones on a checkerboard."""
   num_legs, num_steps = next(iter(ways.values())).shape[:2]
   inputs = {}
   for name, values in ways.items():
     values = values.reshape(num_legs * num_steps, *values.shape[2:])
     inputs[name] = values.astype(np.float32) if np.issubdtype(values.dtype, np.floating) else values
-  images = generate.spec.kind.render(generate.draw(inputs))
+  images = pictures.on_checkerboard(generate.spec.kind.render(generate.draw(inputs)))
   return images.reshape(num_legs, num_steps, *images.shape[1:])

@@ -87,15 +87,17 @@ def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]], evaluate
   groups = group_by_scale(scalars)
   figure, panels = _figure(figsize=(8, 2.5 + 2 * len(groups)), rows=len(groups))
   for axes, names in zip(panels, groups):
-    for name in names:
-      _draw_smoothed(axes, scalars[name], label=name)
+    smoothed = np.concatenate([_draw_smoothed(axes, scalars[name], label=name) for name in names])
+    lowest, low, high, highest = np.quantile(smoothed, [0, 0.05, 0.95, 1])
+    if highest - lowest > SCALE * (high - low) > 0:  # a few steps, often the first, would press the rest flat
+      axes.set_ylim(low - 0.2 * (high - low), high + 0.2 * (high - low))
     if best is not None:
       label = f'best of the evaluated steps, {best:,}' if axes is panels[0] else None
       axes.axvline(best, color='grey', linestyle='--', linewidth=1, label=label)
-    ticks, = axes.plot(evaluated, [0] * len(evaluated), '^', color='grey', transform=axes.get_xaxis_transform())
+    ticks, = axes.plot(evaluated, [0.03] * len(evaluated), '^', color='grey', transform=axes.get_xaxis_transform())
     ticks.set_in_layout(False)  # where there is none, it would take all the space
     axes.grid(alpha=0.3)
-    axes.legend(loc='upper right')  # the best place would be sought for seconds
+    axes.legend(loc='upper left', bbox_to_anchor=(1, 1))  # beside the curves, of which it would hide some
   figure.supylabel('smoothed over the steps')
   panels[-1].set_xlabel('step; triangles: evaluated' if evaluated else 'step')
   path.write_bytes(_encode_figure(figure))
@@ -134,10 +136,13 @@ def plot_curves(curves: list[tuple[str, dict[int, float]]], smoothed: bool) -> b
   return buffer.getvalue()
 
 
-def _draw_smoothed(axes, by_step: dict[int, float], **style):
+def _draw_smoothed(axes, by_step: dict[int, float], **style) -> np.ndarray:
+  """Draws a curve and its raw values; returns what it is smoothed to."""
   steps, values = _sort_by_step(by_step)
-  line, = axes.plot(steps, smooth(values), **style)
+  smoothed = smooth(values)
+  line, = axes.plot(steps, smoothed, **style)
   axes.plot(steps, values, color=line.get_color(), alpha=0.25, linewidth=0.8)
+  return smoothed
 
 
 def _sort_by_step(by_step: dict[int, float]) -> np.ndarray:

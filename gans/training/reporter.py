@@ -24,8 +24,8 @@ KEPT_GRIDS = 48  # of each seed, the most that stay in samples/
 
 
 def is_plotted(name: str) -> bool:
-  """Tells whether a metric is drawn in losses.png: losses and estimates are."""
-  return name.endswith(('_loss', '_estimate'))
+  """Tells whether a metric is drawn in losses.png: losses and estimates are, and ADA's probability."""
+  return name.endswith(('_loss', '_estimate', '_probability'))
 
 
 class Reporter:

@@ -65,10 +65,8 @@ def _read_json(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         label[image] = number
       case _:
         raise UserError(f'{pair!r} is not an image that is named once, and a whole number from 0 on')
-  numbers = set(label.values())
-  if numbers != set(range(len(numbers))):
-    raise UserError(f'its labels are {len(numbers)} numbers up to {max(numbers)}: expected all from 0 on')
-  return label, tuple(map(str, range(len(numbers))))
+  numbers = sorted(set(label.values()))  # of part of a data set some are not there
+  return {image: numbers.index(number) for image, number in label.items()}, tuple(map(str, numbers))
 
 
 def _read_csv(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -94,13 +92,14 @@ def label_images(dataset: Dataset, labels: Labels) -> Dataset:
   """
   file_names = [name.rpartition('/')[2] for name in dataset.names]
   count = Counter(file_names)
-  found = [labels.label.get(name, labels.label.get(file_name) if count[file_name] == 1 else None)
+  lines = [next((line for line in (name, file_name if count[file_name] == 1 else name) if line in labels.label), None)
            for name, file_name in zip(dataset.names, file_names)]
-  missing = [name for name, label in zip(dataset.names, found) if label is None]
+  missing = [name for name, line in zip(dataset.names, lines) if line is None]
   if missing:
     more = f' and {len(missing) - SHOWN} more' if len(missing) > SHOWN else ''
-    raise UserError(f'dataset.path: {len(missing)} of {len(found)} images have no label in {str(labels.path)!r}: '
+    raise UserError(f'dataset.path: {len(missing)} of {len(lines)} images have no label in {str(labels.path)!r}: '
                     f'{", ".join(map(repr, missing[:SHOWN]))}{more}; add them there, or remove the images')
+  found = [labels.label[line] for line in lines]
   counts = np.bincount(found, minlength=len(labels.class_names))
   if not counts.all():
     raise UserError(f'dataset.path: no image has the class {labels.class_names[counts.argmin()]!r} of '
@@ -110,6 +109,10 @@ def label_images(dataset: Dataset, labels: Labels) -> Dataset:
   left_out = {kind: reason for kind, reason in dataset.left_out.items()
               if (kind, reason) != (f'*.{file.rpartition(".")[2]}', listing.describe_unread(1))}
   class_names = labels.class_names if len(counts) > 1 else ()  # one class tells nothing apart
+  unused = sorted(set(labels.label) - set(lines))
+  if unused:
+    lines_name = 'line names' if len(unused) == 1 else 'lines name'
+    notes.append(f'{len(unused):,} {lines_name} no image in {file}, such as {unused[0]!r}')
   notes.append(f'labels are those of {file}' if class_names else
                f'no classes: all labels in {file} are {labels.class_names[0]!r}')
   return dataset._replace(labels=np.array(found, np.int32), num_classes=len(class_names), class_names=class_names,

@@ -87,9 +87,11 @@ def check_listing(path: str, listing: Listing, suffixes: tuple[str, ...], what: 
 def _refuse_splits(path: str, listing: Listing):
   splits = _find_splits(listing.names, depth=0)
   if splits:
+    advice = (f'unpack it and give one of them, such as the folder {splits[0]!r}' if listing.archive else
+              f'give one of them, such as --config.dataset.path={os.path.join(path, splits[0])!r}, or a folder with '
+              'links to what is to be read')
     raise UserError(f'dataset.path={path!r} holds the splits {", ".join(map(repr, splits))}, which are no classes: '
-                    f'give one of them, such as --config.dataset.path={os.path.join(path, splits[0])!r}, or a '
-                    'folder with links to what is to be read')
+                    f'{advice}')
 
 
 def _find_splits(names: list[str], depth: int) -> list[str]:
@@ -280,7 +282,8 @@ def _describe_classes(names: list[str]) -> list[str]:
   num_beside = sum('/' not in name for name in names)
   if not 0 < num_beside < len(names):
     return []
-  return [f'{NO_CLASSES}: {num_beside:,} files lie beside the subfolders, such as {_first_beside(names)!r}']
+  files = 'file lies' if num_beside == 1 else 'files lie'
+  return [f'{NO_CLASSES}: {num_beside:,} {files} beside the subfolders, such as {_first_beside(names)!r}']
 
 
 def _first_beside(names: list[str]) -> str:
