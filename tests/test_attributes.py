@@ -64,6 +64,7 @@ def test_each_list_in_the_folder_or_its_parent_is_read(images, name, text, folde
   assert loaded.attributes.dtype == np.uint8
   np.testing.assert_array_equal(loaded.attributes, WANT)
   np.testing.assert_array_equal(loaded.images[:, 0, 0, 0], [0, 10, 20])
+  assert loaded.left_out == {}
 
 
 def test_the_order_is_that_of_the_config_which_may_be_a_list(images):

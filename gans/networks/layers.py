@@ -91,7 +91,8 @@ def as_weights(label, num_classes: int) -> jax.Array:
     UserError: the data set has no classes, or the weights are not of as many.
   """
   if not num_classes:
-    raise UserError('the network is to use a label, but the data set has neither labels nor attributes')
+    raise UserError('the network is to use a label, but the data set has neither labels, such as the subfolders of a '
+                    "'folder', nor dataset.attributes")
   if not is_weights(label):
     return jax.nn.one_hot(label, num_classes)
   if label.ndim != 2 or label.shape[1] != num_classes:

@@ -40,6 +40,8 @@ def load_folder(config) -> Dataset:
     dataset = label_files.label_images(dataset, labels)
   if table:
     dataset = dataset._replace(attributes=attributes.attributes_of(table, root, dataset.names), attribute_names=names)
+    if table.path.parent == root:
+      dataset = dataset._replace(left_out=listing.but_for(dataset.left_out, table.path.name))
   return dataset
 
 

@@ -106,8 +106,6 @@ def label_images(dataset: Dataset, labels: Labels) -> Dataset:
                     f'{str(labels.path)!r}: expected some of each of its {len(counts)} classes')
   file = labels.path.name
   notes = [note for note in dataset.notes if not note.startswith(listing.NO_CLASSES)]
-  left_out = {kind: reason for kind, reason in dataset.left_out.items()
-              if (kind, reason) != (f'*.{file.rpartition(".")[2]}', listing.describe_unread(1))}
   class_names = labels.class_names if len(counts) > 1 else ()  # one class tells nothing apart
   unused = sorted(set(labels.label) - set(lines))
   if unused:
@@ -116,4 +114,4 @@ def label_images(dataset: Dataset, labels: Labels) -> Dataset:
   notes.append(f'labels are those of {file}' if class_names else
                f'no classes: all labels in {file} are {labels.class_names[0]!r}')
   return dataset._replace(labels=np.array(found, np.int32), num_classes=len(class_names), class_names=class_names,
-                          notes=tuple(notes), left_out=left_out)
+                          notes=tuple(notes), left_out=listing.but_for(dataset.left_out, file))

@@ -269,6 +269,12 @@ def describe_unread(count: int, reason: str = 'not read') -> str:
   return f'{count} file{"s" * (count > 1)}: {reason}'
 
 
+def but_for(left_out: dict[str, str], name: str) -> dict[str, str]:
+  """Returns what is left out without a file that is read after all, as labels are, if no other is of its kind."""
+  of_this_file = f'*{_suffix(name)}', describe_unread(1)
+  return {kind: reason for kind, reason in left_out.items() if (kind, reason) != of_this_file}
+
+
 def _join(folder: str, name: str) -> str:
   return f'{folder}/{name}' if folder else name
 
