@@ -114,7 +114,7 @@ def make_algorithm(config: Fields) -> Algorithm:
 
 
 def least_squares(fake):
-  """E[(D(fake) - 1)^2], the generators' side of the game (section 4); only the critics' loss is halved (section 7.1)."""
+  """E[(D(fake) - 1)^2], the generators' side of the game (section 4); the critics' alone is halved (section 7.1)."""
   return jnp.mean((fake - 1)**2)
 
 
