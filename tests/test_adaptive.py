@@ -165,8 +165,8 @@ def test_changes_that_all_do_nothing_are_refused(changes, shape):
 
 
 def test_voxels_keep_their_colours():
-  x = jnp.ones((2, 4, 4, 4, 1))
-  np.testing.assert_array_equal(change(x, RNG, 1.0, tuple(COLORS)), x)
+  x = jnp.arange(128.0).reshape(2, 4, 4, 4, 1)
+  np.testing.assert_array_equal(change(x, RNG, 1.0, ('flip', *COLORS)), change(x, RNG, 1.0, ('flip',)))
 
 
 def test_p_rises_by_one_in_its_images_while_the_critic_is_sure_and_falls_to_zero():

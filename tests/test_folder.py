@@ -336,7 +336,7 @@ def test_images_beside_the_subfolders_are_why_there_are_no_classes(tmp_path):
     fill(tmp_path / name, 1)
   loaded = load_dataset(ask(tmp_path))
   assert loaded.class_names == ()
-  assert loaded.notes == ("no classes: 1 files lie beside the subfolders, such as '000.png'",)
+  assert loaded.notes == ("no classes: 1 file lies beside the subfolders, such as '000.png'",)
 
 
 def test_what_is_no_file_is_left_out(tmp_path):

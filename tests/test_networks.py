@@ -88,7 +88,7 @@ PARAMETERS = {
             65 * 512 + 2 * 512, 513 * 4 * 4 * 128 + 2 * 128,
             4**2 * (128 * 64 + 64 * 32 + 32 * 3), 64 + 32 + 3, 2 * (64 + 32)]),
         'critic': 4**2 * (3 * 32 + 32 * 64 + 64 * 128) + 32 + 64 + 128 + 4 * 4 * 128 + 1},
-    ('r3gan', 'cifar10'): {'generator': 20_781_952, 'critic': 21_280_512},  # the authors'
+    ('r3gan', 'cifar10'): {'generator': 20_781_952, 'critic': 21_280_512, 'changes': 0},  # the authors'
     ('r3gan', 'faces'): {'generator': 7_063_072, 'critic': 7_030_816},
     ('gan_3d', 'paper'): {
         'generator': 17_569_664,

@@ -20,9 +20,10 @@ from tests.shrink import shrink
 BATCH = 16
 MLP = {'generator': base.mlp_generator(hidden=(8,), norm='batch'),
        'critic': base.mlp_critic(hidden=(8,), norm='layer')}
-# Rounding grows with every step of a game, of convolutions under the penalty tenfold: these take 5 steps, others 20.
+# Rounding grows with every step of a game and with its rate, of convolutions under the penalty tenfold a step: these
+# take 5 small steps, others 20.
 CASES = {  # name: (config, its changes, learning rate, steps, numbers of devices)
-    'penalty_of_convolutions': (wgan_gp, {}, 0.01, 5, (1, 8)),
+    'penalty_of_convolutions': (wgan_gp, {}, 0.001, 5, (1, 8)),
     'penalty': (wgan_gp, MLP, 0.005, 20, (1, 2, 8)),
     'batch_norm_in_both_players': (dcgan, {}, 0.001, 20, (1, 2, 8)),
     'two_seeds': (wgan_gp, MLP | {'num_seeds': 2}, 0.005, 20, (1, 8)),
