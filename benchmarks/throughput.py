@@ -4,11 +4,9 @@
 
 For every case both sides are first shown equal on the same weights (benchmarks/equality.py). Then each contestant, in a
 process of its own (benchmarks/contestants.py), takes steps in turn with the others, round after round: a neighbour who
-slows the machine slows all. On a GPU, whose processor has nothing to do but compile, all of them do so at once, before
-the first turn; a contestant that cannot take its step there is left out and named. Writes docs/performance.md and its
-plot, with --write.
+slows the machine slows all. On a GPU, whose processor has nothing to do but compile, those of a case do so at once. A
+contestant that cannot take its step is left out and named. Writes docs/performance.md and its plot, with --write.
 """
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 import multiprocessing
 import pathlib
@@ -55,19 +53,12 @@ class Result(NamedTuple):
     return spread(self.times)
 
 
-def ahead(values: Iterable) -> Iterable:
-  """On a GPU makes all values at once; on a CPU, where what compiles slows what runs, each as it is asked for."""
-  return iter(values) if jax.default_backend() == 'cpu' else list(values)
-
-
-def enter(case: str) -> Iterable[Contestant]:
-  """Starts the contestants of a case."""
+def enter(case: str) -> dict[str, Contestant]:
+  """Starts the contestants of a case; returns those that take their first step, by name, and says who does not."""
   names = [*ours_too(), *(f'torch {name}' for name in opponents(case))]
-  return ahead(Contestant(case, name, {'dtype': DTYPE.value}, wait=False) for name in names)
-
-
-def ready(contestants: Iterable[Contestant]) -> dict[str, Contestant]:
-  """Returns those that take their first step, by name, and says who does not."""
+  contestants = (Contestant(case, name, {'dtype': DTYPE.value}, wait=False) for name in names)
+  if jax.default_backend() != 'cpu':
+    contestants = list(contestants)
   found = {}
   for contestant in contestants:
     try:
@@ -124,8 +115,8 @@ def is_convolutional(case: str) -> bool:
 
 
 def ours_too() -> list[str]:
-  """This project's own contestants: on a GPU also its convolutions as dots, as a CPU has them."""
-  return ['gans'] if jax.default_backend() == 'cpu' else ['gans', 'gans dots']
+  """This project's own contestants: on a GPU, where many of its convolutions are dots, also XLA's own."""
+  return ['gans'] if jax.default_backend() == 'cpu' else ['gans', 'gans convolutions']
 
 
 def table(results: list[Result], peak: float) -> str:
@@ -167,7 +158,7 @@ def show_equal(games: list[str]) -> list[str]:
   kinds = {'eager': torch_gans.Mode(), 'channels_last': torch_gans.Mode(channels_last=True),
            'compile': torch_gans.Mode(compile=True)}
   pairs = [(case, name) for case in games for name in kinds if is_convolutional(case) or name != 'channels_last']
-  workers = 1 if jax.default_backend() == 'cpu' else len(pairs)
+  workers = 1 if jax.default_backend() == 'cpu' else 4  # of whose memory on a GPU the race needs none
   with ProcessPoolExecutor(workers, multiprocessing.get_context('spawn')) as pool:
     found = pool.map(equality.largest_difference, *zip(*((case, kinds[name]) for case, name in pairs)))
     differences = dict(zip(pairs, found))
@@ -198,13 +189,11 @@ def main(argv):
   del argv
   peak = matmul_peak()
   print(f'{page.machine()}; matmul peak {peak / 1e9:.0f} GFLOP/s', flush=True)
-  entered = [(case, enter(case)) for case in CASES.value]
   first = {cases.game(case): case for case in reversed(CASES.value)}
   differences = show_equal(list(reversed(first.values()))) if DTYPE.value == 'float32' else []
-  started = ahead((case, ready(contestants)) for case, contestants in entered)
   results = []
-  for case, contestants in started:
-    results += race(case, contestants)
+  for case in CASES.value:
+    results += race(case, enter(case))
     print(table([r for r in results if r.case == case], peak), flush=True)
     write(results, differences, peak)
 

@@ -455,7 +455,7 @@ class Game:
       params = dict(player.named_parameters())
       gradients, value = gradient_and_loss(params, *inputs)
       for field, parameter in params.items():
-        parameter.grad = gradients[field]
+        parameter.grad = gradients[field].contiguous()  # laid out as the parameter, which a fused Adam insists on
       return value
 
     return gradient

@@ -176,15 +176,28 @@ def test_one_stride_is_that_of_all_axes(rank):
     np.testing.assert_array_equal(one.apply(variables, x), each.apply(variables, x))
 
 
-@pytest.mark.parametrize('rank', [1, 2, 3])
-def test_lowers_to_dots_on_a_cpu_only(rank):
+@pytest.mark.parametrize('rank, side, stride, groups, transposed, dots_on_cuda', [
+    (1, 4, 2, 1, False, True), (2, 4, 2, 1, False, True), (2, 4, 2, 1, True, True),
+    (3, 4, 2, 1, False, False), (2, 3, 1, 1, False, False), (2, 4, 2, 3, False, False)])
+def test_lowers_to_dots_on_a_cpu_and_where_patches_are_small_on_cuda(rank, side, stride, groups, transposed,
+                                                                     dots_on_cuda):
   def text(platform):
-    x, kernel = jnp.ones((1, *(8,) * rank, 3)), jnp.ones((*(4,) * rank, 3, 2))
-    traced = jax.jit(lambda x, k: conv.conv(x, k, 2)).trace(x, kernel)
-    return traced.lower(lowering_platforms=(platform,)).as_text()
+    x, kernel = jnp.ones((1, *(8,) * rank, 3)), jnp.ones((*(side,) * rank, 3 // groups, 3))
+    of_groups = {} if transposed else {'groups': groups}
+    convolve = functools.partial(conv.conv_transpose if transposed else conv.conv, strides=stride, **of_groups)
+    return jax.jit(convolve).trace(x, kernel).lower(lowering_platforms=(platform,)).as_text()
 
   assert 'stablehlo.convolution' not in text('cpu')
-  assert 'stablehlo.convolution' in text('tpu') and 'stablehlo.convolution' in text('cuda')
+  assert 'stablehlo.convolution' in text('tpu')
+  assert ('stablehlo.convolution' not in text('cuda')) == dots_on_cuda
+
+
+def test_a_map_of_one_position_has_small_patches():
+  """The first layer of a generator from a 1x1 latent, and the last of a critic of patches of the image's size."""
+  for convolve, side in ((conv.conv_transpose, 1), (conv.conv, 4)):
+    x, kernel = jnp.ones((1, side, side, 3)), jnp.ones((4, 4, 3, 2))
+    traced = jax.jit(functools.partial(convolve, padding='VALID')).trace(x, kernel)
+    assert 'stablehlo.convolution' not in traced.lower(lowering_platforms=('cuda',)).as_text()
 
 
 def test_unknown_padding_is_named():

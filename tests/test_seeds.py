@@ -44,7 +44,7 @@ def test_seeds_that_are_vectorised_are_the_seeds_in_turn(config, monkeypatch):
   config.steps_per_call, config.num_seeds, config.seed = 3, 2, 5
   set_optimizers(config, 'sgd', learning_rate=0.02)
   in_turn = take_three_steps(config)
-  monkeypatch.setattr(step.lax, 'platform_dependent', lambda *args, cpu, default: default(*args))
+  monkeypatch.setattr(step.lax, 'platform_dependent', lambda *args, default, **_: default(*args))
   assert_close(in_turn, take_three_steps(config))
 
 
