@@ -97,7 +97,7 @@ def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]], evaluate
     ticks, = axes.plot(evaluated, [0.03] * len(evaluated), '^', color='grey', transform=axes.get_xaxis_transform())
     ticks.set_in_layout(False)  # where there is none, it would take all the space
     axes.grid(alpha=0.3)
-    axes.legend(loc='upper left', bbox_to_anchor=(1, 1))  # beside the curves, of which it would hide some
+    axes.legend(loc='lower left', bbox_to_anchor=(0, 1), ncols=3, frameon=False)  # above, as it would hide curves
   figure.supylabel('smoothed over the steps')
   panels[-1].set_xlabel('step; triangles: evaluated' if evaluated else 'step')
   path.write_bytes(_encode_figure(figure))
