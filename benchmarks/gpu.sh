@@ -27,8 +27,8 @@ race() {  # SECONDS FLAGS...
   timeout "$1" python -m benchmarks.throughput "${short[@]}" "${@:2}" || status=1
 }
 if python -c 'import torch'; then
-  race 270 --cases=gan,toy,wgan_gp_28,wgan_gp_64,wgan_gp_128 "$@"
-  race 150 --cases=wgan_gp_64,wgan_gp_128 --dtype=bfloat16 "$@"
+  race 330 '--cases=wgan_gp_28,wgan_gp_64,gan,toy,"dcgan, spectral",wgan_gp_128' "$@"
+  race 120 --cases=wgan_gp_64,wgan_gp_128 --dtype=bfloat16 "$@"
 fi
 python -m benchmarks.seeds "${short[@]}" "$@" || status=1
 exit $status
