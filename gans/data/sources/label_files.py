@@ -65,8 +65,7 @@ def _read_json(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         label[image] = number
       case _:
         raise UserError(f'{pair!r} is not an image that is named once, and a whole number from 0 on')
-  numbers = sorted(set(label.values()))  # of part of a data set some are not there
-  return {image: numbers.index(number) for image, number in label.items()}, tuple(map(str, numbers))
+  return _number(label)  # anew: of part of a data set some are not there
 
 
 def _read_csv(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -78,8 +77,14 @@ def _read_csv(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     if len(row) != 2 or not all(row) or row[0] in name_of:
       raise UserError(f'line {line}, {",".join(row)!r}, is not an image that is named once, and its class')
     name_of[row[0]] = row[1]
-  class_names = tuple(sorted(set(name_of.values())))
-  return {image: class_names.index(name) for image, name in name_of.items()}, class_names
+  return _number(name_of)
+
+
+def _number(class_of: dict[str, int] | dict[str, str]) -> tuple[dict[str, int], tuple[str, ...]]:
+  """Numbers classes in their order: ({image: label}, the classes' names)."""
+  classes = sorted(set(class_of.values()))
+  label_of = {name: label for label, name in enumerate(classes)}
+  return {image: label_of[name] for image, name in class_of.items()}, tuple(map(str, classes))
 
 
 def label_images(dataset: Dataset, labels: Labels) -> Dataset:
