@@ -162,7 +162,7 @@ def test_critics_see_the_standard_deviation(module, x):
 
 
 @pytest.mark.parametrize('module, message', [
-    (dcgan.Critic((4,), projection=True), 'the data set has neither labels nor attributes'),
+    (dcgan.Critic((4,), projection=True), 'the data set has neither labels, .* nor dataset.attributes'),
     (dcgan.Critic((4,), projection=True, outputs=2, num_classes=3), 'projection=True: outputs=2 are no score'),
     (dcgan.Critic((4,), head='conv', projection=True, num_classes=3), "head='conv'"),
     (dcgan.Critic((4, 4, 4), attention_at=1), 'attention_at=1: a map of'),

@@ -115,7 +115,7 @@ def test_any_rank(module):
     (resnet.Generator((8, 8, 1), (4, 4), start=3), jnp.ones((2, 4)), r'start=3: 1 blocks end at sides of \(6, 6\)'),
     (resnet.Generator((8, 8, 1), (4, 4), start=4, skip_z=True), jnp.ones((2, 4)), 'skip_z=True: norm='),
     (resnet.Generator((8, 8, 1), (4, 4), start=4, norm='conditional_batch'), jnp.ones((2, 5)),
-     'neither labels nor attributes'),
+     'neither labels, .* nor dataset.attributes'),
     (resnet.Critic((4, 4), 2), jnp.ones((2, 6, 6, 1)), 'a map of .3, 3. has no half'),
 ])
 def test_what_cannot_fit_is_refused(module, x, message):

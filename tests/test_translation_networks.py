@@ -255,7 +255,7 @@ def test_a_config_has_the_fields_of_the_network_with_its_defaults(group):
     (SMALL_STARGAN.clone(takes_target=False), [jnp.zeros((1, 8, 8, 3)), jnp.zeros(1, jnp.int32)],
      'takes_target=False: the algorithm gives it a target; expected True'),
     (SMALL_STARGAN.clone(num_classes=0), [jnp.zeros((1, 8, 8, 3)), jnp.zeros(1, jnp.int32)],
-     'neither labels nor attributes'),
+     'neither labels, .* nor dataset.attributes'),
     (SMALL_STARGAN, [jnp.zeros((2, 8, 8, 3)), jnp.zeros((2, 4))], r'shape \(2, 4\): expected 3 numbers an example'),
     (SMALL_STARGAN, [jnp.zeros((1, 9, 9, 3)), jnp.zeros(1, jnp.int32)], r'\(9, 9\) are no multiples of 2'),
     (SMALL_STARGAN.clone(norm='group'), [jnp.zeros((1, 8, 8, 3)), jnp.zeros(1, jnp.int32)], "norm='group'"),
