@@ -56,9 +56,8 @@ def measure(point: Point) -> dict[str, Cost]:
   for side in sides.values():
     side.close()
   images = config.batch_size * build_algorithm(config).batches_per_step
-  seeds = {'gans': config.num_seeds}
-  return {side: Cost(images * seeds.get(side, 1) / float(np.median(each)), spread(each))
-          for side, each in times.items()}
+  of_a_step = dict.fromkeys(SIDES, images) | {'gans': config.num_seeds * images}
+  return {side: Cost(of_a_step[side] / float(np.median(each)), spread(each)) for side, each in times.items()}
 
 
 def table(found: dict[str, dict[float, dict[str, Cost]]]) -> str:

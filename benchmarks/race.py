@@ -28,7 +28,6 @@ class Contestant:
         [sys.executable, '-m', 'benchmarks.contestants', f'--case={case}', f'--contestant={name}',
          f'--fields={json.dumps(fields)}', *([f'--num_images={num_images}'] if num_images else [])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=checkout)
-
     if wait:
       self.wait()
 

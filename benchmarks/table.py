@@ -10,11 +10,11 @@ runs are the same whoever else is at work on the machine. With other --minutes i
 import importlib
 import json
 import pathlib
-import shutil
 import time
 from typing import NamedTuple
 
 from absl import app, flags, logging
+from etils import epath
 import jax
 import numpy as np
 
@@ -24,8 +24,10 @@ from gans.build import build, build_shapes
 from gans.data.dataset import Spec
 from gans.data.sources import load_dataset
 from gans.errors import UserError
+from gans.runs import evaluations
 from gans.system import cache
 from gans.training.loop import train
+from gans.training.reporter import find_grids
 
 SYSTEMS = ('gan', 'dcgan', 'wgan', 'wgan_gp', 'wgan_gp_resnet', 'sngan', 'r3gan', 'infogan', 'bigan')
 LABELLED = ('cgan', 'acgan', 'sngan_projection', 'sagan', 'biggan_small')  # told the class
@@ -54,8 +56,13 @@ class Run(NamedTuple):
   seed: int  # from 0
 
   @property
-  def workdir(self) -> pathlib.Path:
-    return pathlib.Path(WORKDIR.value) / self.dataset / f'{self.system}_{self.seed}'
+  def workdir(self) -> epath.Path:
+    return epath.Path(WORKDIR.value) / self.dataset / f'{self.system}_{self.seed}'
+
+  @property
+  def length(self) -> epath.Path:
+    """The file that says how many steps it takes, as all seeds do."""
+    return self.workdir.parent / f'{self.system}.json'
 
 
 def list_runs() -> list[Run]:
@@ -85,17 +92,16 @@ def make_config(run: Run, steps: int | None = None):
 
 def find_steps(run: Run) -> int:
   """Returns how many steps of a system take --minutes of a processor, without compilation; it is measured once."""
-  path = pathlib.Path(WORKDIR.value) / run.dataset / f'{run.system}.json'
-  if path.exists():
-    kept = json.loads(path.read_text())
+  if run.length.exists():
+    kept = json.loads(run.length.read_text())
     if kept['minutes'] != MINUTES.value:
       raise app.UsageError(f'--workdir={WORKDIR.value}: its runs are of --minutes={kept["minutes"]}')
     return kept['steps']
   config = make_config(run)
   images = load_dataset(config.dataset).images[:1024]
   steps = max(1, round(60 * MINUTES.value / seconds_per_step(config, images)))
-  path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_text(json.dumps({'minutes': MINUTES.value, 'steps': steps}))
+  run.length.parent.mkdir(parents=True, exist_ok=True)
+  run.length.write_text(json.dumps({'minutes': MINUTES.value, 'steps': steps}))
   return steps
 
 
@@ -124,11 +130,11 @@ def finish(run: Run) -> bool:
 
 def read_scores(run: Run) -> dict[str, float]:
   """Returns the scores of a run that was measured, else {}."""
-  path = run.workdir / 'eval.jsonl'
-  if not path.exists():
+  measured = evaluations.read_scores(run.workdir / evaluations.NAME)
+  if not measured:
     return {}
-  record = json.loads(path.read_text().splitlines()[-1])
-  return {name.split('/')[-1]: value for name, (value,) in record['scores'].items()}
+  _, evaluation = measured[-1]
+  return {evaluations.short_name(name): value for name, (value,) in evaluation.scores.items()}
 
 
 def row(dataset: str, system: str, columns: list[tuple[str, str, int]]) -> str:
@@ -160,7 +166,7 @@ def spec_of(dataset: str) -> Spec:
 
 def write(dataset: str) -> str:
   """Returns the table of a data set, and puts it and a grid of each row where --write says."""
-  begun = [name for name in NAMES.value if (pathlib.Path(WORKDIR.value) / dataset / f'{name}.json').exists()]
+  begun = [name for name in NAMES.value if Run(dataset, name, 0).length.exists()]
   scored = {score for run in list_runs() if run.dataset == dataset for score in read_scores(run)}
   columns = [column for column in COLUMNS if column[0] in scored]
   head = ['', 'parameters', 'steps', 'seeds', *(title for _, title, _ in columns)]
@@ -169,29 +175,25 @@ def write(dataset: str) -> str:
           f'processor, without compilation. Mean and standard deviation over the seeds that are done.\n\n'
           + '\n'.join(lines))
   if WRITE.value:
-    pictures = [f'{name}:\n\n![{name}]({copy_grid(dataset, name)})' for name in begun if has_grid(dataset, name)]
+    grids = {name: last_grid(Run(dataset, name, 0)) for name in begun}
+    pictures = [f'{name}:\n\n![{name}]({copy_beside(grid, dataset, name)})' for name, grid in grids.items() if grid]
     page.write_section(pathlib.Path(WRITE.value) / 'benchmark.md', dataset, '\n\n'.join([text, *pictures]))
   return text
 
 
-def last_grid(dataset: str, system: str) -> pathlib.Path:
-  """Where the first seed's run has its last grid of samples."""
-  run = Run(dataset, system, 0)
-  return run.workdir / 'samples' / f'fake_{find_steps(run):07}.png'
+def last_grid(run: Run) -> epath.Path | None:
+  """Returns the grid of samples after a run's last step; None where it is not there yet."""
+  grids = find_grids(run.workdir / 'samples')
+  return grids.get('', {}).get(find_steps(run))
 
 
-def has_grid(dataset: str, system: str) -> bool:
-  """Tells whether that run is done."""
-  return last_grid(dataset, system).exists()
-
-
-def copy_grid(dataset: str, system: str) -> str:
-  """Copies that grid beside the page; returns its path from there."""
-  path = pathlib.Path('images') / 'benchmark' / f'{dataset}_{system}.png'
-  target = pathlib.Path(WRITE.value) / path
+def copy_beside(grid: epath.Path, dataset: str, system: str) -> str:
+  """Copies a grid beside the page; returns its path from there."""
+  path = f'images/benchmark/{dataset}_{system}.png'
+  target = epath.Path(WRITE.value) / path
   target.parent.mkdir(parents=True, exist_ok=True)
-  shutil.copy(last_grid(dataset, system), target)
-  return str(path)
+  grid.copy(target, overwrite=True)
+  return path
 
 
 def main(argv):
