@@ -8,15 +8,17 @@ Runs are kept in --workdir; the same command resumes them.
 """
 import importlib
 import itertools
-import json
 import pathlib
 
 from absl import app, flags, logging
+from etils import epath
 import numpy as np
 
 from benchmarks import page
 from benchmarks.runs import DATA_DIR
 from gans.evaluation import evaluator
+from gans.evaluation.evaluator import Evaluation
+from gans.runs import evaluations
 from gans.system import cache
 from gans.training.loop import train
 
@@ -39,15 +41,15 @@ PUBLISHED = {  # Lin et al. 2018, PacGAN, table 1 (means and standard errors of 
 }
 
 
-def run(config, name: str) -> dict:
-  """Trains `config`, or resumes it, and returns the last evaluation: the record in eval.jsonl."""
+def run(config, name: str) -> Evaluation:
+  """Trains `config`, or resumes it, and returns the last evaluation."""
   workdir = pathlib.Path(WORKDIR.value) / name
   config.dataset.data_dir = DATA_DIR.value
   config.eval_every = config.num_steps
   train(config, workdir)
-  records = [json.loads(line) for line in (workdir / 'eval.jsonl').read_text().splitlines()]
-  return next(r for r in records if (r['step'], r['num_samples'], r['seed']) == (
-      config.num_steps, config.eval.num_samples, config.eval.seed))
+  asked = config.num_steps, config.eval.num_samples, config.eval.seed
+  measured = evaluations.read_scores(epath.Path(workdir / evaluations.NAME))
+  return next(found for step, found in measured if (step, found.num_samples, found.seed) == asked)
 
 
 def make_config(name: str, dataset: str, seeds: int):
@@ -62,9 +64,9 @@ def make_config(name: str, dataset: str, seeds: int):
   return config
 
 
-def values(record: dict, score: str) -> np.ndarray:
+def values(found: Evaluation, score: str) -> np.ndarray:
   """A score's values [S], one a seed."""
-  return np.array(evaluator.score_values(record['scores'], score))
+  return np.array(evaluator.score_values(found.scores, score))
 
 
 def mean_and_error(each: np.ndarray, digits: int = 2) -> str:
@@ -76,29 +78,29 @@ def mixture(dataset: str) -> str:
   """WGAN-GP's toy (Gulrajani et al. 2017) by PacGAN's measures of 2,500 points."""
   config = make_config('wgan_gp_toy', dataset, seeds=10)
   config.eval.num_samples = 2500
-  record = run(config, f'{dataset}{VARIANT.value}')
-  distance = mean_and_error(values(record, 'sliced_wasserstein'), 3)
+  found = run(config, f'{dataset}{VARIANT.value}')
+  distance = mean_and_error(values(found, 'sliced_wasserstein'), 3)
   if dataset == 'swiss_roll':
-    return f'{describe(config, record)}: sliced Wasserstein distance {distance}.'
-  modes, quality, kl = (values(record, score) for score in ('modes', 'high_quality', 'reverse_kl'))
-  return table(config, record, ['modes', 'high quality', 'reverse KL', 'sliced Wasserstein'], [
+    return f'{describe(config, found)}: sliced Wasserstein distance {distance}.'
+  modes, quality, kl = (values(found, score) for score in ('modes', 'high_quality', 'reverse_kl'))
+  return table(config, found, ['modes', 'high quality', 'reverse KL', 'sliced Wasserstein'], [
       f'WGAN-GP, here | {mean_and_error(modes, 1)} | {mean_and_error(100 * quality, 1)} % | {mean_and_error(kl)} '
       f'| {distance}', *(f'{row} | ' for row in PUBLISHED[dataset])])
 
 
-def count_modes(config, name: str, title: str) -> tuple[dict, str]:
+def count_modes(config, name: str, title: str) -> tuple[Evaluation, str]:
   """Trains on stacked MNIST; returns the evaluation of 26,000 samples, and its row of the table."""
   config.eval.num_samples = 26_000
-  record = run(config, name)
-  modes, kl = values(record, 'modes'), values(record, 'mode_kl')
-  return record, f'{title}, here | {mean_and_error(modes, 1)} | {mean_and_error(kl)}'
+  found = run(config, name)
+  modes, kl = values(found, 'modes'), values(found, 'mode_kl')
+  return found, f'{title}, here | {mean_and_error(modes, 1)} | {mean_and_error(kl)}'
 
 
 def stacked(dataset: str) -> str:
   """Stacked MNIST: modes of 26,000 samples."""
   config = make_config('wgan_gp', dataset, seeds=3)
-  record, row = count_modes(config, dataset, f'WGAN-GP, {dataset}')
-  return table(config, record, ['modes', 'KL'], [row, *PUBLISHED['stacked_mnist']])
+  found, row = count_modes(config, dataset, f'WGAN-GP, {dataset}')
+  return table(config, found, ['modes', 'KL'], [row, *PUBLISHED['stacked_mnist']])
 
 
 def losses(name: str) -> str:
@@ -107,22 +109,22 @@ def losses(name: str) -> str:
   for (loss, title), (penalty, sort) in itertools.product(LOSSES.items(), PENALTIES.items()):
     config = make_config('r3gan', 'stacked_mnist' if DATA_DIR.value else 'stacked_mnist_5k', seeds=3)
     config.loss, config.penalty.name = loss, penalty
-    record, row = count_modes(config, f'{config.dataset.name}_{loss}_{penalty}', f'{title}, {sort}')
+    found, row = count_modes(config, f'{config.dataset.name}_{loss}_{penalty}', f'{title}, {sort}')
     rows.append(row)
-  return table(config, record, ['modes', 'KL'], [*rows, *PUBLISHED[name]])
+  return table(config, found, ['modes', 'KL'], [*rows, *PUBLISHED[name]])
 
 
-def describe(config, record: dict) -> str:
+def describe(config, found: Evaluation) -> str:
   """Says how a figure came about."""
   return (f'{page.command()} on {page.machine()}: {config.num_steps} steps of {config.num_seeds} seeds. '
-          f'Mean and standard error over the seeds; {record["features"]}; {record["num_samples"]} samples, '
-          f'{record["reference"]} real')
+          f'Mean and standard error over the seeds; {found.features}; {found.num_samples} samples, '
+          f'{found.reference} real')
 
 
-def table(config, record: dict, columns: list[str], rows: list[str]) -> str:
+def table(config, found: Evaluation, columns: list[str], rows: list[str]) -> str:
   """A Markdown table under its description."""
   head = f'| | {" | ".join(columns)} |\n{"|---" * (len(columns) + 1)}|'
-  return '\n'.join([f'{describe(config, record)}.\n', head, *(f'| {row} |' for row in rows)])
+  return '\n'.join([f'{describe(config, found)}.\n', head, *(f'| {row} |' for row in rows)])
 
 
 def main(argv):
