@@ -113,11 +113,23 @@ def test_subfolders_are_labels(tmp_path):
 def test_second_start_reads_the_cache_and_a_changed_file_is_seen(tmp_path, monkeypatch):
   fill(tmp_path, 3)
   first = load_dataset(ask(tmp_path)).images
-  monkeypatch.setattr(folder, 'decode_image', lambda *_: pytest.fail('decoded again'))
+  monkeypatch.setattr(folder, 'fit_image', lambda *_: pytest.fail('decoded again'))
   np.testing.assert_array_equal(load_dataset(ask(tmp_path)).images, first)
   monkeypatch.undo()
   fill(tmp_path, 1, start=9)
   assert len(load_dataset(ask(tmp_path)).images) == 4
+
+
+@pytest.mark.parametrize('device_bytes', [2**30, 0])
+def test_sizes_and_modes_of_the_files_are_told(tmp_path, device_bytes):
+  fill(tmp_path, 2)
+  assert load_dataset(ask(tmp_path, device_bytes=device_bytes)).notes == ('files of 10x12 pixels, RGB (2)',)
+  Image.new('P', (7, 9)).save(tmp_path / 'small.png')
+  Image.new('L', (300, 200)).save(tmp_path / 'large.jpg')  # which is decoded at a fraction of its size
+  for _ in range(2):  # the second time from the cache
+    loaded = load_dataset(ask(tmp_path, device_bytes=device_bytes))
+    assert loaded.notes == ('files of 7x9 to 300x200 pixels, RGB (2), L (1), P (1)',
+                            'smaller than 8x8, and enlarged: 1 of them')
 
 
 @pytest.mark.parametrize('device_bytes', [2**30, 0])
@@ -282,7 +294,7 @@ def test_links_are_followed_and_what_is_reached_twice_is_read_once(tmp_path):
       'gone.png': 'a link that cannot be followed: No such file or directory',
       '(no suffix)': '1 file: not read',
   }
-  assert loaded.notes == (f"5 links were followed, such as 'linked' to {str(tmp_path / 'outside')!r}",)
+  assert loaded.notes[1:] == (f"5 links were followed, such as 'linked' to {str(tmp_path / 'outside')!r}",)
 
 
 def test_hidden_folders_are_no_classes(tmp_path):
@@ -305,7 +317,7 @@ def test_splits_are_no_classes(tmp_path, splits):
 def test_splits_of_each_class_are_said_to_be_read_together(tmp_path):
   for name in ('cats/train', 'cats/test', 'dogs/train'):
     fill(tmp_path / name, 1)
-  assert load_dataset(ask(tmp_path)).notes == ("read together: the splits 'train', 'test' in the subfolders",)
+  assert load_dataset(ask(tmp_path)).notes[1:] == ("read together: the splits 'train', 'test' in the subfolders",)
 
 
 def test_a_class_may_be_called_train(tmp_path):
@@ -336,7 +348,7 @@ def test_images_beside_the_subfolders_are_why_there_are_no_classes(tmp_path):
     fill(tmp_path / name, 1)
   loaded = load_dataset(ask(tmp_path))
   assert loaded.class_names == ()
-  assert loaded.notes == ("no classes: 1 file lies beside the subfolders, such as '000.png'",)
+  assert loaded.notes[1:] == ("no classes: 1 file lies beside the subfolders, such as '000.png'",)
 
 
 def test_what_is_no_file_is_left_out(tmp_path):

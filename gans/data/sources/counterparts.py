@@ -7,6 +7,7 @@ from collections.abc import Callable
 import math
 
 import numpy as np
+from PIL import Image
 
 from gans.data.dataset import Dataset, OnDisk, is_too_large
 from gans.data.sources import folder, pixels
@@ -123,17 +124,14 @@ def load_pairs(config) -> Dataset:
   return in_two_classes(files, images, ('left', 'right'))
 
 
-def decode_pair(path: str, size: int) -> np.ndarray:
-  """Decodes a file to its left and its right half, [2,size,size,3] uint8; raises whatever a decoder does."""
-  def decode(image):
-    whole = pixels.upright_pixels(image)
-    height, width = whole.shape[:2]
-    half = width // 2
-    if not half or abs(width - 2 * height) > SLACK:
-      raise ValueError(f'is {width}x{height}: expected A and B side by side, twice as wide as high')
-    return np.stack([fit(whole[:, :half], size), fit(whole[:, width - half:], size)])
-
-  return pixels.decode_with(path, decode)
+def decode_pair(image: Image.Image, size: int) -> np.ndarray:
+  """Decodes an opened image to its left and its right half, [2,size,size,3] uint8; raises whatever a decoder does."""
+  whole = pixels.upright_pixels(image)
+  height, width = whole.shape[:2]
+  half = width // 2
+  if not half or abs(width - 2 * height) > SLACK:
+    raise ValueError(f'is {width}x{height}: expected A and B side by side, twice as wide as high')
+  return np.stack([fit(whole[:, :half], size), fit(whole[:, width - half:], size)])
 
 
 def _split_on_disk(pairs: OnDisk) -> OnDisk:

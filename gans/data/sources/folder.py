@@ -4,19 +4,22 @@ First-level subfolders are labels if all images are in two or more of them, unle
 The images are decoded once, in parallel, and kept in ~/.cache/gans (or $XDG_CACHE_HOME/gans) until a file changes. If a
 folder is too large for that, its images are decoded at each use, and only what is known about each file is kept.
 """
+from collections import Counter
 from collections.abc import Callable, Sequence
 import functools
+import math
 import pathlib
 import zipfile
 
 import numpy as np
+from PIL import Image
 
 from gans.data.dataset import Dataset, is_too_large
 from gans.data.sources import archive, attributes, files, label_files, listing, pixels
 from gans.data.sources.fit import fit, sides_of
 from gans.system import cache
 
-LAYOUT = 2  # of what is kept in the cache
+LAYOUT = 3  # of what is kept in the cache
 
 
 def load_folder(config) -> Dataset:
@@ -35,7 +38,7 @@ def load_folder(config) -> Dataset:
   root = pathlib.Path(config.path).expanduser()
   table = attributes.read_table(root, names) if names else None
   alpha = config.get('alpha', False)
-  dataset = read_files(config, functools.partial(decode_image, alpha=alpha), channels=4 if alpha else 3)
+  dataset = read_files(config, functools.partial(fit_image, alpha=alpha), channels=4 if alpha else 3)
   if labels:
     dataset = label_files.label_images(dataset, labels)
   if table:
@@ -46,7 +49,7 @@ def load_folder(config) -> Dataset:
 
 
 def read_files(config, decode: Callable, leading: tuple[int, ...] = (), channels: int = 3) -> Dataset:
-  """Reads every image below config.path; decode(path, size) -> [*leading,H,W,channels] uint8, or raises why it cannot.
+  """Reads every image below config.path; decode(opened image, size) -> [*leading,H,W,channels] uint8, or raises why not.
 
   Of three channels one is kept if all images are grey.
 
@@ -58,14 +61,18 @@ def read_files(config, decode: Callable, leading: tuple[int, ...] = (), channels
   stays_on_disk = is_too_large(config, (len(found.names), *shape))
   details = (LAYOUT, stays_on_disk, *shape)
   key = found.key(*details)
-  read = functools.partial(decode, size=config.image_size)
+  decode = functools.partial(decode, size=config.image_size)
   read_all = _check_all if stays_on_disk else _decode_all
-  kept = cache.load_or_make('folders', key, lambda: read_all(found, read, shape), of=found.identity(*details))
+  kept = cache.load_or_make('folders', key, lambda: read_all(found, decode, shape), of=found.identity(*details))
   images = kept.get('images')
   if stays_on_disk:
     shape = (len(kept['good']), *shape[:-1], int(kept['channels']))
+    read = functools.partial(pixels.decode_with, decode=decode)
     images = files.keep_on_disk(kept, found, shape, key, lambda path: read(path)[..., :shape[-1]])
-  return files.make_dataset(config, found, kept, images, 'images')
+  dataset = files.make_dataset(config, found, kept, images, 'images')
+  height, width, _ = shape[-3:]
+  notes = describe_originals(kept['sizes'], kept['modes'], (math.prod(leading) * width, height))
+  return dataset._replace(notes=(*notes, *dataset.notes))
 
 
 def list_images(path: str) -> listing.Listing:
@@ -75,17 +82,41 @@ def list_images(path: str) -> listing.Listing:
   return listing.find_files(path, pixels.SUFFIXES, 'images')
 
 
-def _decode_all(found: listing.Listing, read: Callable, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-  """Decodes the files: {'images'} and what files.read_all returns."""
-  decoded, fields = files.read_all(found, read, 'images')
+def _decode_all(found: listing.Listing, decode: Callable, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+  """Decodes the files: {'images'} and what _read_all returns."""
+  decoded, fields = _read_all(found, decode)
   images = np.stack(decoded) if decoded else np.zeros((0, *shape), np.uint8)
   return {'images': images[..., :1] if is_grey(images) else images} | fields
 
 
-def _check_all(found: listing.Listing, read: Callable, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-  """Decodes the files without keeping their pixels: {'channels'} and what files.read_all returns."""
-  greys, fields = files.read_all(found, lambda path: is_grey(read(path)), 'images')
+def _check_all(found: listing.Listing, decode: Callable, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+  """Decodes the files without keeping their pixels: {'channels'} and what _read_all returns."""
+  greys, fields = _read_all(found, lambda image: is_grey(decode(image)))
   return {'channels': np.array(1 if all(greys) else shape[-1])} | fields
+
+
+def _read_all(found: listing.Listing, decode: Callable) -> tuple[list, dict[str, np.ndarray]]:
+  """Calls decode(opened image) for all files: as files.read_all, with the 'sizes' [N,2] and the 'modes' [N] of files."""
+  def look_and_decode(image):
+    original = *image.size, image.mode  # before it is decoded, as a JPEG may be at a fraction of its size
+    return original, decode(image)
+
+  results, fields = files.read_all(found, lambda path: pixels.decode_with(path, look_and_decode), 'images')
+  originals = [original for original, _ in results]
+  fields['sizes'] = np.array([(width, height) for width, height, _ in originals], int).reshape(-1, 2)
+  fields['modes'] = np.array([mode for _, _, mode in originals], str)
+  return [decoded for _, decoded in results], fields
+
+
+def describe_originals(sizes: np.ndarray, modes: np.ndarray, wanted: tuple[int, int]) -> list[str]:
+  """Says of which sizes [N,2], (width, height), and modes [N] of Pillow the files are, and how many are enlarged."""
+  by_area = ['x'.join(map(str, size)) for size in sorted(sizes.tolist(), key=math.prod)]
+  span = by_area[0] if len(set(by_area)) == 1 else f'{by_area[0]} to {by_area[-1]}'
+  counts = ', '.join(f'{mode} ({count:,})' for mode, count in Counter(modes.tolist()).most_common())
+  lines = [f'files of {span} pixels, {counts}']
+  if enlarged := int((sizes < wanted).any(1).sum()):
+    lines.append(f'smaller than {"x".join(map(str, wanted))}, and enlarged: {enlarged:,} of them')
+  return lines
 
 
 def is_grey(images: np.ndarray) -> bool:
@@ -98,9 +129,11 @@ def decode_image(path: str | zipfile.Path, size: int | Sequence[int], alpha: boo
 
   Raises whatever a decoder does.
   """
-  def decode(image):
-    longest = 2 * max(sides_of(size))  # of both sides, as the image may lie on its side
-    image.draft('RGB', (longest, longest))  # lets JPEG decode at a fraction of its size
-    return fit(pixels.upright_pixels(image, alpha), size)
+  return pixels.decode_with(path, functools.partial(fit_image, size=size, alpha=alpha))
 
-  return pixels.decode_with(path, decode)
+
+def fit_image(image: Image.Image, size: int | Sequence[int], alpha: bool = False) -> np.ndarray:
+  """Decodes an opened image, as decode_image does a file."""
+  longest = 2 * max(sides_of(size))  # of both sides, as the image may lie on its side
+  image.draft('RGB', (longest, longest))  # lets JPEG decode at a fraction of its size
+  return fit(pixels.upright_pixels(image, alpha), size)
