@@ -9,6 +9,7 @@ import shlex
 import sys
 
 import jax
+import numpy as np
 
 
 def write_section(path: pathlib.Path, title: str, text: str):
@@ -35,3 +36,10 @@ def machine() -> str:
     device = f'{os.cpu_count()} cores of {name}'
   installed = [name for name in ('jax', 'torch') if importlib.util.find_spec(name)]
   return f'{device}; {", ".join(f"{name} {importlib.metadata.version(name)}" for name in installed)}'
+
+
+def spread(values, scale: float = 1, digits: int = 1) -> str:
+  """The mean of the seeds' values and, in brackets, the lowest and the highest."""
+  values = scale * np.array(values)
+  mean = f'{values.mean():.{digits}f}'
+  return mean if len(values) == 1 else f'{mean} ({values.min():.{digits}f} to {values.max():.{digits}f})'

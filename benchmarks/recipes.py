@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from absl import app, flags, logging
 from ml_collections import config_flags
-import numpy as np
 
 from benchmarks import judge, page
+from benchmarks.page import spread
 from benchmarks.runs import DATA_DIR, speed
 from gans import overrides
 from gans.build import build
@@ -52,13 +52,6 @@ def try_recipe(config, dataset: str, folder: pathlib.Path) -> Recipe:
   samples = [judge.sample_run(str(workdir), training_seed=seed) for seed in seeds]
   qualities = [critic.measure(images, label) for _, images, label in samples]
   return Recipe(dataset, critic, qualities, config.num_steps / speed(workdir) / config.num_seeds / 60)
-
-
-def spread(values, scale: float = 1, digits: int = 1) -> str:
-  """The mean of the seeds' values and, in brackets, the lowest and the highest."""
-  values = scale * np.array(values)
-  mean = f'{values.mean():.{digits}f}'
-  return mean if len(values) == 1 else f'{mean} ({values.min():.{digits}f} to {values.max():.{digits}f})'
 
 
 def table(recipes: list[Recipe]) -> str:

@@ -49,7 +49,7 @@ def load_folder(config) -> Dataset:
 
 
 def read_files(config, decode: Callable, leading: tuple[int, ...] = (), channels: int = 3) -> Dataset:
-  """Reads every image below config.path; decode(opened image, size) -> [*leading,H,W,channels] uint8, or raises why not.
+  """Reads every image below config.path; decode(opened image, size) -> [*leading,H,W,channels] uint8 or raises why not.
 
   Of three channels one is kept if all images are grey.
 
@@ -96,7 +96,7 @@ def _check_all(found: listing.Listing, decode: Callable, shape: tuple[int, ...])
 
 
 def _read_all(found: listing.Listing, decode: Callable) -> tuple[list, dict[str, np.ndarray]]:
-  """Calls decode(opened image) for all files: as files.read_all, with the 'sizes' [N,2] and the 'modes' [N] of files."""
+  """Calls decode(opened image) for all files: as files.read_all, and the files' 'sizes' [N,2] and 'modes' [N]."""
   def look_and_decode(image):
     original = *image.size, image.mode  # before it is decoded, as a JPEG may be at a fraction of its size
     return original, decode(image)
