@@ -1,4 +1,6 @@
 """Numbers that change over a run: pairs in a config, counted in images, the same however a run is cut."""
+from types import SimpleNamespace
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -36,7 +38,8 @@ def test_a_half_life_halves_what_the_average_remembers():
 def test_a_penalty_has_the_weight_of_the_moment():
   """Of a linear critic D(x) = 3 x, r1 is 9 / 2 everywhere."""
   x = jnp.zeros((2, 1))
-  term, metrics = penalty_term(Penalty('r1', PAIR), 0.5, lambda x: 3 * x[:, 0], x, x, jax.random.key(0))
+  play = SimpleNamespace(progress=0.5)
+  term, metrics = penalty_term(Penalty('r1', PAIR), play, lambda x: 3 * x[:, 0], x, x, jax.random.key(0))
   assert float(term) == pytest.approx(2.5 * 4.5) and float(metrics['r1']) == pytest.approx(4.5)
 
 

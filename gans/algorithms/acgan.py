@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gans.algorithms.adversarial import for_each_batch, lazy_penalty
+from gans.algorithms.adversarial import for_each_batch
 from gans.core import losses
 from gans.core.game import Algorithm, Update
-from gans.core.penalties import Penalty, penalty_term
+from gans.core.penalties import Penalty, lazy_penalty, penalty_term
 from gans.core.sampling import noise, noise_and_label
 from gans.ranges import Count, Size, Weight
 
@@ -46,10 +46,14 @@ def make_algorithm(config: Fields) -> Algorithm:
     fake, fake_logits = play.critic(x_tilde, label)
     class_loss = classification(real_logits, label) + classification(fake_logits, label)
     term, metrics = penalty_term(
-        config.penalty, play.progress, lambda x: score(play, x, label), x, x_tilde, penalty_rng)
+        config.penalty, play, lambda x: score(play, x, label), x, x_tilde, penalty_rng)
     value = loss.critic(real, fake) + config.class_weight.critic * class_loss + term
     return value, metrics | {'critic_loss': value, 'critic_class_loss': class_loss,
                              'real_accuracy': accuracy(real_logits, label)}
+
+  def examples(play, batch, rng):
+    x, label = batch['image'], batch['label']
+    return (lambda x: score(play, x, label)), x, lambda: play.generator(noise(rng, len(x), config.z_dim), label)
 
   def generator_loss(play, batch, rng):  # minimises L_S - L_C
     label = batch['label']
@@ -63,7 +67,7 @@ def make_algorithm(config: Fields) -> Algorithm:
   return Algorithm(
       updates=(
           Update(('critic',), critic_loss, repeats=config.n_critic),
-          *lazy_penalty(config.penalty, config.n_critic, config.z_dim, score),
+          *lazy_penalty(config.penalty, examples, config.n_critic),
           Update(('generator',), generator_loss),
       ),
       inputs=noise_and_label(config.z_dim))

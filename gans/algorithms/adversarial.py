@@ -10,12 +10,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gans.core import adaptive, losses, penalties, regularizers
+from gans.core import adaptive, losses, regularizers
 from gans.core.adaptive import Ada
 from gans.core.annealing import anneal
 from gans.core.augmentation import augment
 from gans.core.game import Algorithm, Play, Update
-from gans.core.penalties import Penalty, penalty_term
+from gans.core.penalties import Penalty, lazy_penalty, penalty_term
 from gans.core.regularizers import Regularizers, consistency, weigh
 from gans.core.sampling import noise, noise_and_label
 from gans.errors import UserError
@@ -45,8 +45,7 @@ def make_algorithm(config: Fields) -> Algorithm:
   return Algorithm(
       updates=(
           Update(('critic',), critic_loss(config), repeats=config.n_critic),
-          *lazy_penalty(config.penalty, config.n_critic, config.z_dim,
-                        lambda play, x, label: Round(config, play, label).score(x), config.pack),
+          *lazy_penalty(config.penalty, penalized(config), config.n_critic),
           Update(('generator',), generator_loss(config)),
       ),
       inputs=noise_and_label(config.z_dim),
@@ -117,7 +116,7 @@ def critic_loss(config: Fields) -> Callable:
     z = noise(z_rng, len(game.label), config.z_dim)
     x, x_tilde = game.show(batch['image']), game.generate(z)
     real, fake = game.score(x), game.score(x_tilde)
-    penalty, metrics = penalty_term(config.penalty, play.progress, game.score, x, x_tilde, penalty_rng)
+    penalty, metrics = penalty_term(config.penalty, play, game.score, x, x_tilde, penalty_rng)
     real_rng, fake_rng, near_rng = jax.random.split(jax.random.fold_in(rng, regularizers.STREAM), 3)
     regularizer, terms = weigh(settings, {
         'lecam': lambda: regularizers.lecam(real, fake, *play.score_averages(jnp.mean(real), jnp.mean(fake))),
@@ -132,6 +131,15 @@ def critic_loss(config: Fields) -> Callable:
     return value, metrics | terms | scores
 
   return critic_loss
+
+
+def penalized(config: Fields) -> Callable:
+  """Returns what a penalty with an update of its own looks at."""
+  def examples(play, batch, rng):
+    game = Round(config, play, batch['label'])
+    return game.score, game.show(batch['image']), lambda: game.generate(noise(rng, len(game.label), config.z_dim))
+
+  return examples
 
 
 def generator_loss(config: Fields) -> Callable:
@@ -179,27 +187,3 @@ def separate_packs(packed, pack: int):
 def for_each_batch(label, x) -> jax.Array:
   """Repeats the labels [B] of a batch for each batch in images x [M*B,...]."""
   return jnp.concatenate([label] * (len(x) // len(label)))
-
-
-def lazy_penalty(penalty: Penalty, n_critic: int, z_dim: int, score: Callable, pack: int = 1) -> tuple[Update, ...]:
-  """Returns the update that a penalty with `every` k > 1 is: once for the k n_critic updates of k steps; else none.
-
-  So it has that many times the weight (Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN,
-  section 3.1). score(play, x, label) gives the critic's scores of one batch or several of packed images x, whose labels
-  are [B].
-  """
-  if penalty.name == 'none' or penalty.every == 1:
-    return ()
-  penalize = penalties.BY_NAME[penalty.name]
-
-  def penalty_loss(play, batch, rng):
-    z_rng, penalty_rng = jax.random.split(rng)
-    label = batch['label']
-    x = join_packs(batch['image'], pack)
-    x_tilde = None
-    if penalty.name not in penalties.OF_REAL:
-      x_tilde = join_packs(play.generator(noise(z_rng, len(label), z_dim), label), pack)
-    value = penalize(lambda x: score(play, x, label), x, x_tilde, penalty_rng)
-    return penalty.every * n_critic * anneal(penalty.weight, play.progress) * value, {penalty.name: value}
-
-  return (Update(('critic',), penalty_loss, every=penalty.every),)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from gans.core.game import Algorithm, Update
 from gans.core.losses import least_squares_critic
+from gans.core.penalties import Penalty, lazy_penalty, penalty_term
 from gans.networks.layers import as_weights
 from gans.ranges import SizeOrNone, Weight
 
@@ -19,6 +20,7 @@ from gans.ranges import SizeOrNone, Weight
 @dataclasses.dataclass(frozen=True)
 class Fields:
   """What the algorithm reads of the config."""
+  penalty: Penalty = Penalty()  # on each critic's gradient; a name in gans/core/penalties.py, or 'none'
   cycle_weight: Weight = 10.0  # weight of the way there and back, the paper's lambda
   identity_weight: Weight = 5.0  # weight of leaving an image of the target as it is, section 5.2; 0: it need not
   pool_size: SizeOrNone = 50  # earlier translations of each kind that the critics learn from; 0: only the present ones
@@ -73,14 +75,25 @@ def make_algorithm(config: Fields) -> Algorithm:
     return value, metrics | {'generator_loss': value}
 
   def critic_loss(play, batch, rng):
-    del rng
+    a_rng, b_rng = jax.random.split(rng)
     a, b = batch['a'], batch['b']
     b_tilde, a_tilde = play.generator_ab(a), play.generator_ba(b)
     if config.pool_size:
       b_tilde, a_tilde = play.pool_b(b_tilde), play.pool_a(a_tilde)
     loss_a = least_squares_critic(play.critic_a(a), play.critic_a(a_tilde))
     loss_b = least_squares_critic(play.critic_b(b), play.critic_b(b_tilde))
-    return loss_a + loss_b, {'critic_a_loss': loss_a, 'critic_b_loss': loss_b}
+    term_a, metrics_a = penalty_term(config.penalty, play, play.critic_a, a, a_tilde, a_rng, 'critic_a')
+    term_b, metrics_b = penalty_term(config.penalty, play, play.critic_b, b, b_tilde, b_rng, 'critic_b')
+    metrics = metrics_a | metrics_b | {'critic_a_loss': loss_a, 'critic_b_loss': loss_b}
+    return loss_a + loss_b + term_a + term_b, metrics
+
+  def examples_a(play, batch, rng):  # of a penalty that is not taken in each step
+    del rng
+    return play.critic_a, batch['a'], lambda: play.generator_ba(batch['b'])
+
+  def examples_b(play, batch, rng):
+    del rng
+    return play.critic_b, batch['b'], lambda: play.generator_ab(batch['a'])
 
   def inputs(rng, batch):
     del rng
@@ -104,6 +117,8 @@ def make_algorithm(config: Fields) -> Algorithm:
       updates=(
           Update(('generator_ab', 'generator_ba'), generator_loss),
           Update(('critic_a', 'critic_b'), critic_loss),
+          *lazy_penalty(config.penalty, examples_a, critic='critic_a'),
+          *lazy_penalty(config.penalty, examples_b, critic='critic_b'),
       ),
       inputs=inputs,
       draw=draw,

@@ -5,11 +5,14 @@ networks are those of gans/networks/dcgan.py, for voxels.
 """
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 
 from gans.algorithms import adversarial
+from gans.algorithms.adversarial import for_each_batch
 from gans.core import losses
 from gans.core.game import Algorithm, Update, always
+from gans.core.penalties import STREAM, Penalty, lazy_penalty, penalty_term
 from gans.core.sampling import noise, noise_and_label
 from gans.errors import UserError
 from gans.ranges import Share, Size
@@ -19,6 +22,7 @@ from gans.ranges import Share, Size
 class Fields:
   """What the algorithm reads of the config."""
   loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
+  penalty: Penalty = Penalty()  # on the critic's gradient; a name in gans/core/penalties.py, or 'none'
   max_accuracy: Share = 0.8  # of the critic on a batch, above which it does not learn from it; 1: it always learns
   z_dim: Size = 200  # size of the noise z, of which the paper's is uniform and this one normal
 
@@ -33,14 +37,17 @@ def make_algorithm(config: Fields) -> Algorithm:
   if has_gate and loss.undecided is None:
     raise UserError(f'max_accuracy={config.max_accuracy}: of loss={config.loss!r} no score by itself says that an '
                     'image is real, so the critic has no accuracy; expected 1.0')
-  game = adversarial.Fields(loss=config.loss, z_dim=config.z_dim)
+  game = adversarial.Fields(loss=config.loss, penalty=config.penalty, z_dim=config.z_dim)
 
   def critic_loss(play, batch, rng):
     x, label = batch['image'], batch['label']
     x_tilde = play.generator(noise(rng, len(x), config.z_dim), label)
     real, fake = play.critic(x, label), play.critic(x_tilde, label)
-    value = loss.critic(real, fake)
-    metrics = {} if loss.undecided is None else {'critic_accuracy': accuracy(real, fake, loss.undecided)}
+    term, metrics = penalty_term(config.penalty, play, lambda x: play.critic(x, for_each_batch(label, x)), x,
+                                 x_tilde, jax.random.fold_in(rng, STREAM))
+    value = loss.critic(real, fake) + term
+    if loss.undecided is not None:
+      metrics['critic_accuracy'] = accuracy(real, fake, loss.undecided)
     return value, metrics | {'critic_loss': value}
 
   def is_not_too_good(metrics):
@@ -49,6 +56,7 @@ def make_algorithm(config: Fields) -> Algorithm:
   return Algorithm(
       updates=(
           Update(('critic',), critic_loss, gate=is_not_too_good if has_gate else always),
+          *lazy_penalty(config.penalty, adversarial.penalized(game)),
           Update(('generator',), adversarial.generator_loss(game)),
       ),
       inputs=noise_and_label(config.z_dim))

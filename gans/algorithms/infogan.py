@@ -5,6 +5,7 @@ A recogniser guesses the code of an image from the critic's features, which it s
 the recogniser. With a recogniser that saw the image itself, the code would hide in details which no one sees.
 """
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import optax
 
 from gans.core import losses
 from gans.core.game import Algorithm, Update
+from gans.core.penalties import STREAM, Penalty, lazy_penalty, penalty_term
 from gans.core.sampling import noise, noise_and_label
 from gans.errors import UserError
 from gans.networks.layers import as_weights
@@ -22,6 +24,7 @@ from gans.ranges import Several, Size, SizeOrNone, Weight
 class Fields:
   """What the algorithm reads of the config."""
   loss: losses.LossName = 'non_saturating'  # a name in gans/core/losses.py
+  penalty: Penalty = Penalty()  # on the critic's gradient; a name in gans/core/penalties.py, or 'none'
   num_codes: Several = 10  # values of the categorical code c
   num_continuous: SizeOrNone = 2  # continuous codes: the first entries of z, which the recogniser guesses too
   info_weight: Weight = 1.0  # weight of the mutual information, the paper's lambda
@@ -45,10 +48,10 @@ def make_algorithm(config: Fields) -> Algorithm:
     code = jax.random.randint(code_rng, (num,), 0, config.num_codes)
     return {'z': noise(rng, num, config.z_dim), 'label': code}
 
-  def judge(play, inputs):
+  def judge(play, x_tilde, inputs):
     """Returns the scores of samples, and the losses of what is guessed of their codes: -L_I but for constants."""
     code, continuous = inputs['label'], inputs['z'][:, :config.num_continuous]
-    fake, features = play.critic(draw(play, inputs), None)
+    fake, features = play.critic(x_tilde, None)
     guess = play.recogniser(features, None)  # nobody is told the code that is to be guessed
     if guess.shape[-1] != config.num_codes + config.num_continuous:
       raise UserError(f'recogniser.outputs={guess.shape[-1]}: expected num_codes={config.num_codes} and '
@@ -64,13 +67,22 @@ def make_algorithm(config: Fields) -> Algorithm:
   def critic_loss(play, batch, rng):
     x = batch['image']
     real, _ = play.critic(x, None)
-    fake, code_loss, continuous_loss = judge(play, draw_inputs(rng, len(x)))
-    value = loss.critic(real, fake) + weigh(code_loss, continuous_loss)
-    return value, {'critic_loss': value}
+    inputs = draw_inputs(rng, len(x))
+    x_tilde = draw(play, inputs)
+    fake, code_loss, continuous_loss = judge(play, x_tilde, inputs)
+    term, metrics = penalty_term(config.penalty, play, functools.partial(score, play), x, x_tilde,
+                                 jax.random.fold_in(rng, STREAM))
+    value = loss.critic(real, fake) + weigh(code_loss, continuous_loss) + term
+    return value, metrics | {'critic_loss': value}
+
+  def examples(play, batch, rng):  # of a penalty that is not taken in each step
+    x = batch['image']
+    return functools.partial(score, play), x, lambda: draw(play, draw_inputs(rng, len(x)))
 
   def generator_loss(play, batch, rng):
-    fake, code_loss, continuous_loss = judge(play, draw_inputs(rng, len(batch['image'])))
-    adversarial_loss = loss.of_generator(fake, lambda: play.critic(batch['image'], None)[0])
+    inputs = draw_inputs(rng, len(batch['image']))
+    fake, code_loss, continuous_loss = judge(play, draw(play, inputs), inputs)
+    adversarial_loss = loss.of_generator(fake, lambda: score(play, batch['image']))
     value = adversarial_loss + weigh(code_loss, continuous_loss)
     information = jnp.log(config.num_codes) - code_loss  # the paper's lower bound L_I, at most log(num_codes)
     return value, {'generator_loss': value, 'mutual_information': information, 'continuous_error': continuous_loss}
@@ -78,8 +90,15 @@ def make_algorithm(config: Fields) -> Algorithm:
   return Algorithm(
       updates=(
           Update(('critic', 'recogniser'), critic_loss),
+          *lazy_penalty(config.penalty, examples),
           Update(('generator',), generator_loss),
       ),
       inputs=noise_and_label(config.z_dim),
       draw=draw,
       classes=config.num_codes)
+
+
+def score(play, x) -> jax.Array:
+  """The critic's scores [B] of images x [B,...], without its features."""
+  scores, _ = play.critic(x, None)
+  return scores

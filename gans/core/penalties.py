@@ -1,7 +1,8 @@
-"""Penalties on the critic's gradient, by name: (score, real, fake, rng) -> scalar.
+"""Penalties on a critic's gradient, by name: (score, real, fake, rng) -> scalar.
 
 They take a score function, images [B,...] -> [B], so they depend on no model; r1_r2 calls it with [2B,...].
 """
+from collections.abc import Callable
 import dataclasses
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from gans.core.annealing import anneal
+from gans.core.game import Play, Update
 from gans.ranges import AnnealedWeight, Count, OneOf
 
 
@@ -78,6 +80,7 @@ BY_NAME = {'gradient_penalty': gradient_penalty, 'dragan': dragan, 'r1': r1, 'r2
 NAMES = ('none', *BY_NAME)
 OF_REAL = ('dragan', 'r1')  # which need no generated images
 ZERO_CENTRED = ('r1', 'r2', 'r1_r2')  # whose gradients are to vanish; the others' are to have norm 1
+STREAM = 2  # what a loss folds into its rng for a penalty, where it draws other random numbers from the rng itself
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +91,37 @@ class Penalty:
   every: Count = 1  # steps from one to the next; above 1 one update of its own for all of the critic's in these steps
 
 
-def penalty_term(penalty: Penalty, progress, score, real, fake, rng) -> tuple[jax.Array | float, dict]:
-  """The weighted penalty as a term of the critic's loss, and its metrics: (0, {}) if it is none or an own update.
-
-  `progress` is that of the weight, `play.progress`.
-  """
+def penalty_term(penalty: Penalty, play: Play, score: Callable, real, fake, rng, critic: str = 'critic'
+                 ) -> tuple[jax.Array | float, dict]:
+  """The weighted penalty as a term of a critic's loss, and its metrics: (0, {}) if it is none or an own update."""
   if penalty.name == 'none' or penalty.every > 1:
     return 0.0, {}
   value = BY_NAME[penalty.name](score, real, fake, rng)
-  return anneal(penalty.weight, progress) * value, {penalty.name: value}
+  return anneal(penalty.weight, play.progress) * value, {metric_name(penalty, critic): value}
+
+
+def metric_name(penalty: Penalty, critic: str) -> str:
+  """Returns the name of the penalty as a metric: 'r1', or 'critic_a_r1' where a game has several critics."""
+  return penalty.name if critic == 'critic' else f'{critic}_{penalty.name}'
+
+
+def lazy_penalty(penalty: Penalty, examples: Callable, n_critic: int = 1, critic: str = 'critic'
+                 ) -> tuple[Update, ...]:
+  """Returns the update that a penalty with `every` k > 1 is: once for the k n_critic updates of k steps; else none.
+
+  So it has that many times the weight (Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN,
+  section 3.1). examples(play, batch, rng) returns (score, real, generate): the critic's scores as a function of images,
+  real images, and a function that makes generated ones.
+  """
+  if penalty.name == 'none' or penalty.every == 1:
+    return ()
+
+  def penalty_loss(play, batch, rng):
+    examples_rng, penalty_rng = jax.random.split(rng)
+    score, real, generate = examples(play, batch, examples_rng)
+    fake = None if penalty.name in OF_REAL else generate()
+    value = BY_NAME[penalty.name](score, real, fake, penalty_rng)
+    weight = penalty.every * n_critic * anneal(penalty.weight, play.progress)
+    return weight * value, {metric_name(penalty, critic): value}
+
+  return (Update((critic,), penalty_loss, every=penalty.every),)

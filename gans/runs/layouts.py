@@ -25,7 +25,7 @@ ADDED = {
 NEW = {'init_from': '', 'keep_checkpoints': 3, 'keep_every': 0, 'ema_half_life': 0.0, 'anneal_images': 0,
        'eval': {'gan_train': False}}
 # Those of algorithms, of which the defaults say it.
-NEW_OF_ALGORITHMS = ('regularizers', 'ada', 'pack', 'top_k')
+NEW_OF_ALGORITHMS = ('regularizers', 'ada', 'pack', 'top_k', 'penalty')
 UNSET = json.loads(json.dumps(OPTIONAL))  # fields of `dataset`, as in a config.json, where tuples are lists
 TWO_PLAYERS = ('generator', 'critic')  # the only ones up to layout 3
 # What layout 3 had at another place, or for every algorithm.
