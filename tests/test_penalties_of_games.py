@@ -3,8 +3,16 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from configs.bigan import get_config as bigan_config
+from configs.cyclegan import get_config as cyclegan_config
+from configs.gan_3d import get_config as gan_3d_config
+from configs.infogan import get_config as infogan_config
+from configs.pix2pix import get_config as pix2pix_config
 from gans.algorithms import acgan, adversarial, bigan, cyclegan, gan_3d, infogan, pix2pix
+from gans.build import build
 from gans.core.penalties import Penalty
+from gans.data.sources import load_dataset
+from tests.shrink import shrink
 
 X = jnp.array([[[1.0], [2.0]], [[0.0], [3.0]]])  # two images of two pixels, as are all others
 X_TILDE = jnp.array([[[4.0], [0.0]], [[1.0], [-1.0]]])
@@ -102,3 +110,13 @@ def test_each_critic_of_cyclegan_is_penalised_at_its_own_images(every):
   for name in ('r1', 'r2'):
     of_b = 9 * SQUARES[name]
     check_terms(cyclegan, play, name, every, {f'critic_a_{name}': of_a[name], f'critic_b_{name}': of_b})
+
+
+@pytest.mark.parametrize('every', [1, 2])
+@pytest.mark.parametrize('make_config', [infogan_config, bigan_config, pix2pix_config, cyclegan_config, gan_3d_config])
+def test_the_networks_of_its_config_have_the_gradient_that_is_penalised(make_config, every):
+  config = shrink(make_config())
+  config.penalty.update({'name': 'r1_r2', 'every': every})
+  experiment = build(config, load_dataset(config.dataset).spec)
+  critics = {player for player in experiment.algorithm.networks if player.startswith('critic')}
+  assert experiment.traced.differentiated == critics
