@@ -202,10 +202,10 @@ def parse_flags(argv):
     if not _is_of_ml_collections(error):
       raise  # a mistake in the code of the config, whose line the traceback names
     sys.exit(f'error: {_describe_missing(error)}')
-  except OSError:
+  except OSError as error:
     names = sorted(path.name for path in ROOT.glob('configs/*.py') if path.name != 'base.py')
     configs = ', '.join(f'configs/{name}' for name in names)
-    sys.exit(f'error: --config={_config_path()}: there is no such file; those of {ROOT} are {configs}')
+    sys.exit(f'error: --config={_config_path()}: {error.strerror}; those of {ROOT} are {configs}')
 
 
 def _config_path() -> str:

@@ -23,6 +23,7 @@ from benchmarks import page
 from benchmarks.page import spread
 from benchmarks.runs import DATA_DIR
 from gans import overrides
+from gans.build import build
 from gans.core.game import bind_trained, each_seed, variables_of
 from gans.core.sampling import make_sampler
 from gans.data.batches import condition
@@ -98,7 +99,10 @@ def make_config(case: Case, data: Data):
 
 def finish(case: Case, data: Data) -> list[dict]:
   """Trains a row, or what is left of it, and measures each quarter, once; returns what `measure` does of each."""
-  train(make_config(case, data), case.workdir)
+  config = make_config(case, data)
+  spec = data.reference.spec
+  evaluator.check(evaluator.name_scores(config, spec, build(config, spec)), data.reference)  # not after hours
+  train(config, case.workdir)
   path = case.workdir / 'few_images.jsonl'
   if found := read_records(path):
     return found

@@ -1,6 +1,6 @@
 """A classifier that judges pictures of digits or clothes: how sure it is of them, and how far they are from real ones.
 
-It learns from the training set and judges by the test set, which no run has seen.
+It learns from five sixths of the training set and judges by the test set, which no run has seen.
 """
 from typing import NamedTuple
 

@@ -77,7 +77,7 @@ def main(argv):
   name = flags.FLAGS['config'].config_filename
   recipes = [try_recipe(config, dataset, pathlib.Path(WORKDIR.value)) for dataset in DATASETS.value]
   text = (f'{page.command()} on {page.machine()}: {config.num_steps} steps, {NUM_SEEDS.value} seeds. Frechet distance '
-          f'of {judge.SAMPLES} samples to the test set, on the features of a classifier of the whole training set.\n\n'
+          f'of {judge.SAMPLES} samples to the test set, on the features of a classifier of the training set.\n\n'
           f'{table(recipes)}')
   print(text)
   if WRITE.value:

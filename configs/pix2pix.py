@@ -21,6 +21,7 @@ def get_config(variant: str = ''):
   config.batch_size = 16
   config.num_steps = 3000
   config.eval_every = 1_500
+  config.eval.num_samples = 5_000  # one of each edges: a second of the same would be a copy
   config.generator = base.unet_generator(hidden=(32, 64, 128), num_dropouts=1, optimizer=adam)
   config.critic = base.patch_critic(hidden=(32, 64), norm='batch', optimizer=adam)
   return base.variant_of(config, variant)

@@ -22,7 +22,7 @@ def get_config(variant: str = ''):
 
 
 def cifar10(config):
-  """The published settings for CIFAR-10 without labels; the widths are those of SNGAN's code, which are its own."""
+  """The published settings for CIFAR-10 without labels, with the widths of its appendix F."""
   adam = base.adam(learning_rate=2e-4, schedule='linear', b1=0.0)
   base.train_on_cifar10(config, num_steps=100_000, z_dim=128)
   config.n_critic = 5

@@ -98,12 +98,14 @@ def drop_unread(config: ml_collections.ConfigDict, changed: Collection[str]):
   Raises:
     UserError: there is no such network or optimizer.
   """
+  from gans.build import NOT_OF_THE_NETWORK
   from gans.networks import network_ranges
   from gans.optimizers import optimizer_ranges
   for field in changed:
     player, *rest = field.split('.')
     if rest == ['network']:
-      group, taken = config[player], {'network', 'optimizer', *network_ranges(player, config[player].network)}
+      group = config[player]
+      taken = {*NOT_OF_THE_NETWORK, *network_ranges(player, group.network)}
     elif rest == ['optimizer', 'name']:
       group = config[player].optimizer
       taken = set(optimizer_ranges(f'{player}.optimizer', group.name))

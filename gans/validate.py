@@ -233,9 +233,11 @@ def list_doubts(config, experiment: Experiment) -> list[str]:
   doubts = [f'doubtful: the {player} has batch norm under a penalty, which takes each score to depend on one example '
             "alone; norm='layer' and 'instance' keep examples apart"
             for player in _have_batch_norm(experiment) if player in penalized]
-  is_bounded = penalized or any(update.project is not identity for update in experiment.algorithm.updates)
+  algorithm = experiment.algorithm
+  is_spectral = any(config[player].get('spectral') for player in algorithm.networks if player not in algorithm.averaged)
+  is_bounded = penalized or is_spectral or any(update.project is not identity for update in algorithm.updates)
   if config.get('loss') == 'wasserstein' and not is_bounded:
-    doubts.append("doubtful: loss='wasserstein' without a penalty or a clip: nothing bounds the scores")
+    doubts.append("doubtful: loss='wasserstein' without a penalty, a clip or spectral norm: nothing bounds the scores")
   return doubts
 
 

@@ -56,3 +56,20 @@ def test_a_damaged_file_is_made_again(home, damage):
   for contents in (damage, whole[:200] + damage + whole[300:]):
     file.write_bytes(contents)
     assert keep('folders', 'a') and not keep('folders', 'a')
+
+
+def test_one_that_may_only_be_read_is_read(home, monkeypatch):
+  keep('folders', 'a')
+
+  def refuse(*_):
+    raise PermissionError('not yours')
+
+  monkeypatch.setattr(os, 'utime', refuse)
+  assert not keep('folders', 'a')
+
+
+def test_what_another_process_deletes_meanwhile_is_none_of_the_excess(home, monkeypatch):
+  keep('folders', 'a')
+  file, = home.glob('*/*.npz')
+  monkeypatch.setattr(type(home), 'glob', lambda *_: [file, home / 'gone' / 'b.npz'])
+  assert cache._find_excess(file) == []

@@ -210,3 +210,9 @@ def test_an_error_of_the_system_is_not_taken_for_damage(run, monkeypatch):
   (checkpoint(run, 6) / checksums.ITEM / checksums.NAME).unlink()
   with pytest.raises(MemoryError):
     checksums.find_damage(checkpoint(run, 6))
+
+
+@pytest.mark.parametrize('name', ['run#1', '50%', 'run%201', 'a|b', 'a b', 'ü'])
+def test_what_is_written_is_found_whatever_the_folder_is_called(run, tmp_path, name):
+  moved = shutil.move(run, tmp_path / name)
+  checksums.check_index(checkpoint(moved, STEPS[-1]) / checksums.ITEM)

@@ -11,6 +11,7 @@ from gans.build import build
 from gans.core import losses
 from gans.core.sampling import noise
 from gans.data.dataset import Spec
+from gans.errors import UserError
 from tests.tiny import tiny
 
 KEY = jax.random.key(0)
@@ -108,6 +109,13 @@ def test_the_code_of_a_sample_is_its_label_or_its_weights():
   np.testing.assert_array_equal(algorithm.draw(play, inputs), np.eye(CODES)[[2, 0, 3]])
   weights = jnp.array([[0, 0.5, 0.5, 0]])
   np.testing.assert_array_equal(algorithm.draw(play, {'z': z[:1], 'label': weights}), weights)
+
+
+def test_a_generator_whose_label_is_one_of_the_datas_classes_is_refused():
+  config = tiny('infogan')
+  config.generator.label_dim = 4  # which has no embedding of codes beyond the classes
+  with pytest.raises(UserError, match='label_dim=4: what this network sees has no label.*expected 0'):
+    build(config, Spec((8, 8, 1), 2))
 
 
 @pytest.mark.parametrize('num_classes', [0, 10])

@@ -239,7 +239,10 @@ def images(size: int, classes: int, num: int = 200) -> Dataset:
 @pytest.mark.parametrize('fields, dataset, message', [
     ({'features': 'vgg'}, images(28, 10), r"eval.features='vgg': expected one of \['classifier', 'inception'"),
     ({'features': 'points'}, images(28, 10), "eval.features='points': mnist_5k has images; expected 'classifier' or"),
-    ({'features': 'classifier'}, images(28, 0), 'mnist_5k has no labels'),
+    ({'features': 'classifier'}, images(28, 0),
+     r"mnist_5k has no labels; expected one of \['inception', 'lenet5_mnist'"),
+    ({'features': 'classifier'}, Dataset(np.zeros((200, 8, 8, 8, 1), np.uint8), np.zeros(200, np.int32)),
+     'mnist_5k has no labels; expected eval_every=0'),
     ({'features': 'inception'}, images(28, 0), "eval.features='inception' needs eval.weights"),
     ({'features': 'resnet20_cifar10'}, images(28, 10), 'mnist_5k has images of 28x28x1; expected 32x32x1 or 32x32x3'),
     ({'features': 'lenet5_mnist'}, images(28, 10), "'lenet5_mnist' needs eval.weights, a file: lenet.pth"),

@@ -360,6 +360,8 @@ def test_critic_with_features_returns_what_its_score_is_made_of(critic, width, l
 
 @pytest.mark.parametrize('module, x, message', [
     (dcgan.Generator((28, 28, 1), label_dim=4), jnp.zeros((1, 8)), 'label_dim=4: the data set has no labels'),
+    (dcgan.Critic((4,), num_classes=7, label_dim=1, classify=True), jnp.zeros((1, 8, 8, 1)),
+     'label_dim=1: with classify=True the network would be told the class'),
     (dcgan.Generator((28, 28, 1), upsample='cubic'), jnp.zeros((1, 8)), "^upsample='cubic'"),
     (dcgan.Generator((30, 30, 1)), jnp.zeros((1, 8)), r'\(28, 28, 1\).*\(30, 30, 1\)'),
     (dcgan.Generator((28, 28, 1), kernels=(4, 4, 4)), jnp.zeros((1, 8)), '3 entries for 2 layers'),

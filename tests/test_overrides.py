@@ -100,6 +100,18 @@ def test_another_network_drops_the_fields_of_the_one_before(parse):
   assert config.critic.leak == 0.1 and 'kernels' not in config.critic and config.critic.hidden == (16, 32, 64)
 
 
+def test_another_network_keeps_what_every_player_has(parse, tmp_path):
+  (tmp_path / 'mine.py').write_text('''from configs import dcgan
+
+def get_config():
+  config = dcgan.get_config()
+  config.critic.augment = ('flip',)
+  return config
+''')
+  config = parse(str(tmp_path / 'mine.py'), '--config.critic.network=mlp.Critic')
+  assert config.critic.augment == ('flip',) and 'kernels' not in config.critic
+
+
 @pytest.mark.parametrize('arguments, message', [
     ([f'{CRITIC}.name=sgd', f'{CRITIC}.b1=0.5'], r'critic.optimizer.b1=0.5: there is no such field; .* optax.sgd are'),
     ([f'{CRITIC}.name=adamm'], "critic.optimizer.name='adamm': optax has no optimizer of that name"),

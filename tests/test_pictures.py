@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gans.data import kinds
+from gans.errors import UserError
 from gans.system import pictures
 
 
@@ -63,3 +64,13 @@ def test_curves_of_one_scale_share_a_panel():
 def test_each_kind_of_data_is_one_picture():
   assert kinds.POINTS.picture(np.zeros((10, 2), np.float32), 8).shape == (480, 480, 3)
   assert kinds.IMAGES.picture(np.zeros((10, 4, 5, 1), np.uint8), 8).shape == (2 * 4, 8 * 5, 1)
+
+
+def test_one_that_was_cut_short_is_named(tmp_path):
+  pictures.save_png(epath.Path(tmp_path / 'a.png'), np.zeros((40, 40, 3), np.uint8))
+  assert [path.name for path in tmp_path.iterdir()] == ['a.png']
+  whole = (tmp_path / 'a.png').read_bytes()
+  for cut in (whole[:-30], whole[:20], b''):
+    (tmp_path / 'a.png').write_bytes(cut)
+    with pytest.raises(UserError, match='a.png is not as it was written'):
+      pictures.read_png(epath.Path(tmp_path / 'a.png'))

@@ -277,8 +277,10 @@ def test_the_wasserstein_loss_without_a_bound_is_doubtful():
   config.loss = 'wasserstein'
   doubt, = list_doubts(config, build(config, DIGITS))
   assert "loss='wasserstein'" in doubt
-  config.penalty.name = 'gradient_penalty'
-  assert list_doubts(config, build(config, DIGITS)) == []
+  for bound in ({'penalty': {'name': 'gradient_penalty'}}, {'critic': {'spectral': True}}):
+    bounded = config.copy_and_resolve_references()
+    bounded.update(bound)
+    assert list_doubts(bounded, build(bounded, DIGITS)) == []
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from configs import base, cgan, gan
 from gans.algorithms import adversarial
 from gans.algorithms.adversarial import join_packs
 from gans.build import build
-from gans.core import losses, regularizers
+from gans.core import losses, penalties, regularizers
 from gans.core.game import bind
 from gans.core.penalties import Penalty
 from gans.core.regularizers import Regularizers, ScoreAverages
@@ -221,3 +221,10 @@ def test_what_does_not_go_together_is_refused():
   refuse(config, r'regularizers.changes=\(\): expected a tuple of at least 1')
   config.regularizers.changes = ('shift',)
   refuse(config, r"regularizers.changes=\('shift',\): expected a tuple of at least 1, each one of")
+
+
+def test_no_key_is_taken_twice():
+  """A loss splits its key in two, and folds a stream into it for each of what else it may have."""
+  streams = regularizers.STREAM, penalties.STREAM
+  keys = [*jax.random.split(RNG), *(jax.random.fold_in(RNG, stream) for stream in streams)]
+  assert len(np.unique(np.stack(keys), axis=0)) == 4

@@ -145,6 +145,13 @@ def test_grids_of_a_shorter_interval_before_are_thinned_too(tmp_path, config, mo
   assert grids_left(tmp_path, config, range(100, 250, 50)) == [50, 100, 150, 200]
 
 
+def test_few_grids_of_a_shorter_interval_before_stay(tmp_path, config):
+  config.sample_every, config.num_steps = 10, 200
+  grids_left(tmp_path, config, range(10, 60, 10))
+  config.sample_every = 100
+  assert grids_left(tmp_path, config, range(100, 300, 100)) == [10, 20, 30, 40, 50, 100, 200]
+
+
 def test_an_interrupted_run_leaves_the_same_sample_grids(tmp_path, config, monkeypatch):
   monkeypatch.setattr(reporting, 'KEPT_GRIDS', 5)
   config.sample_every, config.num_steps = 10, 130

@@ -15,6 +15,7 @@ from PIL import Image
 import pytest
 
 from configs import gan, wgan_gp_toy
+from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.modes.nearest import show_nearest
 from gans.runs import checkpoints
@@ -107,6 +108,55 @@ def test_changes_are_taken_up_from_the_latest_checkpoint_and_recorded(run, capsy
   assert 'already finished' in capsys.readouterr().out
 
 
+def test_a_finished_run_takes_up_no_changes(run, capsys):
+  config = small_config()
+  config.ema_decay = 0.5
+  before = contents(run)
+  train(config, run, resume_with_changes=True)
+  assert 'the changes were not made: they need a larger num_steps' in capsys.readouterr().out
+  assert contents(run) == before
+
+
+def test_changes_are_not_the_runs_before_a_step_was_taken_with_them(run, monkeypatch):
+  config = small_config()
+  config.num_steps, config.ema_decay = 8, 0.5
+
+  def fail(*_):
+    raise MemoryError
+
+  before = {name: (run / name).read_bytes() for name in ('config.json', 'data.json', 'starts.jsonl')}
+  monkeypatch.setattr(loop, 'build_train_steps', fail)
+  with pytest.raises(MemoryError):
+    train(config, run, resume_with_changes=True)
+  assert {name: (run / name).read_bytes() for name in before} == before
+
+
+def test_a_run_that_came_between_is_not_overwritten(run, tmp_path, monkeypatch):
+  """Another process trains in the new folder while this one reads its data and compiles."""
+  build_state, other = loop.build_state, small_config()
+  other.seed = 1
+
+  def build_late(*arguments):
+    shutil.copytree(run, tmp_path / 'new')
+    return build_state(*arguments)
+
+  monkeypatch.setattr(loop, 'build_state', build_late)
+  with pytest.raises(UserError, match='was made with another config(.|\n)*seed: 0 there, 1 now'):
+    train(other, tmp_path / 'new')
+  assert contents(tmp_path / 'new').keys() - {'lock'} == contents(run).keys() - {'lock'}
+
+
+def test_an_evaluation_by_other_means_is_not_the_one_that_is_owed(tmp_path):
+  config = small_config()
+  config.eval_every, config.eval.num_samples, config.eval.features = 2, 100, 'points'
+  record = {'scores': {'points/sliced_wasserstein': [1.0]}, 'features': 'points', 'reference': '', 'num_samples': 50,
+            'seed': 0}
+  for num_samples, is_owed in [(50, True), (100, False)]:
+    line = {'step': 2, **record, 'num_samples': num_samples}
+    (tmp_path / 'eval.jsonl').write_text(json.dumps(line) + '\n')
+    assert loop.is_unmeasured(config, Spec((2,)), epath.Path(tmp_path), 2) == is_owed
+
+
 def test_another_optimizer_fits_no_state_and_changes_nothing(run):
   before = contents(run)
   config = small_config()
@@ -157,7 +207,7 @@ def list_checks() -> list[str]:
   prepare, = ast.parse(inspect.getsource(loop.prepare)).body
   whole, = ast.parse(inspect.getsource(loop.train)).body
   calls = [node for node in ast.walk(whole) if isinstance(node, ast.Call)]
-  last, = (call.lineno for call in calls if ast.unparse(call.func) == 'workdirs.write_record')
+  last, = (call.lineno for call in calls if ast.unparse(call.func) == 'training.record')
   early = [call for call in calls if call.lineno < last]
   early += [node for node in ast.walk(prepare) if isinstance(node, ast.Call)]
   found = {ast.unparse(call.func) for call in early}

@@ -18,7 +18,7 @@ from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.modes.interpolate import interpolate
 from gans.modes.pack import pack_generator
-from gans.modes.sample import sample
+from gans.modes.sample import folder_name, sample
 from gans.runs.labels import parse_attributes, parse_classes
 from tests.conftest import ROOT, save_untrained
 from tests.shrink import shrink
@@ -157,6 +157,19 @@ def test_classes_have_names_wherever_they_are_given_and_shown(run, tmp_path, cap
   assert (ways / 'classes.png').read_bytes() == (numbered / 'classes.png').read_bytes()
   packed = pack_generator(run, out=tmp_path / 'packed.v2')
   assert gans.load(packed).label_names == ANIMALS
+
+
+def test_folders_of_samples_have_the_order_of_their_labels():
+  for names, expected in [
+      (ANIMALS, list(ANIMALS)),
+      (('eel', 'cat'), ['0', '1']),  # by whose names the classes would be exchanged
+      (('a/b', 'c'), ['0', '1']),
+      ((), ['0', '1', '2']),
+      (tuple(map(str, range(12))), [f'{i:02d}' for i in range(12)]),
+  ]:
+    largest = len(expected) - 1
+    found = [folder_name(names, label, largest) for label in range(len(expected))]
+    assert found == expected == sorted(found)
 
 
 def test_the_names_of_classes():

@@ -398,6 +398,7 @@ def test_main_says_so_in_a_line(run, tmp_path):
     ('pix2pix', {'labels': ['1']}, 'this model was trained without labels'),
     ('cyclegan', {'truncation': 0.5}, '--truncation=0.5: samples of this model are not made from noise'),
     ('cyclegan', {'inputs': '/no/such'}, '--inputs=/no/such holds no image: give a folder of images, or one image'),
+    ('cyclegan', {'inputs': '~nosuch/a.png'}, '--inputs=~nosuch/a.png holds no image'),
     ('cyclegan', {'inputs': 'configs'}, '--inputs=configs holds no image'),
     ('cyclegan', {'inputs': 'README.md'}, "--inputs=README.md: 'README.md' cannot be read: "),
     ('cyclegan', {'num': 0}, '--num=0: expected at least 1'),

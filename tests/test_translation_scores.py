@@ -10,6 +10,7 @@ import pytest
 from gans.build import build, build_state
 from gans.core.sampling import make_sampler
 from gans.core.sharding import make_mesh
+from gans.data.dataset import Spec
 from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.evaluation import evaluator, reconstructions, scores
@@ -107,6 +108,8 @@ def test_errors_are_shares_of_a_pixels_range():
   values = found(scores.judge_reconstructions, reconstructed=(200 * ones, 149 * ones))
   assert values == {'reconstruction_error': pytest.approx(0.2)}  # 51 of 255, either way
   assert found(scores.judge_reconstructions, reconstructed=(149 * ones, 200 * ones)) == values
+  voxels = np.ones((2, 4, 4, 4, 1), np.uint8)
+  assert found(scores.judge_reconstructions, reconstructed=(voxels, 0 * voxels)) == {'reconstruction_error': 1}
   assert found(scores.judge_reconstructed_classes, kept=np.array([True, False, True, True])) == {
       'reconstruction_class_kept': 0.75}
 
@@ -267,6 +270,15 @@ def save_faces(path, num: int = 140):
     lines.append(f'{i}.png,{i % 2},{int(i % 3 == 0)}')
   (path / 'attributes.csv').write_text('\n'.join(lines))
   return str(path)
+
+
+def test_samples_with_attributes_have_no_class_whatever_the_features():
+  config, spec = tiny('stargan'), Spec((8, 8, 3), attributes=NAMES)
+  for features in ('classifier', 'squeezenet_imagenet'):
+    config.eval.features = features
+    experiment = build(config, spec)
+    assert not scores.has_conditions(config, experiment) and not scores.teaches(config, experiment)
+    assert 'intra_class_distance' not in scores.directions(config, experiment)
 
 
 def test_a_run_on_attributes_is_evaluated_by_each_and_keeps_the_best(tmp_path):

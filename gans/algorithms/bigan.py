@@ -50,7 +50,7 @@ def make_algorithm(config: Fields) -> Algorithm:
     of_real, of_noise = make_pairs(play, batch, rng)
     return score_of(play, batch['image'].shape), join(*of_real), lambda: join(*of_noise)
 
-  def generator_loss(play, batch, rng):  # section 3.4: the critic's objective with swapped labels
+  def generator_loss(play, batch, rng):  # section 3.4: the critic's objective with swapped labels, whatever the loss
     of_real, of_noise = make_pairs(play, batch, rng)
     value = loss.critic(play.critic(*of_noise), play.critic(*of_real))
     return value, {'generator_loss': value}

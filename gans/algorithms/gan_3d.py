@@ -31,12 +31,17 @@ def make_algorithm(config: Fields) -> Algorithm:
   """Makes the game of a critic and a generator.
 
   Raises:
-    UserError: the critic is to be held back by its accuracy, and the loss has no score by which it is right or wrong.
+    UserError: the critic is to be held back by its accuracy, and the loss has no score by which it is right or wrong,
+      or a penalty is an update of its own, which would not be held back.
   """
   loss, has_gate = losses.BY_NAME[config.loss], config.max_accuracy < 1
   if has_gate and loss.undecided is None:
     raise UserError(f'max_accuracy={config.max_accuracy}: of loss={config.loss!r} no score by itself says that an '
                     'image is real, so the critic has no accuracy; expected 1.0')
+  if has_gate and config.penalty.every > 1:
+    raise UserError(f'penalty.every={config.penalty.every}: with max_accuracy={config.max_accuracy} the critic leaves '
+                    'updates out, for which a penalty in an update of its own would stand too; expected 1, or '
+                    'max_accuracy=1.0')
   game = adversarial.Fields(loss=config.loss, penalty=config.penalty, z_dim=config.z_dim)
 
   def critic_loss(play, batch, rng):

@@ -41,7 +41,7 @@ def make_algorithm(config: Fields) -> Algorithm:
   def draw(play, inputs):
     code = as_weights(inputs['label'], config.num_codes)
     latents = jnp.concatenate([inputs['z'], code], axis=-1)
-    return play.generator(latents, inputs['label'])
+    return play.generator(latents, None)
 
   def draw_inputs(rng, num: int) -> dict:
     _, code_rng = jax.random.split(rng)  # noise takes the first half

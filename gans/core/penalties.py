@@ -80,7 +80,7 @@ BY_NAME = {'gradient_penalty': gradient_penalty, 'dragan': dragan, 'r1': r1, 'r2
 NAMES = ('none', *BY_NAME)
 OF_REAL = ('dragan', 'r1')  # which need no generated images
 ZERO_CENTRED = ('r1', 'r2', 'r1_r2')  # whose gradients are to vanish; the others' are to have norm 1
-STREAM = 2  # what a loss folds into its rng for a penalty, where it draws other random numbers from the rng itself
+STREAM = 2  # folded into a loss's key for the penalty, where the key itself is taken; 0 and 1 split it
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from gans.core.augmentation import POLICIES
 from gans.ranges import Each, OneOf, Positive, Weight
 
-STREAM = 1  # folded into a loss's key for the regularisers, so that those of weight 0 change nothing
+# Folded into a loss's key for the regularisers, so that those of weight 0 change nothing; 0 and 1 are its halves.
+STREAM = 3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -212,8 +212,9 @@ def check(config, dataset: Dataset):
     suitable = [repr(other) for other, each in BY_NAME.items() if kind in each.kinds]
     raise UserError(f'eval.features={name!r}: {config.dataset.name} has {kind}; expected {" or ".join(suitable)}')
   if features.needs_labels and not dataset.spec.num_labels:
-    raise UserError(f'eval.features={name!r}: {config.dataset.name} has no labels; expected inception, with '
-                    'eval.weights')
+    others = [other for other, each in BY_NAME.items() if kind in each.kinds and not each.needs_labels]
+    expected = f'one of {sorted(others)}, with eval.weights' if others else 'eval_every=0'
+    raise UserError(f'eval.features={name!r}: {config.dataset.name} has no labels; expected {expected}')
   if features.needs_weights:
     public_networks.check_shape(name, config.dataset.name, dataset.spec.shape)
     _check_weights(name, config.eval.weights)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gans.data.kinds import VOXELS
+from gans.data.kinds import VOXELS, kind_of
 from gans.data.sources import digits, points
 from gans.evaluation import public_networks
 
@@ -183,8 +183,9 @@ def compare_voxels(config, real: Measured, fake: Measured) -> Iterator[tuple[str
 
 
 def mean_difference(pixels: np.ndarray, others: np.ndarray) -> float:
-  """Returns the mean absolute difference between images [N,...] uint8, as a share of the range of a pixel."""
-  return float(np.mean(np.abs(pixels.astype(np.int16) - others.astype(np.int16))) / 255)
+  """Returns the mean absolute difference between images or voxels [N,...] uint8, as a share of a pixel's range."""
+  largest = 1 if kind_of(pixels.shape[1:]) is VOXELS else 255
+  return float(np.mean(np.abs(pixels.astype(np.int16) - others.astype(np.int16))) / largest)
 
 
 def has_points(config, experiment) -> bool:
@@ -209,7 +210,7 @@ def has_stacked_digits(config, experiment) -> bool:
 
 def has_one_class_each(config, experiment) -> bool:
   """Tells whether a sample has one class."""
-  has_several = has_stacked_digits(config, experiment) or has_attributes(config, experiment)
+  has_several = has_stacked_digits(config, experiment) or bool(experiment.spec.attributes)
   return has_images(config, experiment) and not has_several
 
 

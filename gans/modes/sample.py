@@ -110,7 +110,8 @@ def _write_single_pictures(target: epath.Path, samples: np.ndarray, drawing: Dra
   """Writes a folder of one PNG for each sample, in a folder for each label if there are labels."""
   folders = [target] * len(samples)
   if drawing.label is not None:
-    folders = [target / folder_name(drawing.names, each) for each in drawing.label]
+    largest = drawing.label.max()
+    folders = [target / folder_name(drawing.names, each, largest) for each in drawing.label]
   for folder in set(folders):
     folder.mkdir(parents=True)
   for i, image in enumerate(progress.bar(samples, unit=' files', leave=False)):
@@ -124,10 +125,11 @@ def describe_labels(drawing: Drawing) -> str:
   return ': ' + ', '.join(dict.fromkeys(drawing.names[label] for label in drawing.label))
 
 
-def folder_name(names: tuple[str, ...], label: int) -> str:
+def folder_name(names: tuple[str, ...], label: int, largest: int) -> str:
   """Returns the name of a label's folder, by which --config.dataset.name=folder gives the samples the same labels."""
-  usable = {name for name in names if re.fullmatch(r'[\w+ -][\w+. -]*', name)}
-  return names[label] if len(usable) == len(names) > 0 else str(label)
+  usable = [name for name in sorted(set(names)) if re.fullmatch(r'[\w+ -][\w+. -]*', name)]
+  is_in_order = names and usable == list(names)  # a folder's classes come in the order of their names
+  return names[label] if is_in_order else str(label).zfill(len(str(largest)))
 
 
 def choose_columns(num: int, label: np.ndarray | None) -> int:

@@ -148,6 +148,9 @@ def apply_head(network: nn.Module, x, label):
   given = [f'{field}={value}' for field, value in asked.items() if value]
   if len(given) > 1:
     raise UserError(f'{" and ".join(given)}: a network returns one of these, expected no more than one of them')
+  if network.classify and network.label_dim:
+    raise UserError(f'label_dim={network.label_dim}: with classify=True the network would be told the class that it is '
+                    'to tell; expected 0')
   if network.outputs:
     if network.projection:
       raise UserError(f'projection=True: outputs={network.outputs} are no score, to which it could be added; '

@@ -71,7 +71,8 @@ def check_index(folder: pathlib.Path):
   for leaf in metadata.values():
     if leaf['value_metadata']['value_type'] in ARRAYS:
       expected.add('.'.join(key['key'] for key in leaf['key_metadata']))
-  index = tensorstore.KvStore.open({'driver': 'ocdbt', 'base': f'file://{folder}/'}).result()
+  base = {'driver': 'file', 'path': f'{folder}/'}  # and no URL, in which # and % would mean something else
+  index = tensorstore.KvStore.open({'driver': 'ocdbt', 'base': base}).result()
   keys = [key.decode() for key in index.list().result()]
   found = {key.removesuffix(ARRAY) for key in keys if key.endswith(ARRAY)}
   if missing := sorted(expected - found):

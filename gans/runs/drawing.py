@@ -1,6 +1,7 @@
 """What the modes draw from a trained generator: the inputs of samples, and how samples are laid out in a picture."""
 from collections.abc import Sequence
 import math
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -126,7 +127,7 @@ def read_sources(path, spec: Spec, may_be_pairs: bool) -> tuple[np.ndarray, np.n
   Raises:
     UserError: there are none, or one cannot be read.
   """
-  root = pathlib.Path(path).expanduser()
+  root = pathlib.Path(os.path.expanduser(path))
   files = list_files(str(root), SUFFIXES).paths if root.is_dir() else [str(root)] * root.exists()
   if not files:
     raise UserError(f'--inputs={path} holds no image: give a folder of images, or one image')

@@ -85,7 +85,7 @@ def own_scores(measured: list[Measured], config: Mapping, spec: Spec | None) -> 
     config: the run's, as config.json has it.
     spec: of its data; None: not known, as in workdirs of earlier versions.
   """
-  candidates = [pair for pair in measured if _is_as_asked(pair[1], config['eval'], spec)] or measured
+  candidates = [pair for pair in measured if is_as_asked(pair[1], config['eval'], spec)] or measured
   if not candidates:
     return []
   _, last = candidates[-1]
@@ -93,7 +93,7 @@ def own_scores(measured: list[Measured], config: Mapping, spec: Spec | None) -> 
   return sorted(comparable, key=lambda pair: pair[0])
 
 
-def _is_as_asked(evaluation: Evaluation, asked: Mapping, spec: Spec | None) -> bool:
+def is_as_asked(evaluation: Evaluation, asked: Mapping, spec: Spec | None) -> bool:
   """Tells whether an evaluation was made by the means in a config's group `eval`."""
   features = str(asked['features'] or '')
   if not features and spec is not None:

@@ -2,7 +2,6 @@
 import io
 import json
 import urllib.parse
-import zipfile
 
 from etils import epath
 from flax import traverse_util
@@ -42,7 +41,7 @@ def read_generator(folder: epath.Path) -> tuple[dict, dict]:
     made = record['made']
     made |= {'step': int(made['step']), 'weights': str(made['weights']), 'training_seed': int(made['training_seed'])}
     arrays = _read_arrays(folder / NAME)
-  except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+  except Exception as error:  # a damaged archive may raise anything
     raise UserError(f'{folder} is no packed generator, or is damaged: {error}') from error
   leaves = {}
   for name, array in arrays.items():

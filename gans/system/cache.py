@@ -41,7 +41,8 @@ def load_or_make(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]
   # A damaged file may raise anything. There is never a pickle in it: NumPy refuses one.
   with contextlib.suppress(Exception), np.load(path) as kept:
     loaded = dict(kept)
-    os.utime(path)
+    with contextlib.suppress(OSError):  # somebody else's, which can be read only
+      os.utime(path)
     return loaded
   made = make()
   try:
@@ -60,7 +61,11 @@ def load_or_make(kind: str, key: tuple, make: Callable[[], dict[str, np.ndarray]
 
 def _find_excess(newest: pathlib.Path) -> list[pathlib.Path]:
   """Returns the files that were not used for longest, without which all take at most MAX_BYTES; never the newest."""
-  stats = {file: file.stat() for file in home().glob('*/*.npz') if file != newest}
+  stats = {}
+  for file in home().glob('*/*.npz'):
+    with contextlib.suppress(FileNotFoundError):  # another process deleted it
+      stats[file] = file.stat()
+  stats.pop(newest, None)
   room = MAX_BYTES - newest.stat().st_size
   excess = []
   for file, found in sorted(stats.items(), key=lambda item: item[1].st_mtime, reverse=True):

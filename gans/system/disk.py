@@ -44,10 +44,13 @@ def is_remote(path: epath.Path) -> bool:
   return '://' in os.fspath(path)
 
 
-def write_whole(path: epath.Path, text: str):
+def write_whole(path: epath.Path, contents: str | bytes):
   """Writes a file and then moves it into place, so that a run killed here leaves the old one or the new one."""
   new = path.with_name(f'{path.name}.new')
-  new.write_text(text)
+  if isinstance(contents, str):
+    new.write_text(contents)
+  else:
+    new.write_bytes(contents)
   new.replace(path)
 
 

@@ -7,6 +7,9 @@ from etils import epath
 import numpy as np
 from PIL import Image
 
+from gans.errors import UserError
+from gans.system import disk
+
 SCALE = 4  # how far the scales of curves in one panel may lie apart
 
 
@@ -45,13 +48,20 @@ def scatter(points: np.ndarray) -> np.ndarray:
 
 def save_png(path: epath.Path, image: np.ndarray):
   """Writes [H,W,1] or [H,W,3] uint8 as a PNG file."""
-  path.write_bytes(encode_png(image))
+  disk.write_whole(path, encode_png(image))
 
 
 def read_png(path: epath.Path) -> np.ndarray:
-  """Reads what save_png wrote: [H,W,1] or [H,W,3] uint8."""
+  """Reads what save_png wrote: [H,W,1] or [H,W,3] uint8.
+
+  Raises:
+    UserError: it is not as it was written.
+  """
   contents = io.BytesIO(path.read_bytes())
-  image = np.asarray(Image.open(contents))
+  try:
+    image = np.asarray(Image.open(contents))
+  except (OSError, SyntaxError, ValueError) as error:  # of Pillow, which also raises the second
+    raise UserError(f'{path} is not as it was written: {error}') from error
   return image[..., None] if image.ndim == 2 else image
 
 
@@ -100,7 +110,7 @@ def plot_losses(path: epath.Path, scalars: dict[str, dict[int, float]], evaluate
     axes.legend(loc='lower left', bbox_to_anchor=(0, 1), ncols=3, frameon=False)  # above, as it would hide curves
   figure.supylabel('smoothed over the steps')
   panels[-1].set_xlabel('step; triangles: evaluated' if evaluated else 'step')
-  path.write_bytes(_encode_figure(figure))
+  disk.write_whole(path, _encode_figure(figure))
 
 
 def group_by_scale(scalars: dict[str, dict[int, float]]) -> list[list[str]]:

@@ -36,6 +36,7 @@ class Training(NamedTuple):
   mesh: jax.sharding.Mesh
   inventory: dict  # of the data
   changes: list[str]  # what is other than before, in a run that resumes with changes
+  record: Callable[[], None]  # writes down in the workdir what the run is of
   find_best: Callable[[list[int]], int | None]  # find_best(steps) -> the best of those that were measured
 
 
@@ -58,16 +59,21 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
   processes.check_same('what init_from names', mark)
   state = build_state(config, training.experiment, training.mesh, weights)
   with disk.explain_errors(workdir), workdirs.locked(workdir):
+    with processes.fail_together():  # another run may have been there since it was prepared
+      check_folder(config, path, training.dataset.spec, training.inventory, resume_with_changes)
     checkpoints.set_damaged_aside(workdir, state)
     score, direction = evaluator.best_score(training.config)
     with checkpoints.open_manager(workdir, score, direction, training.find_best, config.keep_checkpoints,
                                   config.keep_every) as manager:
       state = checkpoints.restore_latest(manager, state)
-      workdirs.write_record(workdir, config, training.dataset.spec, training.inventory)  # all checks have passed
+      if not training.changes:  # those are written down with the first steps that they are true of
+        training.record()
       print('\n'.join(describe_inventory(training.inventory)))
       is_owed = is_unmeasured(training.config, training.dataset.spec, workdir, int(state.step))
       if int(state.step) >= config.num_steps and not is_owed:
         print(f'already finished: {workdir} is at step {state.step} of {config.num_steps}')
+        if training.changes:
+          print('the changes were not made: they need a larger num_steps')
         return state
       state = resume(training, workdir, manager, state)
   print_results(workdir)
@@ -96,8 +102,16 @@ def prepare(config, path, resume_with_changes: bool = False) -> tuple[Training, 
   of_config = workdirs.changed_fields(workdir, config)
   changes = [f'{field}: {before!r} -> {after!r}' for field, (before, after) in of_config.items()]
   changes += workdirs.check_data(workdir, dataset.spec, inventory, resume_with_changes)
+  record = functools.partial(workdirs.write_record, workdir, config, dataset.spec, inventory)
   find_best = functools.partial(find_best_step, workdir, config.to_dict(), dataset.spec)
-  return Training(settled, dataset, experiment, mesh, inventory, changes, find_best), workdir
+  return Training(settled, dataset, experiment, mesh, inventory, changes, record, find_best), workdir
+
+
+def check_folder(config, path, spec: Spec, inventory: dict, resume_with_changes: bool):
+  """Raises UserError where the folder holds something else than a run of this config on these data."""
+  workdir = workdirs.check_workdir(path, config, resume_with_changes)
+  check_source(config, workdir)
+  workdirs.check_data(workdir, spec, inventory, resume_with_changes)
 
 
 def check_source(config, workdir):
@@ -174,6 +188,8 @@ def run_steps(training: Training, take: Callable, state: GANState, manager, repo
       state, metrics = train_steps(state, *take(step), count)  # no name keeps this call's data past it
       local_state, metrics = sharding.local((state, metrics))
       if call == 0:  # compiled; the steps keep running while this is written
+        if training.changes:
+          training.record()
         reporter.started(local_state, training.changes)
       health.check_finite(step, metrics, count, local_state)
       reporter.metrics(stop, metrics, count)
@@ -239,8 +255,9 @@ def make_measure(training: Training, sample: Callable, reporter: Reporter) -> Ca
 
 def is_unmeasured(config, spec: Spec, workdir, step: int) -> bool:
   """Tells whether an evaluation is due at a step and has not been made."""
-  measured = evaluations.own_scores(evaluations.read_scores(workdir / evaluations.NAME), config.to_dict(), spec)
-  return is_due(step, config.eval_every, config) and step not in dict(measured)
+  measured = evaluations.read_scores(workdir / evaluations.NAME)
+  return is_due(step, config.eval_every, config) and not any(
+      at == step and evaluations.is_as_asked(evaluation, config.to_dict()['eval'], spec) for at, evaluation in measured)
 
 
 def save_if_raised(measure: Callable, manager, step: int, state: GANState) -> dict[str, float]:

@@ -151,9 +151,11 @@ class Reporter:
       picture = self.kind.picture(examples, columns)
       images[f'samples/fake{suffix}'] = picture[None]
       self._save(f'fake_{step:07d}{suffix}', picture)
+    every = self.config.sample_every
     for by_step in find_grids(self.workdir / 'samples').values():
+      are_many = len(by_step) > KEPT_GRIDS  # then those that another sample_every left go, too
       for at, file in by_step.items():
-        if not stays(at, step, self.config.sample_every, KEPT_GRIDS):
+        if (at % every == 0 or are_many) and not stays(at, step, every, KEPT_GRIDS):
           file.unlink(missing_ok=True)
     self.writer.write_images(step, images)
 

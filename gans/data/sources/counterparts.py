@@ -3,7 +3,8 @@
 NAME_edges, NAME_inverted, NAME_rotated and NAME_coloured are made of the pictures of another data set, in memory;
 folder_pairs is a folder of images that hold A and B side by side, as the data sets of pix2pix do (Isola et al. 2017).
 """
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+import functools
 import math
 
 import numpy as np
@@ -118,14 +119,19 @@ def load_pairs(config) -> Dataset:
     UserError: as `folder.load_folder`; a file that is not twice as wide as high is one that cannot be read.
   """
   one_side(config)
-  files = folder.read_files(config, decode_pair, leading=(2,))
+  files = folder.read_files(config, split_pair, leading=(2,))
   pairs = files.images
   images = _split_on_disk(pairs) if isinstance(pairs, OnDisk) else np.concatenate([pairs[:, 0], pairs[:, 1]])
   return in_two_classes(files, images, ('left', 'right'))
 
 
-def decode_pair(image: Image.Image, size: int) -> np.ndarray:
-  """Decodes an opened image to its left and its right half, [2,size,size,3] uint8; raises whatever a decoder does."""
+def decode_pair(path: str, size: int | Sequence[int]) -> np.ndarray:
+  """Decodes a file to its left and its right half, [2,H,W,3] uint8 of `size`; raises whatever a decoder does."""
+  return pixels.decode_with(path, functools.partial(split_pair, size=size))
+
+
+def split_pair(image: Image.Image, size: int | Sequence[int]) -> np.ndarray:
+  """Decodes an opened image, as decode_pair does a file."""
   whole = pixels.upright_pixels(image)
   height, width = whole.shape[:2]
   half = width // 2
