@@ -108,7 +108,7 @@ def get_config():
   config.critic.augment = ('flip',)
   return config
 ''')
-  config = parse(str(tmp_path / 'mine.py'), '--config.critic.network=mlp.Critic')
+  config = parse(f'--config={tmp_path / "mine.py"}', '--config.critic.network=mlp.Critic')
   assert config.critic.augment == ('flip',) and 'kernels' not in config.critic
 
 
