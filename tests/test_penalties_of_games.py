@@ -100,6 +100,7 @@ def check_terms(module, play, name, every, wanted):
 def test_a_critic_that_may_be_held_back_has_no_penalty_in_an_update_of_its_own():
   with pytest.raises(UserError, match='penalty.every=2: with max_accuracy=0.8 .* expected 1, or max_accuracy=1.0'):
     gan_3d.make_algorithm(gan_3d.Fields(penalty=Penalty('r1', every=2)))
+  assert len(gan_3d.make_algorithm(gan_3d.Fields(penalty=Penalty('none', every=2))).updates) == 2
 
 
 @pytest.mark.parametrize('every', [1, 3])

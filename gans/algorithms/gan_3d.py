@@ -38,7 +38,7 @@ def make_algorithm(config: Fields) -> Algorithm:
   if has_gate and loss.undecided is None:
     raise UserError(f'max_accuracy={config.max_accuracy}: of loss={config.loss!r} no score by itself says that an '
                     'image is real, so the critic has no accuracy; expected 1.0')
-  if has_gate and config.penalty.every > 1:
+  if has_gate and config.penalty.name != 'none' and config.penalty.every > 1:
     raise UserError(f'penalty.every={config.penalty.every}: with max_accuracy={config.max_accuracy} the critic leaves '
                     'updates out, for which a penalty in an update of its own would stand too; expected 1, or '
                     'max_accuracy=1.0')
