@@ -126,10 +126,13 @@ def describe_labels(drawing: Drawing) -> str:
 
 
 def folder_name(names: tuple[str, ...], label: int, largest: int) -> str:
-  """Returns the name of a label's folder, by which --config.dataset.name=folder gives the samples the same labels."""
-  usable = [name for name in sorted(set(names)) if re.fullmatch(r'[\w+ -][\w+. -]*', name)]
-  is_in_order = names and usable == list(names)  # a folder's classes come in the order of their names
-  return names[label] if is_in_order else str(label).zfill(len(str(largest)))
+  """Returns the name of a label's folder: that of its class, or else its number, with zeros that keep the order.
+
+  Read by --config.dataset.name=folder, the samples have classes of the same names, or the same numbers.
+  """
+  are_usable = len({name for name in names if re.fullmatch(r'[\w+ -][\w+. -]*', name)}) == len(names) > 0
+  are_numbers = all(name == str(number) for number, name in enumerate(names))
+  return names[label] if are_usable and not are_numbers else str(label).zfill(len(str(largest)))
 
 
 def choose_columns(num: int, label: np.ndarray | None) -> int:
