@@ -13,15 +13,14 @@ those that it has not seen. The seeds train side by side; each quarter of the st
 import pathlib
 from typing import NamedTuple
 
-from absl import app, flags, logging
+from absl import app, flags
 from etils import epath
 import jax
-from ml_collections import config_flags
 import numpy as np
 
 from benchmarks import page
 from benchmarks.page import spread
-from benchmarks.runs import DATA_DIR
+from benchmarks.runs import DATA_DIR, read_config
 from gans import overrides
 from gans.build import build
 from gans.core.game import bind_trained, each_seed, variables_of
@@ -31,7 +30,6 @@ from gans.data.dataset import Dataset
 from gans.data.sources import load_dataset
 from gans.evaluation import evaluator
 from gans.runs import opening
-from gans.system import cache
 from gans.system.records import read_records, write_records
 from gans.training.loop import train
 
@@ -67,8 +65,9 @@ def split(config, num_images: int) -> Data:
   """Takes the images for training from the data set of a config's group `dataset`."""
   taken, others = config.copy_and_resolve_references(), config.copy_and_resolve_references()
   if config.name == 'folder':
-    taken.path, others.path = link_parts(load_dataset(config), pathlib.Path(config.path), num_images)
-    return Data(taken, load_dataset(others), load_dataset(config))
+    whole = load_dataset(config)
+    taken.path, others.path = link_parts(whole, pathlib.Path(config.path), num_images)
+    return Data(taken, load_dataset(others), whole)
   taken.split, others.split = f'train[:{num_images}]', 'test'
   test_set = load_dataset(others)
   return Data(taken, test_set, test_set)
@@ -131,7 +130,8 @@ def measure(run: opening.Run, training: Dataset, data: Data) -> list[dict]:
     return float(np.concatenate([score(variables, images[part], labels[part]) for part in parts(len(images))]).mean())
 
   def measure_step(step: int) -> dict:
-    averages, critics = run.averages(step), each_seed(run.restore(step).players['critic'], run.config.num_seeds)
+    state = run.restore(step)
+    averages, critics = (each_seed(part, run.config.num_seeds) for part in (state.ema, state.players['critic']))
     found = {'step': step, 'distance': evaluator.score_values(evaluate(averages).scores, 'frechet_distance'),
              'training': [], 'unseen': [], 'generated': []}
     for average, critic in zip(averages, critics):
@@ -171,10 +171,7 @@ def table(found: dict[Case, list[dict]]) -> str:
 
 def main(argv):
   del argv
-  logging.set_verbosity(logging.ERROR)
-  cache.keep_compilations()
-  config, changed = CONFIG.value, config_flags.get_override_values(flags.FLAGS['config'])
-  overrides.drop_unread(config, changed)
+  config = read_config()
   if DATA_DIR.value:
     config.dataset.data_dir = DATA_DIR.value
   found = {}

@@ -9,20 +9,18 @@ them, and one with other fields of the config needs another folder.
 import pathlib
 from typing import NamedTuple
 
-from absl import app, flags, logging
-from ml_collections import config_flags
+from absl import app, flags
 
 from benchmarks import judge, page
 from benchmarks.page import spread
-from benchmarks.runs import DATA_DIR, speed
+from benchmarks.runs import DATA_DIR, read_config, speed
 from gans import overrides
 from gans.build import build
 from gans.data.sources import load_dataset
-from gans.system import cache
 from gans.training.loop import train
 
 ROOT = pathlib.Path(__file__).parent.parent
-CONFIG = overrides.define_config_flag(ROOT, 'The config, as main.py takes it, and its fields.')
+overrides.define_config_flag(ROOT, 'The config, as main.py takes it, and its fields.')
 DATASETS = flags.DEFINE_list('datasets', ['mnist_5k', 'mnist', 'fashion_mnist'], 'Data sets to train on.')
 NUM_SEEDS = flags.DEFINE_integer('num_seeds', 3, "Seeds, from the config's on.", lower_bound=1)
 WORKDIR = flags.DEFINE_string('workdir', '/tmp/recipes', 'Folder of the runs.')
@@ -70,10 +68,7 @@ def table(recipes: list[Recipe]) -> str:
 
 def main(argv):
   del argv
-  logging.set_verbosity(logging.ERROR)
-  cache.keep_compilations()
-  config, changed = CONFIG.value, config_flags.get_override_values(flags.FLAGS['config'])
-  overrides.drop_unread(config, changed)
+  config = read_config()
   name = flags.FLAGS['config'].config_filename
   recipes = [try_recipe(config, dataset, pathlib.Path(WORKDIR.value)) for dataset in DATASETS.value]
   text = (f'{page.command()} on {page.machine()}: {config.num_steps} steps, {NUM_SEEDS.value} seeds. Frechet distance '

@@ -1,13 +1,25 @@
 """What the benchmarks that train whole runs share: where their data are, and how fast a run was."""
 import pathlib
 
-from absl import flags
+from absl import flags, logging
 from etils import epath
+from ml_collections import config_flags
 import numpy as np
 
+from gans import overrides
+from gans.system import cache
 from gans.system.events import read_scalars
 
 DATA_DIR = flags.DEFINE_string('data_dir', '', "Where TFDS has its data sets; '': its own place.")
+
+
+def read_config():
+  """Returns the config that --config and its fields give, as main.py trains it; of the log, errors alone are shown."""
+  logging.set_verbosity(logging.ERROR)
+  cache.keep_compilations()
+  flag = flags.FLAGS['config']
+  overrides.drop_unread(flag.value, config_flags.get_override_values(flag))
+  return flag.value
 
 
 def speed(workdir: pathlib.Path) -> float:

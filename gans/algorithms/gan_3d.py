@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from gans.algorithms import adversarial
-from gans.algorithms.adversarial import for_each_batch
 from gans.core import losses
 from gans.core.game import Algorithm, Update, always
 from gans.core.penalties import STREAM, Penalty, lazy_penalty, penalty_term
@@ -45,11 +44,10 @@ def make_algorithm(config: Fields) -> Algorithm:
   game = adversarial.Fields(loss=config.loss, penalty=config.penalty, z_dim=config.z_dim)
 
   def critic_loss(play, batch, rng):
-    x, label = batch['image'], batch['label']
-    x_tilde = play.generator(noise(rng, len(x), config.z_dim), label)
-    real, fake = play.critic(x, label), play.critic(x_tilde, label)
-    term, metrics = penalty_term(config.penalty, play, lambda x: play.critic(x, for_each_batch(label, x)), x,
-                                 x_tilde, jax.random.fold_in(rng, STREAM))
+    this_round, x = adversarial.Round(game, play, batch['label']), batch['image']
+    x_tilde = this_round.generate(noise(rng, len(x), config.z_dim))
+    real, fake = this_round.score(x), this_round.score(x_tilde)
+    term, metrics = penalty_term(config.penalty, play, this_round.score, x, x_tilde, jax.random.fold_in(rng, STREAM))
     value = loss.critic(real, fake) + term
     if loss.undecided is not None:
       metrics['critic_accuracy'] = accuracy(real, fake, loss.undecided)

@@ -47,10 +47,7 @@ def is_remote(path: epath.Path) -> bool:
 def write_whole(path: epath.Path, contents: str | bytes):
   """Writes a file and then moves it into place, so that a run killed here leaves the old one or the new one."""
   new = path.with_name(f'{path.name}.new')
-  if isinstance(contents, str):
-    new.write_text(contents)
-  else:
-    new.write_bytes(contents)
+  new.write_bytes(contents.encode() if isinstance(contents, str) else contents)
   new.replace(path)
 
 

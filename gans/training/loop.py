@@ -255,9 +255,9 @@ def make_measure(training: Training, sample: Callable, reporter: Reporter) -> Ca
 
 def is_unmeasured(config, spec: Spec, workdir, step: int) -> bool:
   """Tells whether an evaluation is due at a step and has not been made."""
-  measured = evaluations.read_scores(workdir / evaluations.NAME)
-  return is_due(step, config.eval_every, config) and not any(
-      at == step and evaluations.is_as_asked(evaluation, config.to_dict()['eval'], spec) for at, evaluation in measured)
+  asked, measured = config.eval.to_dict(), evaluations.read_scores(workdir / evaluations.NAME)
+  is_there = any(at == step and evaluations.is_as_asked(evaluation, asked, spec) for at, evaluation in measured)
+  return is_due(step, config.eval_every, config) and not is_there
 
 
 def save_if_raised(measure: Callable, manager, step: int, state: GANState) -> dict[str, float]:

@@ -110,8 +110,9 @@ def _read_all(found: listing.Listing, decode: Callable) -> tuple[list, dict[str,
 
 def describe_originals(sizes: np.ndarray, modes: np.ndarray, wanted: tuple[int, int]) -> list[str]:
   """Says of which sizes [N,2], (width, height), and modes [N] of Pillow the files are, and how many are enlarged."""
-  by_area = ['x'.join(map(str, size)) for size in sorted(sizes.tolist(), key=math.prod)]
-  span = by_area[0] if len(set(by_area)) == 1 else f'{by_area[0]} to {by_area[-1]}'
+  distinct = np.unique(sizes, axis=0)
+  by_area = distinct[np.argsort(distinct.prod(axis=1), kind='stable')]
+  span = ' to '.join('x'.join(map(str, size)) for size in (by_area[0], by_area[-1])[:len(by_area)])
   counts = ', '.join(f'{mode} ({count:,})' for mode, count in Counter(modes.tolist()).most_common())
   lines = [f'files of {span} pixels, {counts}']
   if enlarged := int((sizes < wanted).any(1).sum()):
