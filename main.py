@@ -155,10 +155,10 @@ MODES = {
 _OF_A_CONFIG = ('train', 'inspect')  # modes that read --config; the others take the config of the workdir
 _MODE = flags.DEFINE_enum(
     'mode', 'train', list(MODES), 'train: train the config, or resume. inspect: show what the data set of the config '
-    'holds. evaluate: measure every checkpoint that the run keeps. sample: draw images. interpolate: walk between '
-    'samples and between classes. nearest: set samples beside their nearest training images. report: write one page of '
-    'the run, or of several. export: write the generator as one file that needs JAX alone. pack: keep the generator '
-    'without its checkpoints. All but train and inspect need the workdir alone.')
+    'holds. evaluate: measure every checkpoint that the run keeps, or a packed or built-in model. sample: draw images. '
+    'interpolate: walk between samples and between classes. nearest: set samples beside their nearest training images. '
+    'report: write one page of the run, or of several. export: write the generator as one file that needs JAX alone. '
+    'pack: keep the generator without its checkpoints. All but train and inspect need the workdir alone.')
 
 
 def main(argv):

@@ -1,5 +1,6 @@
 """Evaluation of runs: what is measured, how it is told, and that the best checkpoint stays."""
 import json
+import shutil
 
 from etils import epath
 import jax
@@ -16,7 +17,9 @@ from gans.errors import UserError
 from gans.evaluation import classifier, evaluator
 from gans.evaluation.scores import Measured, compare_points, find_mixture_modes, find_stacked_modes
 from gans.modes.evaluate import evaluate
+from gans.modes.pack import pack_generator
 from gans.runs import checkpoints, workdirs
+from gans.runs.evaluations import means_of
 from gans.runs.opening import open_run
 from gans.system.events import read_scalars
 from gans.training.loop import train
@@ -312,3 +315,23 @@ def test_points_of_the_data_themselves_have_all_modes(toy):
   real, fake = Measured(ring.images[:1000], None), Measured(ring.images[1000:2000], None)
   found = dict(compare_points(toy, real, fake)) | dict(find_mixture_modes(toy, real, fake))
   assert found['modes'] == 8 and found['high_quality'] > 0.98 and found['sliced_wasserstein'] < 0.1
+
+
+def test_a_packed_model_is_measured_as_the_run_that_it_was_packed_from(digits_run, tmp_path, capsys):
+  changes = {'eval.num_samples': 300, 'eval.classifier_steps': 40, 'eval.seed': 2}
+  run = shutil.copytree(digits_run, tmp_path / 'run')
+  packed = pack_generator(run, out=tmp_path / 'small')
+  before = {path.name: path.read_bytes() for path in packed.iterdir()}
+  (step, whole), = evaluate(run, changes).items()
+  printed = capsys.readouterr().out
+  (packed_step, small), = evaluate(packed, changes).items()
+  assert step == packed_step == 4 and means_of(whole) == means_of(small)
+  assert f'step {step}: frechet_distance ' in printed and f'step {step}: frechet_distance ' in capsys.readouterr().out
+  for name, values in whole.scores.items():
+    np.testing.assert_allclose(small.scores[name], values, rtol=0.05, atol=0.05, err_msg=name)
+  assert {path.name: path.read_bytes() for path in packed.iterdir()} == before
+
+
+def test_a_built_in_model_goes_by_its_name():
+  with pytest.raises(UserError, match="eval.features='points': mnist_5k has images"):
+    evaluate('dcgan_mnist_5k', {'eval.features': 'points', 'eval.best': ''})

@@ -260,7 +260,7 @@ def test_large_matrices_are_rounded_by_column():
   assert packed.shrink('bias', values[0])['bias'].dtype == values.dtype
 
 
-def test_a_packed_generator_is_no_run_to_resume_or_to_measure():
+def test_a_packed_generator_has_no_checkpoints_to_resume_or_to_open():
   folder = ROOT / 'gans' / 'zoo' / 'wgan_gp_mnist_5k'
   with pytest.raises(UserError, match='wgan_gp_mnist_5k is a packed generator, which cannot be trained'):
     workdirs.check_workdir(folder, workdirs.read_config(folder))

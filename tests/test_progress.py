@@ -1,4 +1,8 @@
 """Progress without a terminal: plain lines of what takes long, and silence of what does not."""
+import time
+
+import tqdm
+
 from gans.system import progress
 
 
@@ -24,3 +28,13 @@ def test_long_work_is_told_in_lines_of_its_own(capsys):
 def test_short_work_says_nothing(capsys):
   work(seconds=1, desc='sampling', leave=False)
   assert not ''.join(capsys.readouterr())
+
+
+def test_no_count_is_told_twice_when_work_slows_down(monkeypatch, capsys):
+  monkeypatch.setattr(progress, 'PLAIN_SECONDS', 0.05)
+  monkeypatch.setattr(tqdm.tqdm, 'monitor_interval', 0.02)
+  monkeypatch.setattr(tqdm.tqdm, 'monitor', None)  # one of its own, which wakes up that often
+  for i in progress.bar(range(403), maxinterval=0.1):
+    time.sleep(0.001 if i < 400 else 0.4)
+  *counts, _ = [line.split('/403')[0] for line in capsys.readouterr().out.splitlines()]  # the last closes the bar
+  assert 3 < len(counts) == len(set(counts))

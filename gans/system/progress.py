@@ -11,7 +11,9 @@ def bar(items: Iterable | None = None, **settings) -> tqdm.tqdm:
   """Makes a bar with tqdm's settings. Without a terminal, work that takes less than PLAIN_SECONDS says nothing."""
   if sys.stderr.isatty():
     return tqdm.tqdm(items, dynamic_ncols=True, **settings)
-  return tqdm.tqdm(items, file=_PlainLines(), **{'mininterval': PLAIN_SECONDS, 'delay': PLAIN_SECONDS} | settings)
+  plain = {'mininterval': PLAIN_SECONDS, 'delay': PLAIN_SECONDS}
+  # Without miniters, a thread of tqdm's would print the same count again where no item came for ten seconds.
+  return tqdm.tqdm(items, file=_PlainLines(), miniters=1, **plain | settings)
 
 
 class _PlainLines:
