@@ -1,5 +1,6 @@
 """Names in a config become modules, optimizers and an algorithm; nowhere else."""
 from collections.abc import Callable
+import os
 from typing import NamedTuple
 
 from flax import linen as nn
@@ -176,8 +177,10 @@ def build_state(config, experiment: Experiment, mesh, weights: Weights = NO_WEIG
   `weights`, numpy arrays, take the place of random ones: the same for each seed.
   """
   # XLA would optimise the code of random numbers for longer than that of a step; the values are the same, bit for bit.
+  # A level that the user has set stays.
   on_cpu = mesh.devices.flat[0].platform == 'cpu'
-  options = {'xla_backend_optimization_level': 1} if on_cpu else None
+  level = 'xla_backend_optimization_level'
+  options = {level: 1} if on_cpu and level not in os.environ.get('XLA_FLAGS', '') else None
   create = jax.jit(_make_create(config, experiment), out_shardings=sharding.replicated(mesh), compiler_options=options)
   return create(np.array(training_seeds(config), np.uint32), weights)
 

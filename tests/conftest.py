@@ -10,8 +10,8 @@ import tempfile
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # A third of the time to compile, which is most of the suite's; the dots, which are a library's, run as fast as ever.
 FLAGS = ['--xla_backend_optimization_level=0']
-if version('jaxlib').startswith('0.10.'):
-  FLAGS.append('--xla_cpu_use_fusion_emitters=false')  # newer ones lack it, and XLA exits at a flag that it lacks
+if version('jaxlib').startswith('0.10.'):  # newer ones may lack these, and XLA exits at a flag that it lacks
+  FLAGS += ['--xla_cpu_use_fusion_emitters=false', '--xla_cpu_parallel_codegen_split_count=1']
 os.environ.setdefault('XLA_FLAGS', ' '.join(FLAGS))
 # What one test has compiled, the others and the processes that they start need not compile again.
 IS_FIRST = 'JAX_COMPILATION_CACHE_DIR' not in os.environ  # of pytest's processes

@@ -41,7 +41,8 @@ def conv(x, kernel, strides: Strides = 1, padding: Padding = 'SAME', groups: int
   as_dots = _conv_as_dot if groups == 1 else functools.partial(_conv_as_dots, groups=groups)
   as_dots = functools.partial(as_dots, strides=strides, padding=padding)
   by_xla = functools.partial(_conv_by_xla, strides=strides, padding=padding, groups=groups)
-  return _dots_or_xla(x, kernel, as_dots, by_xla, can_be_on_cuda=groups == 1)
+  outputs = map(_count_outputs, x.shape[1:-1], kernel.shape, strides, padding)
+  return _dots_or_xla(x, kernel, as_dots, by_xla, math.prod(outputs), can_be_on_cuda=groups == 1)
 
 
 def conv_transpose(x, kernel, strides: Strides = 1, padding: Padding = 'SAME'):
@@ -51,17 +52,24 @@ def conv_transpose(x, kernel, strides: Strides = 1, padding: Padding = 'SAME'):
     padding = [_transpose_pads(size, stride, padding) for size, stride in zip(kernel.shape, strides)]
   as_dot = functools.partial(_conv_transpose_as_dot, strides=strides, padding=padding)
   by_xla = functools.partial(_conv_transpose_by_xla, strides=strides, padding=padding)
-  return _dots_or_xla(x, kernel, as_dot, by_xla)
+  dilated = [(length - 1) * stride + 1 for length, stride in zip(x.shape[1:-1], strides)]
+  outputs = map(_count_outputs, dilated, kernel.shape, _one_per_axis(1, kernel), padding)
+  return _dots_or_xla(x, kernel, as_dot, by_xla, math.prod(outputs))
 
 
-def _dots_or_xla(x, kernel, as_dots: Callable, by_xla: Callable, can_be_on_cuda: bool = True):
+def _dots_or_xla(x, kernel, as_dots: Callable, by_xla: Callable, num_outputs: int, can_be_on_cuda: bool = True):
   """Returns as_dots(x, kernel) on a CPU, and on CUDA if its patches are small; else by_xla(x, kernel)."""
-  maps = math.prod(x.shape[1:-1]), math.prod(jax.eval_shape(by_xla, x, kernel).shape[1:-1])
+  maps = math.prod(x.shape[1:-1]), num_outputs
   patches = min(maps) * math.prod(kernel.shape[:-2])
   platforms = {'cpu': as_dots}
   if can_be_on_cuda and patches <= MOST_PATCHES * max(maps):
     platforms['cuda'] = as_dots
   return lax.platform_dependent(x, kernel, **platforms, default=by_xla)
+
+
+def _count_outputs(length: int, kernel: int, stride: int, pads: tuple[int, int]) -> int:
+  """Returns how many positions a convolution's output has along an axis."""
+  return (length + sum(pads) - kernel) // stride + 1
 
 
 def _one_per_axis(strides: Strides, kernel) -> tuple[int, ...]:
@@ -186,9 +194,8 @@ def _cut_into_taps(kernel, strides):
 
 def _pads_to_whole_blocks(length: int, kernel: int, stride: int, pads: tuple[int, int]) -> tuple[int, int]:
   """Returns the pads of an axis of a convolution's input that the blocks of its outputs then cover exactly."""
-  low, high = pads
-  outputs = (length + low + high - kernel) // stride + 1
-  covered = (outputs + _num_taps(kernel, stride) - 1) * stride
+  low, _ = pads
+  covered = (_count_outputs(length, kernel, stride, pads) + _num_taps(kernel, stride) - 1) * stride
   return low, covered - low - length
 
 
@@ -242,6 +249,7 @@ def _cut_into_blocks(x, sizes, first: int):
 
 def _make_operation(name: str, function: Callable) -> Primitive:
   """Makes one operation of a function of arrays, with that function's shapes, batching and lowering."""
+  @functools.cache  # a network traces the same shapes again for each of its derivatives
   def abstract(*arrays, **settings):
     out = jax.eval_shape(functools.partial(function, **settings), *arrays)
     return jax.core.ShapedArray(out.shape, out.dtype)
