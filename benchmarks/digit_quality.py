@@ -7,10 +7,11 @@ accuracy on the test set and the share of the test set that it is over 0.9 sure 
 last checkpoint: the same share, how they fall into the classes, their Frechet distance to the test set on the
 classifier's features, and where the run is of a labelled GAN how often the classifier agrees with the label.
 """
-from absl import app, flags, logging
+from absl import flags, logging
 
 from benchmarks import judge
 from benchmarks.judge import SURE
+from benchmarks.runs import launch
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=True)
 
@@ -30,4 +31,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  launch(main)

@@ -13,14 +13,14 @@ those that it has not seen. The seeds train side by side; each quarter of the st
 import pathlib
 from typing import NamedTuple
 
-from absl import app, flags
+from absl import flags
 from etils import epath
 import jax
 import numpy as np
 
 from benchmarks import page
 from benchmarks.page import spread
-from benchmarks.runs import DATA_DIR, read_config
+from benchmarks.runs import DATA_DIR, launch, read_config
 from gans import overrides
 from gans.build import build
 from gans.core.game import bind_trained, each_seed, variables_of
@@ -187,4 +187,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  launch(main)

@@ -13,7 +13,7 @@ from absl import app, flags
 
 from benchmarks import judge, page
 from benchmarks.page import spread
-from benchmarks.runs import DATA_DIR, read_config, speed
+from benchmarks.runs import DATA_DIR, launch, read_config, speed
 from gans import overrides
 from gans.build import build
 from gans.data.sources import load_dataset
@@ -80,4 +80,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  launch(main)

@@ -15,7 +15,7 @@ from etils import epath
 import numpy as np
 
 from benchmarks import page
-from benchmarks.runs import DATA_DIR
+from benchmarks.runs import DATA_DIR, launch
 from gans.evaluation import evaluator
 from gans.evaluation.evaluator import Evaluation
 from gans.runs import evaluations
@@ -142,4 +142,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  launch(main)

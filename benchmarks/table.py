@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from benchmarks import ours, page
-from benchmarks.runs import DATA_DIR
+from benchmarks.runs import DATA_DIR, launch
 from gans.build import build, build_shapes
 from gans.data.dataset import Spec
 from gans.data.sources import load_dataset
@@ -215,4 +215,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  launch(main)

@@ -14,13 +14,14 @@ import pathlib
 import time
 from typing import NamedTuple
 
-from absl import app, flags, logging
+from absl import flags, logging
 import jax
 import numpy as np
 import torch
 from torch import nn
 
 from benchmarks import judge, ours, page, torch_gans
+from benchmarks.runs import launch
 from configs import wgan_gp
 from gans.core.sampling import make_sampler, noise
 from gans.data.kinds import unit_to_pixels
@@ -173,4 +174,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  launch(main)

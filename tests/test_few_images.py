@@ -63,3 +63,12 @@ def test_the_table_tells_the_share_that_is_known_by_heart(done):
   row = next(line for line in printed.splitlines() if line.startswith(f'| {TAKEN} | none |'))
   assert row.endswith(f'| {share.mean():.0f} ({share.min():.0f} to {share.max():.0f}) |')
   assert f'| {TAKEN} | translation |' in printed
+
+
+def test_what_it_cannot_train_on_is_said_in_a_line(tmp_path):
+  result = subprocess.run(
+      [sys.executable, '-m', 'benchmarks.few_images', '--config=configs/gan.py', '--config.dataset.name=folder',
+       f'--config.dataset.path={tmp_path}', '--num_images=10', f'--workdir={tmp_path / "runs"}'],
+      cwd=ROOT, text=True, capture_output=True, timeout=500)
+  assert result.returncode == 1
+  assert result.stderr.startswith('error: dataset.path=') and len(result.stderr.splitlines()) == 1
