@@ -1,5 +1,6 @@
 """A zip archive of images is read as it lies there."""
 import json
+import tracemalloc
 import zipfile
 
 import ml_collections
@@ -127,3 +128,27 @@ def test_splits_and_too_few_images_are_refused(folder):
     file.write(next(folder.rglob('*.png')), 'a.png')
   with pytest.raises(UserError, match='holds 1 images .*: expected 2'):
     load(path)
+
+
+def test_names_that_begin_with_a_dot_and_a_slash_are_not_hidden(folder):
+  path = folder.parent / 'dotted.zip'
+  with zipfile.ZipFile(path, 'w') as file:
+    for each in sorted(folder.rglob('*.*')):
+      file.writestr(f'./{each.relative_to(folder)}', each.read_bytes())
+  assert load(path).names == load(folder).names
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_no_more_is_unpacked_than_a_file_says_that_it_has(folder, method):
+  path, size = folder.parent / 'bomb.zip', 50 * 2**20
+  with zipfile.ZipFile(path, 'w', method) as file:
+    for each in sorted(folder.rglob('*.*')):
+      file.write(each, each.relative_to(folder), zipfile.ZIP_DEFLATED)
+    file.writestr('cats/bomb.png', bytes(size))
+  path.write_bytes(path.read_bytes().replace(size.to_bytes(4, 'little'), (100).to_bytes(4, 'little')))
+  tracemalloc.start()
+  loaded = load(path, max_unreadable=0.5)
+  assert tracemalloc.get_traced_memory()[1] < size / 4
+  tracemalloc.stop()
+  reason = {zipfile.ZIP_DEFLATED: 'CRC', zipfile.ZIP_BZIP2: 'another method'}[method]
+  assert len(loaded.images) == 4 and reason in loaded.left_out['cats/bomb.png']

@@ -211,3 +211,10 @@ def test_the_flag_and_config_json_carry_them(images, monkeypatch, flag, want):
   kept = ml_collections.ConfigDict(json.loads(json.dumps(given.to_dict())))
   for config in (given, kept):
     assert load_dataset(config).attribute_names == want
+
+
+def test_accents_may_be_written_either_way(tmp_path):
+  save_images(tmp_path / 'images', ['e\u0301', 'b'])
+  (tmp_path / 'images' / 'attributes.csv').write_text('file,Male\n\u00e9.png,1\nb.png,0\n')
+  loaded = load_dataset(ask(tmp_path / 'images', ('Male',)))
+  assert loaded.attributes[:, 0].tolist() == [0, 1]

@@ -157,6 +157,15 @@ def test_turned_pictures_cannot_be_mirrored():
   assert load_dataset(ask('mnist_5k_edges', flip=True)).spec.paired
 
 
+def test_the_classes_that_the_pictures_had_are_not_spoken_of(tmp_path):
+  (tmp_path / 'in').mkdir()
+  for name in ('a.png', 'in/b.png'):
+    Image.new('L', (4, 4), 90).save(tmp_path / name)
+  assert not any('class' in note for note in load_dataset(ask('folder_inverted', path=str(tmp_path))).notes)
+  (tmp_path / 'labels.csv').write_text('file,class\na.png,x\nb.png,y\n')
+  assert not any('label' in note for note in load_dataset(ask('folder_inverted', path=str(tmp_path))).notes)
+
+
 def test_fields_of_the_pictures_are_read_and_no_others(tfds_dir):
   with pytest.raises(UserError, match=r"dataset.path='/data': dataset.name='mnist_5k_edges' does not read it; its "
                      r"fields are \['device_bytes', 'flip', 'image_size', 'name', 'workers'\]"):

@@ -79,3 +79,21 @@ def test_a_file_that_was_cut_short_is_read_up_to_there(tmp_path):
     assert steps == [1, 2, 3][:len(steps)]
   file.write_bytes(contents[:-20] + b'\xff' * 20)
   assert 1 in read_scalars(tmp_path, lambda tag: True)['loss']
+
+
+def test_whatever_bit_is_flipped_what_is_read_was_written(tmp_path):
+  write(tmp_path, scalars=(7, {'loss': 0.5}), texts=(8, {'about': 'words'}))
+  file, = tmp_path.glob('*tfevents*')
+  whole = file.read_bytes()
+  for bit in range(0, 8 * len(whole), 5):
+    damaged = bytearray(whole)
+    damaged[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(damaged)
+    assert read_scalars(tmp_path, lambda tag: True) in ({}, {'loss': {7: 0.5}})
+
+
+def test_a_text_of_any_bytes_is_written(tmp_path):
+  write(tmp_path, hparams=({'dataset.path': '/data/\udcff'},))
+  read = read_by_tensorboard(tmp_path)
+  hparams = HParamsPluginData.FromString(read.SummaryMetadata('_hparams_/session_start_info').plugin_data.content)
+  assert hparams.session_start_info.hparams['dataset.path'].string_value == '/data/\\udcff'

@@ -227,6 +227,23 @@ def test_the_orientation_of_xmp_and_of_a_tiff(tmp_path):
     assert turned[:, -1].min() == 255 and turned[:, 0].max() == 0
 
 
+def test_a_tiff_is_turned_once_whatever_its_xmp_says(tmp_path):
+  wide = np.zeros((8, 8, 3), np.uint8)
+  wide[:4] = 255
+  tags = {0x0112: 1, 700: b'<x tiff:Orientation="6"/>'}
+  Image.fromarray(wide).save(tmp_path / 'a.tiff', tiffinfo=tags)
+  np.testing.assert_array_equal(folder.decode_image(str(tmp_path / 'a.tiff'), 8), wide)
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'tiff'])
+def test_the_size_of_a_file_is_that_of_the_upright_picture(tmp_path, suffix):
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  for i in range(2):
+    Image.new('RGB', (9, 8), (i, 0, 0)).save(tmp_path / f'{i}.{suffix}', exif=exif)
+  assert load_dataset(ask(tmp_path, size=(9, 8))).notes == ('files of 8x9 pixels, RGB (2)',)
+
+
 def save_tiff(path, values, **tags):
   Image.fromarray(np.asarray(values)).save(path, tiffinfo={int(tag[1:]): value for tag, value in tags.items()})
   return path

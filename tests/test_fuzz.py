@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -86,6 +87,30 @@ def test_damaged_images(num):
     assert isinstance(image, str) or image.shape == (SIZE, SIZE, 3)
 
   repeat(num, check, file=damaged(WHOLE))
+
+
+def whole_archive() -> bytes:
+  with io.BytesIO() as file:
+    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
+      for name in ('a/1.png', 'a/2.png', 'b/3.png', 'labels.csv'):
+        archive.writestr(name, WHOLE['.png'] if name.endswith('png') else 'file,class\n1.png,x\n2.png,y\n3.png,x\n')
+    return file.getvalue()
+
+
+@NUMBERS
+def test_damaged_archives(num, tmp_path):
+  path = tmp_path / 'a.zip'
+
+  def check(file):
+    _, contents = file
+    path.write_bytes(contents)
+    config = ml_collections.ConfigDict({'name': 'folder', 'path': str(path), 'image_size': SIZE, 'device_bytes': 2**20})
+    try:
+      assert load_dataset(config).images.shape[1:] == (SIZE, SIZE, 3)
+    except UserError as error:
+      assert 'dataset.path' in str(error)
+
+  repeat(num, check, file=damaged({'.zip': whole_archive()}))
 
 
 @NUMBERS

@@ -1,6 +1,7 @@
 """--mode=inspect: what it says of data sets of every kind, and its picture."""
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -93,3 +94,14 @@ def test_the_command(folder, tmp_path):
   assert (tmp_path / 'folder.png').exists()
   assert 'flag --workdir=/tmp/run: --mode=inspect takes none' in run(*own, '--workdir=/tmp/run').stderr
   assert '--mode=inspect needs one, such as configs/' in run().stderr
+
+
+def test_pictures_of_one_checksum_are_not_equal_for_that(folder, tmp_path, capsys):
+  pixels = np.asarray(Image.open(folder / 'cats' / '1.png')).copy()
+  before = zlib.crc32(pixels)
+  pixels.reshape(-1)[:5] ^= np.frombuffer(bytes.fromhex('410671db01'), np.uint8)  # the polynomial of CRC-32 itself
+  assert zlib.crc32(pixels) == before
+  Image.fromarray(pixels).save(folder / 'cats' / 'twin.png')
+  inspect(config_of(folder), out=str(tmp_path / 'new' / 'look.png'))
+  said = capsys.readouterr().out
+  assert '2 of 9 examples are equal to an earlier one:' in said and 'twin' not in said

@@ -107,3 +107,11 @@ def test_two_files_are_refused(folder):
   (folder / 'dataset.json').write_text('{"labels": [["a.png", 0]]}')
   with pytest.raises(UserError, match='has labels in dataset.json and in labels.csv: keep one of them'):
     load(folder)
+
+
+def test_accents_may_be_written_either_way_and_a_file_may_begin_with_a_mark(folder):
+  for name in IMAGES:
+    (folder / name).rename(folder / name.replace('/', '/e\u0301'))
+  lines = [[name.replace('/', '/\u00e9'), i] for i, name in enumerate(IMAGES)]
+  (folder / 'dataset.json').write_text(json.dumps({'labels': lines}), encoding='utf-8-sig')
+  np.testing.assert_array_equal(load(folder).labels, [0, 1, 2])

@@ -74,3 +74,9 @@ def test_one_that_was_cut_short_is_named(tmp_path):
     (tmp_path / 'a.png').write_bytes(cut)
     with pytest.raises(UserError, match='a.png is not as it was written'):
       pictures.read_png(epath.Path(tmp_path / 'a.png'))
+
+
+def test_what_is_no_png_is_not_opened_by_another_decoder(tmp_path):
+  (tmp_path / 'a.png').write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n')
+  with pytest.raises(UserError, match='a.png is not as it was written'):
+    pictures.read_png(epath.Path(tmp_path / 'a.png'))

@@ -108,9 +108,10 @@ def test_changes_are_taken_up_from_the_latest_checkpoint_and_recorded(run, capsy
   assert 'already finished' in capsys.readouterr().out
 
 
-def test_a_finished_run_takes_up_no_changes(run, capsys):
+@pytest.mark.parametrize('eval_every', [0, 6])  # with 6, an evaluation of the last step is owed
+def test_a_finished_run_takes_up_no_changes(run, capsys, eval_every):
   config = small_config()
-  config.ema_decay = 0.5
+  config.ema_decay, config.eval_every = 0.5, eval_every
   before = contents(run)
   train(config, run, resume_with_changes=True)
   assert 'the changes were not made: they need a larger num_steps' in capsys.readouterr().out

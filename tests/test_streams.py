@@ -60,3 +60,8 @@ def test_other_errors_that_nobody_catches_are_shown(monkeypatch):
 
   Broken()
   assert str(shown[0].exc_value) == 'another'
+
+
+def test_characters_that_a_stream_lacks_are_written_as_their_codes(monkeypatch):
+  monkeypatch.setenv('PYTHONIOENCODING', 'ascii')
+  assert run('streams.outlive_readers()', "print('caf\u00e9')").stdout == 'caf\\xe9\n'

@@ -391,6 +391,8 @@ def test_bad_files_of_all_models_are_refused(tmp_path):
   assert 'labels from -1 to 1: expected 0 to 1' in refusal(path)
   np.savez(path, voxels=models, labels=[0, 1, 2], names=['a', 'b'])
   assert 'labels from 0 to 2: expected 0 to 1' in refusal(path)
+  np.savez(path, voxels=models, labels=[1, 2, 3])
+  assert 'no model has the label 0: expected some of each from 0 to 3' in refusal(path)
   np.savez(path, voxels=models, labels=[0, 1, 1], names=['a', 'a'])
   assert 'a class is named twice' in refusal(path)
   np.savez(path, voxels=models, labels=[0, 1, 1], names=[1, 2])

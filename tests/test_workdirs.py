@@ -107,6 +107,12 @@ def test_a_path_that_is_a_pattern_is_refused_before_anything_is_written(tmp_path
   assert not list(tmp_path.iterdir())
 
 
+def test_a_path_that_is_not_utf8_is_refused_before_anything_is_written(tmp_path, config):
+  with pytest.raises(UserError, match='is not UTF-8'):
+    workdirs.open_workdir(tmp_path / 'run\udcff', config, SPEC)
+  assert not list(tmp_path.iterdir())
+
+
 def test_a_schedule_is_named_where_it_forbids_a_longer_run(tmp_path, config):
   workdirs.open_workdir(tmp_path, config, SPEC)
   config.num_steps *= 2

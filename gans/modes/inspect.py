@@ -1,5 +1,6 @@
 """--mode=inspect: shows what the data set of a config holds, before any training."""
 from collections import defaultdict
+import hashlib
 import math
 import pathlib
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from gans.data import kinds
 from gans.data.dataset import Dataset
-from gans.data.inventory import SHOWN, checksums_of, describe_inventory, spaced_positions, take_inventory
+from gans.data.inventory import SHOWN, describe_inventory, spaced_positions, take_inventory
 from gans.data.sources import load_dataset
 from gans.modes import outputs
 from gans.system import pictures
@@ -35,10 +36,11 @@ def inspect(config, out: str | None = None):
   measured = spaced_positions(min(MEASURED, max(1, MEASURED_BYTES // bytes_of_one), number), number)
   examples = dataset.images[measured]
   print(f'  {dataset.spec.kind.summarise(examples)}')
-  for line in describe_duplicates(dataset, measured, checksums_of(examples)):
+  for line in describe_duplicates(dataset, measured, examples):
     print(f'  {line}')
   picture = dataset.spec.kind.picture(dataset.images[choose_pictured(dataset)], kinds.GRID_COLUMNS)
   with outputs.explain_errors(target):
+    target.parent.mkdir(parents=True, exist_ok=True)
     pictures.save_png(target, picture)
   print(f'wrote {target}, what the networks will see')
 
@@ -58,12 +60,12 @@ def choose_pictured(dataset: Dataset) -> np.ndarray:
   return np.concatenate(rows)
 
 
-def describe_duplicates(dataset: Dataset, measured: np.ndarray, checksums: np.ndarray) -> list[str]:
-  """Returns lines on which of the measured examples [M] are equal to an earlier one, by their checksums [M]."""
-  by_checksum = defaultdict(list)
-  for position, checksum in zip(measured.tolist(), checksums.tolist()):
-    by_checksum[checksum].append(position)
-  pairs = [(first, other) for first, *others in by_checksum.values() for other in others]
+def describe_duplicates(dataset: Dataset, measured: np.ndarray, examples: np.ndarray) -> list[str]:
+  """Returns lines on which of the examples [M,...], at the positions `measured` [M], are equal to an earlier one."""
+  by_contents = defaultdict(list)
+  for position, example in zip(measured.tolist(), examples):
+    by_contents[hashlib.sha256(np.ascontiguousarray(example)).digest()].append(position)
+  pairs = [(first, other) for first, *others in by_contents.values() for other in others]
   if not pairs:
     return [f'no two of {len(measured):,} examples are equal']
   lines = [f'{len(pairs):,} of {len(measured):,} examples are equal to an earlier one:']

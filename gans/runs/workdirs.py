@@ -232,6 +232,11 @@ def _refuse_pattern(workdir: epath.Path):
     raise UserError(f'--workdir={workdir} has {" ".join(found)} in it, which Orbax takes for a pattern: it could not '
                     'read its checkpoints there. Give a folder whose whole path has none of  '
                     f'{" ".join(PATTERN)}')
+  try:
+    str(workdir).encode()
+  except UnicodeEncodeError as error:
+    raise UserError(f'--workdir={str(workdir)!r} is not UTF-8, and Orbax could not write its checkpoints there: give a '
+                    'folder whose whole path is') from error
 
 
 def _refuse_other_files(workdir: epath.Path):

@@ -2,7 +2,6 @@
 from collections.abc import Callable, Iterator, Mapping
 import os
 import socket
-import struct
 import time
 
 from etils import epath
@@ -67,7 +66,9 @@ class EventWriter:
   def write_hparams(self, hparams: Mapping[str, bool | float | str]):
     """Writes the fields of a config, for TensorBoard's table of runs."""
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-    self._write_values(0, [hparams_pb(dict(hparams))])
+    encoded = {name: value.encode('utf-8', 'backslashreplace').decode() if isinstance(value, str) else value
+               for name, value in hparams.items()}  # a path may be any bytes
+    self._write_values(0, [hparams_pb(encoded)])
 
   def flush(self):
     """Hands all that was written to the file system."""
@@ -111,16 +112,20 @@ def read_scalars(events: epath.Path, wanted: Callable[[str], bool],
 
 
 def _read_events(path: epath.Path) -> Iterator:
-  """Yields the events of a file, up to where its writing was cut short."""
-  from google.protobuf.message import DecodeError
+  """Yields the events of a file, up to where its writing was cut short or its contents are damaged."""
   from tensorboard.compat.proto.event_pb2 import Event
   with path.open('rb') as file:
-    while len(header := file.read(12)) == 12:  # the length, and its checksum
-      length, = struct.unpack('<Q4x', header)
-      record = file.read(length + 4)  # the event, and its checksum
-      if len(record) < length + 4:
+    while length := _read_checked(file, 8):
+      event = _read_checked(file, int.from_bytes(length, 'little'))
+      if event is None:
         return
-      try:
-        yield Event.FromString(record[:length])
-      except DecodeError:
-        return
+      yield Event.FromString(event)
+
+
+def _read_checked(file, num_bytes: int) -> bytes | None:
+  """Reads so many bytes and their checksum, as TFRecord has them; None where they end before or are others."""
+  from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+  read = file.read(num_bytes + 4)
+  contents, checksum = read[:num_bytes], read[num_bytes:]
+  is_whole = len(checksum) == 4 and masked_crc32c(contents) == int.from_bytes(checksum, 'little')
+  return contents if is_whole else None

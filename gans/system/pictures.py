@@ -59,8 +59,8 @@ def read_png(path: epath.Path) -> np.ndarray:
   """
   contents = io.BytesIO(path.read_bytes())
   try:
-    image = np.asarray(Image.open(contents))
-  except (OSError, SyntaxError, ValueError) as error:  # of Pillow, which also raises the second
+    image = np.asarray(Image.open(contents, formats=('PNG',)))
+  except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow raises all of these
     raise UserError(f'{path} is not as it was written: {error}') from error
   return image[..., None] if image.ndim == 2 else image
 

@@ -1,6 +1,7 @@
 """Standard output and error: either may be closed by its reader, `| head` or a terminal that is gone."""
 from collections.abc import Callable
 import errno
+import io
 import os
 import sys
 from typing import TextIO
@@ -37,7 +38,10 @@ class Lenient:
 
 
 def outlive_readers():
-  """Lets a program run on, and end as it would, after the readers of its output are gone."""
+  """Lets a program run on, and end as it would, after the readers of its output are gone, or lack its characters."""
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors='backslashreplace')
   sys.stdout = Lenient(sys.stdout)
   sys.stderr = Lenient(sys.stderr)
 

@@ -1,7 +1,6 @@
 """The training loop: data -> train_steps -> metrics, pictures, scores, checkpoints."""
 from collections.abc import Callable
 import functools
-import math
 from typing import NamedTuple
 
 import jax
@@ -27,6 +26,9 @@ from gans.system import cache, disk, processes, signals
 from gans.training import health
 from gans.training.reporter import Reporter
 
+# Of an inventory: what the data of all processes are to have in common.
+CONTENTS = ('number', 'shape', 'classes', 'checksums', 'labels', 'attribute_values')
+
 
 class Training(NamedTuple):
   """A run before its first step, whose config and data are those of its folder: what it is built from."""
@@ -51,7 +53,7 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
   with processes.fail_together():
     training, workdir = prepare(config, path, resume_with_changes)
     several = jax.process_count() > 1
-    mark = fingerprint(config, training.dataset) if several else ''  # it reads some of the data
+    mark = fingerprint(config, training.inventory)
   processes.check_same('the config or the data set', mark)
   with processes.fail_together():
     weights = first_weights(training, workdir)
@@ -70,7 +72,7 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
         training.record()
       print('\n'.join(describe_inventory(training.inventory)))
       is_owed = is_unmeasured(training.config, training.dataset.spec, workdir, int(state.step))
-      if int(state.step) >= config.num_steps and not is_owed:
+      if int(state.step) >= config.num_steps and (training.changes or not is_owed):
         print(f'already finished: {workdir} is at step {state.step} of {config.num_steps}')
         if training.changes:
           print('the changes were not made: they need a larger num_steps')
@@ -269,12 +271,9 @@ def save_if_raised(measure: Callable, manager, step: int, state: GANState) -> di
     raise
 
 
-def fingerprint(config, dataset: Dataset) -> str:
-  """Returns a checksum of a run's config and of some hundred of its examples, evenly spaced."""
-  stride = math.ceil(len(dataset.images) / 100)
-  description = repr((config.to_dict(), dataset.images.shape))
-  characters = np.frombuffer(description.encode(), np.uint8)
-  return cache.fingerprint(characters, dataset.images[::stride], dataset.labels[::stride])
+def fingerprint(config, inventory: dict) -> str:
+  """Returns a name for a run's config and what its data hold, wherever they lie."""
+  return cache.digest((config.to_dict(), [inventory[field] for field in CONTENTS]))
 
 
 def print_results(workdir):

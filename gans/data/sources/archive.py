@@ -9,6 +9,7 @@ from gans.data.sources.listing import Listing
 from gans.errors import UserError
 
 LARGEST = 2**30  # bytes of a file, unpacked in memory
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack all that there is at once
 
 
 def is_archive(path: str) -> bool:
@@ -33,13 +34,37 @@ def list_archive(path: str, suffixes: tuple[str, ...]) -> Listing:
     kind = listing.kind_of_file(info.filename, suffixes)
     if kind:
       others[kind] += 1
-    elif info.file_size > LARGEST:
-      left_out[info.filename] = f'it has {info.file_size:,} bytes: expected at most {LARGEST:,}'
+    elif reason := _find_fault(info):
+      left_out[info.filename] = reason
     else:
       stats[info.filename] = info.file_size, info.CRC, 0
   names = sorted(stats, key=listing.sort_key)
   return Listing(os.path.expanduser(path), names, [stats[name] for name in names],
                  left_out | listing.describe_others(others), listing.describe_folders(names), archive)
+
+
+def read_bytes(path: pathlib.Path | zipfile.Path) -> bytes:
+  """Reads a file of a folder or of an archive, of which no more is unpacked than it says that it has.
+
+  Raises:
+    ValueError: it is packed by a method that cannot be stopped there, or says that it has too much.
+  """
+  if isinstance(path, pathlib.Path):
+    return path.read_bytes()
+  info = path.root.getinfo(path.at)
+  if reason := _find_fault(info):
+    raise ValueError(reason)
+  with path.root.open(info) as file:
+    return file.read(info.file_size + 1)  # all of it, so that its checksum is compared, and no more than one byte else
+
+
+def _find_fault(info: zipfile.ZipInfo) -> str:
+  """Says why a file in an archive is not read, '' if it is."""
+  if info.compress_type not in METHODS:
+    return 'it is packed by another method than deflate'
+  if info.file_size > LARGEST:
+    return f'it has {info.file_size:,} bytes: expected at most {LARGEST:,}'
+  return ''
 
 
 def _open(path: str) -> zipfile.ZipFile:
@@ -49,11 +74,12 @@ def _open(path: str) -> zipfile.ZipFile:
   """
   try:
     archive = zipfile.ZipFile(os.path.expanduser(path))
-  except (OSError, ValueError, zipfile.BadZipFile) as error:
+  except Exception as error:  # a damaged archive leads zipfile to raise nearly anything
     raise UserError(f'dataset.path={path!r} cannot be read as a zip archive: {error}') from error
-  files = [info for info in archive.infolist() if not info.is_dir()]
-  for info in files:
-    info.filename = info.filename.replace('\\', '/')
+  for info in archive.infolist():
+    parts = info.filename.replace('\\', '/').split('/')
+    info.filename = '/'.join(part for part in parts if part != '.')
+  files = [info for info in archive.infolist() if info.filename and not info.filename.endswith('/')]
   packed = {_first_folder(info.filename) for info in files if not listing.is_hidden(info.filename)}
   if len(packed) == 1 and None not in packed:
     for info in files:

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 import csv
 import difflib
+import os
 import pathlib
 from typing import NamedTuple
 
 import numpy as np
 
+from gans.data.sources import listing
 from gans.errors import UserError
 
 LISTS = ('list_attr_celeba.txt', 'list_attr_celeba.csv', 'attributes.csv')
@@ -63,6 +65,7 @@ def read_table(root: pathlib.Path, names: tuple[str, ...]) -> Table:
     if len(given) != len(header):
       raise UserError(f'{where} has {len(given)} values after the file name: expected {len(header)}, one for each '
                       'attribute')
+    image = listing.composed(image)
     if image in values:
       raise UserError(f'{where} is a second line for {image!r}: keep one of them')
     values[image] = [_parse(where, header[column], given[column]) for column in columns]
@@ -74,7 +77,7 @@ def find_list(root: pathlib.Path) -> pathlib.Path:
   folders = (root, root.resolve().parent)
   for folder in folders:
     for name in LISTS:
-      if (folder / name).is_file():
+      if os.path.isfile(folder / name):  # no error of a folder that may not be entered
         return folder / name
   raise UserError(f'dataset.attributes: no list of attributes in {str(folders[0])!r} nor in {str(folders[1])!r}: '
                   f'expected one of {", ".join(LISTS)}')
@@ -145,8 +148,8 @@ def attributes_of(table: Table, root: pathlib.Path, images: Sequence[str]) -> np
 
 def _find_key(table: Table, from_root: str, from_list: str) -> str | None:
   """Returns the name that the list has for an image, given by its two paths; None if it has no line."""
-  file_name = from_root.rpartition('/')[2]
-  return next((key for key in (from_root, from_list, file_name) if key in table.values), None)
+  keys = map(listing.composed, (from_root, from_list, from_root.rpartition('/')[2]))
+  return next((key for key in keys if key in table.values), None)
 
 
 def _check_both_occur(table: Table, values: np.ndarray):

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from gans.data.dataset import Dataset, OnDisk, is_too_large
-from gans.data.sources import folder, pixels
+from gans.data.sources import folder, listing, pixels
 from gans.data.sources.fit import fit, one_side
 from gans.errors import UserError
 
@@ -166,4 +166,4 @@ def in_two_classes(pictures: Dataset, images: np.ndarray | OnDisk, domains: tupl
       names=2 * pictures.names,
       checksums=None if pictures.checksums is None else np.tile(pictures.checksums, 2),
       left_out=pictures.left_out,
-      notes=pictures.notes)
+      notes=tuple(note for note in pictures.notes if not note.startswith((listing.NO_CLASSES, listing.LABELS_OF))))

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 from gans.data.dataset import Dataset, OnDisk
-from gans.data.sources import listing
+from gans.data.sources import archive, listing
 from gans.errors import UserError
 from gans.system import cache, progress
 
@@ -29,6 +29,9 @@ def try_read(read: Callable, path: str | zipfile.Path):
     return read(path)
   except OSError as error:
     return listing.explain(error, str(path))
+  except MemoryError as error:
+    raise UserError(f'dataset.path: {str(path)!r} cannot be read now: out of memory; free some, or remove the file'
+                    ) from error
   except Exception as error:
     return str(error)[:LONGEST] or type(error).__name__
 
@@ -59,7 +62,7 @@ def read_all(found: listing.Listing, read: Callable, what: str) -> tuple[list, d
 
 def _checksum_of_file(path: str | zipfile.Path) -> int:
   if isinstance(path, zipfile.Path):
-    return zlib.crc32(path.read_bytes())
+    return zlib.crc32(archive.read_bytes(path))
   checksum = 0
   with open(path, 'rb') as file:
     while chunk := file.read(CHUNK):

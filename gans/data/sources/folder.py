@@ -19,7 +19,7 @@ from gans.data.sources import archive, attributes, files, label_files, listing, 
 from gans.data.sources.fit import fit, sides_of
 from gans.system import cache
 
-LAYOUT = 3  # of what is kept in the cache
+LAYOUT = 4  # of what is kept in the cache
 
 
 def load_folder(config) -> Dataset:
@@ -98,8 +98,11 @@ def _check_all(found: listing.Listing, decode: Callable, shape: tuple[int, ...])
 def _read_all(found: listing.Listing, decode: Callable) -> tuple[list, dict[str, np.ndarray]]:
   """Calls decode(opened image) for all files: as files.read_all, and the files' 'sizes' [N,2] and 'modes' [N]."""
   def look_and_decode(image):
-    original = *image.size, image.mode  # before it is decoded, as a JPEG may be at a fraction of its size
-    return original, decode(image)
+    size, mode = image.size, image.mode  # before it is decoded, as a JPEG may be at a fraction of its size
+    decoded = decode(image)
+    if pixels.lies_on_its_side(image):
+      size = size[::-1]
+    return (*size, mode), decoded
 
   results, fields = files.read_all(found, lambda path: pixels.decode_with(path, look_and_decode), 'images')
   originals = [original for original, _ in results]

@@ -6,6 +6,7 @@ image, or null where there are none. labels.csv has a header, and then each imag
 from collections import Counter
 from collections.abc import Callable
 import csv
+import io
 import json
 import pathlib
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import zipfile
 import numpy as np
 
 from gans.data.dataset import Dataset
-from gans.data.sources import listing
+from gans.data.sources import archive, listing
 from gans.errors import UserError
 
 JSON, CSV = 'dataset.json', 'labels.csv'
@@ -36,7 +37,7 @@ def read_labels(root: Path) -> Labels | None:
     UserError: there are both files, or one is not as it should be.
   """
   readers = {JSON: _read_json, CSV: _read_csv}
-  found = [_read(readers[name], root / name) for name in readers if (root / name).is_file()]
+  found = [_read(readers[name], root / name) for name in readers]
   labels = [each for each in found if each]
   if len(labels) > 1:
     raise UserError(f'dataset.path: {str(root)!r} has labels in {JSON} and in {CSV}: keep one of them')
@@ -45,14 +46,16 @@ def read_labels(root: Path) -> Labels | None:
 
 def _read(read: Callable, path: Path) -> Labels | None:
   try:
-    label, class_names = read(path)
+    if not path.is_file():
+      return None
+    label, class_names = read(archive.read_bytes(path).decode('utf-8-sig'))
   except Exception as error:  # a damaged or encrypted archive leads zipfile to raise nearly anything
     raise UserError(f'dataset.path: {str(path)!r} cannot be read as labels: {error}') from error
-  return Labels(path, label, class_names) if label else None
+  return Labels(path, {listing.composed(image): each for image, each in label.items()}, class_names) if label else None
 
 
-def _read_json(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-  read = json.loads(path.read_text(encoding='utf-8'))
+def _read_json(text: str) -> tuple[dict[str, int], tuple[str, ...]]:
+  read = json.loads(text)
   pairs = read.get('labels') if isinstance(read, dict) else None
   if pairs is None:  # or a file of something else
     return {}, ()
@@ -68,10 +71,9 @@ def _read_json(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
   return _number(label)  # anew: of part of a data set some are not there
 
 
-def _read_csv(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-  with path.open(encoding='utf-8-sig', newline='') as file:
-    reader = csv.reader(file)
-    rows = [(reader.line_num, [value.strip() for value in row]) for row in reader if row]
+def _read_csv(text: str) -> tuple[dict[str, int], tuple[str, ...]]:
+  reader = csv.reader(io.StringIO(text, newline=''))
+  rows = [(reader.line_num, [value.strip() for value in row]) for row in reader if row]
   name_of = {}
   for line, row in rows[1:]:
     if len(row) != 2 or not all(row) or row[0] in name_of:
@@ -95,10 +97,11 @@ def label_images(dataset: Dataset, labels: Labels) -> Dataset:
   Raises:
     UserError: an image has no label, or a class no image.
   """
-  file_names = [name.rpartition('/')[2] for name in dataset.names]
+  names = [listing.composed(name) for name in dataset.names]
+  file_names = [name.rpartition('/')[2] for name in names]
   count = Counter(file_names)
   lines = [next((line for line in (name, file_name if count[file_name] == 1 else name) if line in labels.label), None)
-           for name, file_name in zip(dataset.names, file_names)]
+           for name, file_name in zip(names, file_names)]
   missing = [name for name, line in zip(dataset.names, lines) if line is None]
   if missing:
     more = f' and {len(missing) - SHOWN} more' if len(missing) > SHOWN else ''
@@ -116,7 +119,7 @@ def label_images(dataset: Dataset, labels: Labels) -> Dataset:
   if unused:
     lines_name = 'line names' if len(unused) == 1 else 'lines name'
     notes.append(f'{len(unused):,} {lines_name} no image in {file}, such as {unused[0]!r}')
-  notes.append(f'labels are those of {file}' if class_names else
-               f'no classes: all labels in {file} are {labels.class_names[0]!r}')
+  notes.append(f'{listing.LABELS_OF} {file}' if class_names else
+               f'{listing.NO_CLASSES}: all labels in {file} are {labels.class_names[0]!r}')
   return dataset._replace(labels=np.array(found, np.int32), num_classes=len(class_names), class_names=class_names,
                           notes=tuple(notes), left_out=listing.but_for(dataset.left_out, file))

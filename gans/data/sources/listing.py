@@ -20,7 +20,7 @@ from gans.errors import UserError
 SYSTEM_FOLDERS = ('__MACOSX', '@eaDir', '$RECYCLE.BIN', 'System Volume Information', 'lost+found')
 # Kinds of files that are not read, beside those of other suffixes.
 HIDDEN, NO_SUFFIX = '.*', '(no suffix)'
-NO_CLASSES = 'no classes'  # begins the note that says so
+NO_CLASSES, LABELS_OF = 'no classes', 'labels are those of'  # begin the notes that say so
 # Names of folders that are the splits of a data set and not its classes.
 FOR_TRAINING = re.compile(r'train(ing)?[-_ ]?(set|\d+|a|b)?', re.IGNORECASE)
 FOR_EVALUATION = re.compile(r'(val|valid|validation|dev|test|testing)[-_ ]?(set|\d+|a|b)?', re.IGNORECASE)
@@ -145,8 +145,12 @@ def is_hidden(name: str) -> bool:
 
 def sort_key(name: str) -> tuple[list[str], str]:
   """Sorts folder by folder, whichever way a file system writes an accented letter."""
-  composed = name if name.isascii() else unicodedata.normalize('NFC', name)
-  return composed.split('/'), name
+  return composed(name).split('/'), name
+
+
+def composed(name: str) -> str:
+  """Returns a name with each accented letter as one character, where a file system may have written two."""
+  return name if name.isascii() else unicodedata.normalize('NFC', name)
 
 
 class _Walk:
@@ -319,7 +323,7 @@ def label_by_folder(names: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
 def printable(name: str) -> str:
   """Returns a file's name as text that can be written anywhere: bytes that are no UTF-8 become \\x and two digits."""
   text = os.fsencode(name).decode('utf-8', 'backslashreplace')
-  return unicodedata.normalize('NFC', text)
+  return composed(text)
 
 
 def explain(error: OSError, path: str) -> str:

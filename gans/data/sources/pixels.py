@@ -14,6 +14,8 @@ import zipfile
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
+from gans.data.sources import archive
+
 # Pillow warns of faults, and does not say in which file.
 warnings.filterwarnings('ignore', module=r'PIL\.')
 logging.getLogger('PIL').setLevel(logging.CRITICAL)
@@ -57,7 +59,7 @@ IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 def decode_with(path: str | zipfile.Path, decode: Callable) -> np.ndarray:
   """Returns decode(opened image) of a file on disk or in an archive; raises whatever a decoder does."""
   is_tga = os.path.splitext(str(path))[1].lower() == TGA
-  file = path if isinstance(path, str) else io.BytesIO(path.read_bytes())
+  file = path if isinstance(path, str) else io.BytesIO(archive.read_bytes(path))
   try:
     with Image.open(file, formats=(*FORMATS, 'TGA') if is_tga else FORMATS) as image:
       return decode(image)
@@ -78,11 +80,18 @@ def upright_pixels(image: Image.Image, alpha: bool = False) -> np.ndarray:
   return np.asarray(converted.transpose(upright) if upright else converted)
 
 
+def lies_on_its_side(image: Image.Image) -> bool:
+  """Tells whether an image that is loaded is higher than wide where it is upright, or the other way round."""
+  return find_orientation(image) in (5, 6, 7, 8)
+
+
 def find_orientation(image: Image.Image) -> int:
   """Returns the orientation of an image that is loaded, 1 to 8; 1, upright, where none is given.
 
-  Of its EXIF data nothing but that tag is read, so that damage elsewhere does not matter. A TIFF was turned by Pillow.
+  Of its EXIF data nothing but that tag is read, so that damage elsewhere does not matter.
   """
+  if image.format == 'TIFF':  # which Pillow has turned
+    return 1
   exif = image.info.get('exif') or _exif_of_text(image.info.get('Raw profile type exif', ''))
   orientation = _find_tag(exif)
   if orientation:

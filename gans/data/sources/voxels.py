@@ -155,6 +155,10 @@ def _read_labels(path: pathlib.Path, num: int) -> tuple[np.ndarray, tuple[str, .
   if labels.min() < 0 or labels.max() >= num_classes or num_classes > voxel_files.MAX_CLASSES:
     raise ValueError(f'labels from {labels.min()} to {labels.max()}: expected 0 to {num_classes - 1}, and at most '
                      f'{voxel_files.MAX_CLASSES} classes')
+  counts = np.bincount(labels, minlength=num_classes)
+  if not names and not counts.all():
+    raise ValueError(f'no model has the label {counts.argmin()}: expected some of each from 0 to {num_classes - 1}, or '
+                     'their names beside them')
   names = names or tuple(map(str, range(num_classes)))
   return (labels.astype(np.int32), names) if num_classes > 1 else unlabelled
 
