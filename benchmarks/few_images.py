@@ -100,10 +100,12 @@ def finish(case: Case, data: Data) -> list[dict]:
   """Trains a row, or what is left of it, and measures each quarter, once; returns what `measure` does of each."""
   config = make_config(case, data)
   spec = data.reference.spec
-  evaluator.check(evaluator.name_scores(config, spec, build(config, spec)), data.reference)  # not after hours
+  experiment = build(config, spec)
+  evaluator.check(evaluator.name_scores(config, spec, experiment), data.reference, experiment)  # not after hours
   train(config, case.workdir)
   path = case.workdir / 'few_images.jsonl'
-  if found := read_records(path):
+  found = read_records(path)
+  if found and found[-1]['step'] == config.num_steps:  # or it was lengthened since
     return found
   with opening.open_run(case.workdir) as run:
     found = measure(run, load_dataset(data.config), data)

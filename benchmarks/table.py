@@ -129,11 +129,13 @@ def finish(run: Run) -> bool:
 
 
 def read_scores(run: Run) -> dict[str, float]:
-  """Returns the scores of a run that was measured, else {}."""
-  measured = evaluations.read_scores(run.workdir / evaluations.NAME)
+  """Returns the scores of a run that was measured as it is now asked for, else {}."""
+  asked = make_config(run).eval.to_dict()
+  measured = [evaluation for _, evaluation in evaluations.read_scores(run.workdir / evaluations.NAME)
+              if evaluations.is_as_asked(evaluation, asked, spec_of(run.dataset))]
   if not measured:
     return {}
-  _, evaluation = measured[-1]
+  evaluation = measured[-1]
   return {evaluations.short_name(name): value for name, (value,) in evaluation.scores.items()}
 
 

@@ -14,7 +14,7 @@ from gans.modes import report
 from gans.modes.evaluate import evaluate
 from gans.modes.pack import pack_generator
 from gans.runs import evaluations, workdirs
-from gans.runs.evaluations import append_scores, find_best, pick_best
+from gans.runs.evaluations import append_scores, find_best, pick_best, read_scores
 from gans.runs.opening import open_run
 from tests.conftest import save_untrained
 from tests.shrink import shrink
@@ -177,3 +177,12 @@ def test_empty_lines_are_no_records(tmp_path):
   append_scores(path, 2, measured(2.0))
   assert [step for step, _ in evaluations.read_scores(path)] == [1, 2]
   assert len(path.read_text().splitlines()) == 2
+
+
+def test_scores_that_were_not_measured_again_stay(tmp_path):
+  path = tmp_path / 'eval.jsonl'
+  append_scores(path, 1, measured(1.0, score='classifier/gan_train'))
+  append_scores(path, 1, measured(2.0))
+  append_scores(path, 1, measured(3.0))
+  (step, evaluation), = read_scores(path)
+  assert step == 1 and evaluation.scores == {'classifier/gan_train': [1.0], 'points/sliced_wasserstein': [3.0]}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import wgan_gp, wgan_gp_toy
+from configs import pix2pix, wgan_gp, wgan_gp_toy
 from gans.build import Experiment, build
 from gans.core.sampling import noise
 from gans.data.dataset import Dataset, Spec
@@ -278,7 +278,7 @@ def test_what_is_measured_follows_from_the_data():
 
 
 def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
-  with pytest.raises(UserError, match='not the folder of a run'):
+  with pytest.raises(UserError, match='neither the folder of a run'):
     evaluate(tmp_path, {})
   workdirs.open_workdir(tmp_path / 'new', toy, Spec((2,)))
   with pytest.raises(UserError, match='has no checkpoint yet'):
@@ -330,6 +330,33 @@ def test_a_packed_model_is_measured_as_the_run_that_it_was_packed_from(digits_ru
   for name, values in whole.scores.items():
     np.testing.assert_allclose(small.scores[name], values, rtol=0.05, atol=0.05, err_msg=name)
   assert {path.name: path.read_bytes() for path in packed.iterdir()} == before
+
+
+def test_raw_weights_and_other_features_are_measured_and_other_classes_refused(digits_run, tmp_path):
+  changes = {'eval.num_samples': 300, 'eval.classifier_steps': 40}
+  packed = pack_generator(digits_run, weights='raw', out=tmp_path / 'small')
+  record = json.loads((packed / 'config.json').read_text())
+  record['config']['eval']['best'] = 'modes'  # which the features below have not
+  (packed / 'config.json').write_text(json.dumps(record))
+  (evaluation,) = evaluate(packed, {**changes, 'eval.features': 'classifier'}).values()
+  assert 'mnist_5k_classifier/frechet_distance' in evaluation.scores
+  record['data']['class_names'] = [*'123456789', '0']
+  (packed / 'config.json').write_text(json.dumps(record))
+  with pytest.raises(UserError, match=r"trained on other data(.|\n)*the classes \('1', .* there, \('0', "):
+    evaluate(packed, {**changes, 'eval.best': ''})
+
+
+def test_of_pairs_half_are_there_to_compare_with():
+  config = shrink(pix2pix.get_config())
+  dataset = load_dataset(config.dataset)
+  few = np.r_[:100, 5000:5100]
+  dataset = dataset._replace(images=dataset.images[few], labels=dataset.labels[few],
+                             partners=np.roll(np.arange(200, dtype=np.int32), 100), checksums=None, names=())
+  experiment = build(config, dataset.spec)
+  assert not evaluator.settle(config, dataset, experiment).eval_every
+  config.eval_every, config.eval.features = 4, 'classifier'
+  with pytest.raises(UserError, match='examples in mnist_5k_edges=100: '):
+    evaluator.settle(config, dataset, experiment)
 
 
 def test_a_built_in_model_goes_by_its_name():

@@ -88,3 +88,8 @@ def test_what_is_there_is_not_written_over(digits_run, tmp_path):
     export_generator(digits_run, out=tmp_path / 'mine')
   with pytest.raises(UserError, match='neither the folder of a run'):
     export_generator(tmp_path / 'mine')
+
+
+def test_images_are_not_ignored_by_a_model_that_takes_none(digits_run, tmp_path):
+  with pytest.raises(UserError, match='--inputs=/none: samples of this model are not made of images'):
+    export_generator(digits_run, inputs='/none', out=tmp_path / 'new')

@@ -8,9 +8,10 @@ from PIL import Image
 import pytest
 
 from configs import dcgan, gan_3d, wgan_gp_toy
+from gans.data.dataset import Dataset
 from gans.data.kinds import IMAGES, POINTS, VOXELS
 from gans.errors import UserError
-from gans.modes.inspect import inspect
+from gans.modes.inspect import choose_pictured, inspect
 from tests.conftest import ROOT
 
 
@@ -105,3 +106,9 @@ def test_pictures_of_one_checksum_are_not_equal_for_that(folder, tmp_path, capsy
   inspect(config_of(folder), out=str(tmp_path / 'new' / 'look.png'))
   said = capsys.readouterr().out
   assert '2 of 9 examples are equal to an earlier one:' in said and 'twin' not in said
+
+
+def test_the_classes_that_there_are_are_shown():
+  labels = np.repeat([17, 19], 20).astype(np.int32)
+  dataset = Dataset(np.zeros((40, 8, 8, 1), np.uint8), labels, 20)
+  assert np.unique(labels[choose_pictured(dataset)]).tolist() == [17, 19]

@@ -110,6 +110,7 @@ def test_the_gif_goes_all_the_way_and_starts_over(digits_run, tmp_path):
     ({'labels': ['3', '3']}, '--labels=3,3: there is no way from a class to itself'),
     ({'labels': [3, 7, 3]}, '--labels=3,7,3: there is no way from a class to itself'),
     ({'num': 1}, '--num=1: expected at least 2'),
+    ({'inputs': '/none'}, '--inputs=/none: samples of this model are not made of images'),
     ({'out': 'docs'}, '--out=docs exists'),
     ({'out': 'x.png'}, '--out=x.png: expected a new folder'),
     ({'out': 'x.npy'}, '--out=x.npy: expected a new folder'),

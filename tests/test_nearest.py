@@ -1,4 +1,7 @@
 """Nearest training images: the search, leaving one out, and what --mode=nearest says of a generator that copies."""
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -75,6 +78,15 @@ def test_a_run_is_shown_beside_its_data(digits_run, tmp_path, capsys):
   assert '5000 training images (root mean square over the pixels, of 255)' in output
   assert f'median {np.median(found.samples):.4g}' in output and f'median {np.median(found.real):.4g}' in output
   assert 0 < found.real.min() < np.median(found.real) < np.median(found.samples) < 255  # four steps taught it nothing
+
+
+def test_features_need_no_more_samples_than_there_are(digits_run, tmp_path, monkeypatch):
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  run = shutil.copytree(digits_run, tmp_path / 'run')
+  record = json.loads((run / 'config.json').read_text())
+  record['config']['eval'] |= {'num_samples': 50, 'classifier_steps': 2}  # too few for a Frechet distance
+  (run / 'config.json').write_text(json.dumps(record))
+  assert show_nearest(run, num=2, features='classifier').samples.shape == (1000,)
 
 
 def test_points_are_refused():

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import wgan_gp
+from configs import dcgan, wgan_gp
 from gans.build import build
 from gans.data.dataset import Dataset
 from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.evaluation import evaluator, small_networks, weights_file
+from gans.evaluation.features import make_public
 from gans.evaluation.public_networks import BY_NAME, check_shape, classify, load_weights, variables_by_name
 from tests.shrink import shrink
 from tests.weights import draw_weights
@@ -282,3 +283,18 @@ def test_a_network_without_classes_has_no_score_of_them():
   dataset = Dataset(np.zeros((9, 28, 28, 1), np.uint8), np.zeros(9, np.int32), 10)
   with pytest.raises(UserError, match=r"eval.best='classifier_score': expected one of \['coverage'"):
     evaluator.name_scores(config, dataset.spec, build(shrink(wgan_gp.get_config()), dataset.spec))
+
+
+def test_scores_are_by_the_weights_wherever_their_file_lies(arrays, tmp_path, monkeypatch):
+  """Of a network without a published checksum, such as Inception, too."""
+  name = 'lenet5_mnist'
+  monkeypatch.setitem(BY_NAME, name, BY_NAME[name]._replace(checksum=''))
+  first, *_ = arrays[name]
+  others = arrays[name] | {first: arrays[name][first] + 1}
+  config = dcgan.get_config()
+  abouts = []
+  for path, weights in (('a.npz', arrays[name]), ('b.npz', arrays[name]), ('a.npz', others)):
+    np.savez(tmp_path / path, **weights)
+    config.eval.update({'features': name, 'weights': str(tmp_path / path)})
+    abouts.append(make_public(config, None).about)
+  assert abouts[0] == abouts[1] != abouts[2]

@@ -45,6 +45,18 @@ def test_what_is_done_is_not_done_again(command):
   assert {path: path.stat().st_mtime_ns for path in (command.folder / 'mnist_5k').rglob('*')} == before
 
 
+def test_what_somebody_measured_by_other_means_is_not_in_it(command):
+  path = command.folder / 'mnist_5k' / 'gan_0' / 'eval.jsonl'
+  written = path.read_text()
+  *_, record = map(json.loads, written.splitlines())
+  others = record | {'num_samples': 7, 'scores': {name: [987.6] for name in record['scores']}}
+  path.write_text(written + json.dumps(others) + '\n')
+  result = command()
+  path.write_text(written)
+  assert result.returncode == 0, result.stderr
+  assert '987.6' not in (command.folder / 'benchmark.md').read_text()
+
+
 def test_runs_of_other_lengths_are_not_mixed(command):
   result = command('--minutes=0.002')
   assert result.returncode == 1

@@ -11,6 +11,8 @@ import ml_collections
 import pytest
 
 from gans.data.dataset import Spec
+from gans.data.inventory import take_inventory
+from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.runs import layouts, workdirs
 from gans.runs.layouts import UNSET
@@ -90,9 +92,17 @@ def test_what_a_system_leaves_in_a_folder_is_nothing(tmp_path, config, name):
   workdirs.open_workdir(tmp_path, config, SPEC)
 
 
+def test_somebody_elses_data_json_stays(tmp_path, config):
+  (tmp_path / 'data.json').write_text('{"my": "annotations"}')
+  with pytest.raises(UserError, match='files of something else'):
+    workdirs.check_workdir(tmp_path, config)
+
+
 def test_what_a_killed_first_start_leaves_is_nothing(tmp_path, config):
   (tmp_path / 'checkpoints').mkdir()
-  (tmp_path / 'data.json').write_text('{')
+  inventory = take_inventory(config.dataset, load_dataset(config.dataset))
+  (tmp_path / 'data.json').write_text(json.dumps(inventory))
+  (tmp_path / 'data.json.new').write_text('{')
   (tmp_path / 'lock').write_text('')
   workdirs.check_workdir(tmp_path, config)
   (tmp_path / 'checkpoints' / '20').mkdir()

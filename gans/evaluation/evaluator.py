@@ -175,10 +175,10 @@ def settle(config, dataset: Dataset, experiment):
   """
   is_default = not config.eval.features
   config = name_scores(config, dataset.spec, experiment)
-  if is_default and config.eval.features == 'classifier' and not _suits_classifier(config, dataset):
+  if is_default and config.eval.features == 'classifier' and not _suits_classifier(config, dataset, experiment):
     config.eval_every = 0
   if config.eval_every:
-    check(config, dataset)
+    check(config, dataset, experiment)
   return config
 
 
@@ -204,8 +204,22 @@ def name_scores(config, spec: Spec, experiment):
   return config
 
 
-def check(config, dataset: Dataset):
+def check(config, dataset: Dataset, experiment):
   """Raises UserError if a settled config.eval cannot work on the data set, before any work is done."""
+  check_features(config, dataset)
+  width = BY_NAME[config.eval.features].width(config)
+  if width:
+    checks.check_covariance_is_full(config.eval.num_samples, width, 'eval.num_samples')
+    checks.check_covariance_is_full(_count_real(dataset, experiment), width, f'examples in {config.dataset.name}')
+
+
+def _count_real(dataset: Dataset, experiment) -> int:
+  """Returns how many real examples there are to compare samples with: of pairs, those of the second domain."""
+  return int((dataset.labels == 1).sum()) if experiment.algorithm.data == 'pairs' else len(dataset.images)
+
+
+def check_features(config, dataset: Dataset):
+  """Raises UserError if the features of a settled config.eval cannot be had of the data set."""
   name, kind = config.eval.features, dataset.spec.kind.name
   features = BY_NAME[name]
   if kind not in features.kinds:
@@ -218,16 +232,12 @@ def check(config, dataset: Dataset):
   if features.needs_weights:
     public_networks.check_shape(name, config.dataset.name, dataset.spec.shape)
     _check_weights(name, config.eval.weights)
-  width = features.width(config)
-  if width:
-    checks.check_covariance_is_full(config.eval.num_samples, width, 'eval.num_samples')
-    checks.check_covariance_is_full(len(dataset.images), width, f'examples in {config.dataset.name}')
 
 
-def _suits_classifier(config, dataset: Dataset) -> bool:
+def _suits_classifier(config, dataset: Dataset, experiment) -> bool:
   """Tells whether a small classifier is the default for these images; it is made for labelled ones like digits."""
   are_small = max(dataset.images.shape[1:3]) <= CLASSIFIED
-  are_many = len(dataset.images) > BY_NAME['classifier'].width(config)
+  are_many = _count_real(dataset, experiment) > BY_NAME['classifier'].width(config)
   return bool(dataset.spec.num_labels) and are_small and are_many
 
 

@@ -70,9 +70,8 @@ def make_public(config, dataset: Dataset) -> Extractor:
   del dataset
   network = public_networks.BY_NAME[config.eval.features]
   variables, checksum = public_networks.load_weights(config.eval.features, config.eval.weights)
-  origin = f'SHA-256 of its weights {checksum}' if network.checksum else f'weights of {config.eval.weights}'
   extract = functools.partial(public_networks.classify, network, variables)
-  return Extractor(network.name, f'{network.about}, {origin}', checksum, extract)
+  return Extractor(network.name, f'{network.about}, SHA-256 of its weights {checksum}', checksum, extract)
 
 
 def public_width(config) -> int:

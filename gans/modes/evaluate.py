@@ -28,16 +28,17 @@ def evaluate(path, changes: dict, moved: dict | None = None) -> dict[int, Evalua
   data lie now: {'dataset.path': ...}.
 
   Raises:
-    UserError: there is no such run or model, it has no whole checkpoint, is at work, its data are others now, or
-      config.eval cannot work on them.
+    UserError: there is no such run or model, it has no whole checkpoint, is at work, its data are others now (of a
+      packed model, of another shape or other classes), or config.eval cannot work on them.
   """
+  if 'eval.features' in changes:
+    changes = {'eval.best': '', **changes}  # the run's best score may not be one of these features
   if packed.is_packed(find_model(path)):
     return evaluate_packed(path, changes, moved)
   with open_run(path, changes | (moved or {})) as run, disk.explain_errors(run.workdir), locked(run.workdir):
     read_scores(run.workdir / NAME)  # which is answered before an hour's work if it was altered
-    dataset = load_own_data(run.workdir, run.config)
-    evaluator.check(run.config, dataset)
-    experiment = run.experiment
+    dataset, experiment = load_own_data(run.workdir, run.config), run.experiment
+    evaluator.check(run.config, dataset, experiment)
     sample = make_sampler(experiment.algorithm, experiment.modules, run.spec.kind.encode)
     measure = evaluator.make_evaluate(run.config, dataset, experiment, sample)
     found = {}
@@ -54,12 +55,13 @@ def evaluate(path, changes: dict, moved: dict | None = None) -> dict[int, Evalua
 
 def evaluate_packed(path, changes: dict, moved: dict | None = None) -> dict[int, Evaluation]:
   """Evaluates the generator of a packed or built-in model, whose folder stays as it is; as `evaluate`."""
-  generate = gans.load(path)
+  made, _ = packed.read_generator(find_model(path))
+  generate = gans.load(path, weights=made['weights'])
   config, dataset = load_data(path, generate, moved)
   config.update_from_flattened_dict(changes)
   experiment = build_kept(config, dataset.spec, find_model(path))
   config = evaluator.name_scores(config, dataset.spec, experiment)
-  evaluator.check(config, dataset)
+  evaluator.check(config, dataset, experiment)
   sample = make_sampler(experiment.algorithm, experiment.modules, experiment.spec.kind.encode)
   found = evaluator.make_evaluate(config, dataset, experiment, sample)([generate.variables])
   if not jax.process_index():

@@ -9,8 +9,9 @@ import numpy as np
 
 import gans
 from gans.modes import outputs
-from gans.runs.drawing import choose_drawing
+from gans.runs.drawing import choose_drawing, refuse_inputs
 from gans.runs.trained import TrainedGenerator
+from gans.system import disk
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 FILE = 'generator.jaxexport'
@@ -64,15 +65,16 @@ def export_generator(path, *, inputs=None, out=None, **choice) -> epath.Path:
     UserError: as gans.load, or `out` exists or cannot be written.
   """
   generate = gans.load(path, **choice)
+  refuse_inputs(generate, inputs)
   folder = outputs.choose(path, out, 'export')
   contents = serialize(generate)
   contents_of_inputs = b'' if is_noise_and_label(generate) else pack_inputs(path, generate, inputs)
   with outputs.explain_errors(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(contents)
+    disk.write_whole(folder / FILE, contents)
     (folder / SCRIPT).write_text(write_program(generate))
     if not is_noise_and_label(generate):
-      (folder / INPUTS).write_bytes(contents_of_inputs)
+      disk.write_whole(folder / INPUTS, contents_of_inputs)
   print(f'{folder / FILE}: {len(contents) / 2**20:.1f} MiB, of step {generate.step}, for {", ".join(PLATFORMS)}')
   print(f'{folder / SCRIPT}: draws from it with jax and flatbuffers alone; JAX promises that its versions of the next '
         'six months can read it')

@@ -52,11 +52,10 @@ def choose_pictured(dataset: Dataset) -> np.ndarray:
     number = len(dataset.images)
     return spaced_positions(min(kind.num_shown, number), number)
   rows = []
-  for label in range(min(dataset.num_classes, kind.max_classes_shown or dataset.num_classes)):
+  for label in np.unique(dataset.labels)[:kind.max_classes_shown or dataset.num_classes]:
     of_class, = np.nonzero(dataset.labels == label)
-    if len(of_class):  # a class of fewer than a row is repeated, so that each row is of one class
-      spaced = of_class[spaced_positions(min(kind.shown_per_class, len(of_class)), len(of_class))]
-      rows.append(np.resize(spaced, kind.shown_per_class))
+    spaced = of_class[spaced_positions(min(kind.shown_per_class, len(of_class)), len(of_class))]
+    rows.append(np.resize(spaced, kind.shown_per_class))  # a class of fewer is repeated: each row is of one class
   return np.concatenate(rows)
 
 

@@ -8,7 +8,7 @@ import gans
 from gans.data.kinds import IMAGES
 from gans.errors import UserError
 from gans.modes import outputs
-from gans.runs.drawing import choose_drawing, inputs_for_labels, parse_labels
+from gans.runs.drawing import choose_drawing, inputs_for_labels, parse_labels, refuse_inputs
 from gans.runs.trained import TrainedGenerator
 from gans.system import pictures
 
@@ -40,6 +40,7 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
     UserError: as gans.load, or the model makes points, or an argument is not what it should be.
   """
   generate = gans.load(path, **choice)
+  refuse_inputs(generate, inputs)
   outputs.refuse_other_than_images('interpolate', path, generate.spec.kind)
   num = NUM if num is None else num
   if num < 2:

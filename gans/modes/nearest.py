@@ -87,7 +87,7 @@ def choose_space(config, dataset: Dataset, features: str | None) -> Space:
   config.eval.features = features
   config.eval.best = ''  # the run's best score may not be one of these features
   config = evaluator.name_scores(config, dataset.spec, build(config, dataset.spec))
-  evaluator.check(config, dataset)
+  evaluator.check_features(config, dataset)
   extractor = BY_NAME[config.eval.features].make(config, dataset)
 
   def embed(images):

@@ -130,7 +130,7 @@ def write_report(paths: Sequence, *, out=None) -> epath.Path:
   text = render(make_page(runs, between))
   with outputs.explain_errors(target):
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text)
+    disk.write_whole(target, text)
     print(f'{target}: opens in any browser, without a network')
     if len(runs) == 1 and runs[0].grids:
       save_training(gif, runs[0])

@@ -94,7 +94,7 @@ def write_samples(target: epath.Path, samples: np.ndarray, drawing: Drawing, kin
       arrays['sources'] = sources.repeat(len(samples) // len(sources), axis=0)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    target.write_bytes(buffer.getvalue())
+    disk.write_whole(target, buffer.getvalue())
   else:
     _write_single_pictures(target, kind.render(samples), drawing)
 

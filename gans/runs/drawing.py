@@ -54,9 +54,8 @@ def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: i
   """
   if num is not None and num < 1:
     raise UserError(f'--num={num}: expected at least 1')
+  refuse_inputs(generate, images)
   if not generate.translates:
-    if images is not None:
-      raise UserError(f'--inputs={images}: samples of this model are not made of images')
     label = choose_labels(generate, max(num or 0, at_least) or None, labels)
     inputs = inputs_for_labels(generate, seed, label, truncation)
     return Drawing(inputs, label if generate.num_classes else None, generate.label_names, None)
@@ -72,6 +71,12 @@ def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: i
   elif labels is not None:
     label = shown.batch['label']
   return Drawing(inputs, label if generate.num_classes else None, names, shown)
+
+
+def refuse_inputs(generate: TrainedGenerator, images):
+  """Raises UserError for images to translate, of a model that does not."""
+  if images is not None and not generate.translates:
+    raise UserError(f'--inputs={images}: samples of this model are not made of images')
 
 
 def choose_translations(path, generate: TrainedGenerator, num: int | None, seed: int, labels: Sequence | None,

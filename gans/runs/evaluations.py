@@ -32,10 +32,15 @@ class Best(NamedTuple):
 
 
 def append_scores(path: epath.Path, step: int, evaluation: Evaluation):
-  """Adds an evaluation to a file of JSON lines; it replaces an earlier one of the same step and by the same means."""
+  """Adds an evaluation to a file of JSON lines; its scores replace those of the same step and by the same means."""
   key = (step, means_of(evaluation))
-  others = [pair for pair in read_scores(path) if (pair[0], means_of(pair[1])) != key]
-  _write_scores(path, [*others, (step, evaluation)])
+  others, scores = [], {}
+  for pair in read_scores(path):
+    if (pair[0], means_of(pair[1])) == key:
+      scores = pair[1].scores
+    else:
+      others.append(pair)
+  _write_scores(path, [*others, (step, evaluation._replace(scores=scores | evaluation.scores))])
 
 
 def read_scores(path: epath.Path) -> list[Measured]:

@@ -29,8 +29,12 @@ def write_generator(folder: epath.Path, record: dict, made: dict, variables):
   buffer = io.BytesIO()
   np.savez_compressed(buffer, **arrays)
   folder.mkdir(parents=True)
-  disk.write_whole(folder / 'config.json', json.dumps(record | {'made': made}, indent=2) + '\n')
-  (folder / NAME).write_bytes(buffer.getvalue())
+  try:
+    disk.write_whole(folder / 'config.json', json.dumps(record | {'made': made}, indent=2) + '\n')
+    disk.write_whole(folder / NAME, buffer.getvalue())
+  except BaseException:
+    folder.rmtree()  # which is new
+    raise
 
 
 def read_generator(folder: epath.Path) -> tuple[dict, dict]:

@@ -29,8 +29,9 @@ MAY_CHANGE = ('steps_per_call', 'log_every', 'sample_every', 'checkpoint_every',
               'eval.gan_train', 'keep_checkpoints', 'keep_every', 'profile', 'mesh.data', 'dataset.path',
               'dataset.data_dir', 'dataset.device_bytes', 'dataset.workers')
 MAY_CHANGE_IN_A_PLAYER = ('remat',)
-# What a folder that is as good as empty has in it: what is left by a first start that was killed, and by systems.
-LEFT_BY_A_START = ('config.json.new', 'data.json', 'data.json.new', 'lock')
+# What a folder that is as good as empty has in it: what is left by a first start that was killed, beside an inventory,
+# and by systems.
+LEFT_BY_A_START = ('config.json.new', 'data.json.new', 'lock')
 LEFT_BY_SYSTEMS = ('.DS_Store', 'Thumbs.db', 'desktop.ini', '.directory', 'lost+found')
 PATTERN = '*?[\\'  # what Orbax and TensorFlow read in a path as a pattern of paths
 
@@ -114,6 +115,8 @@ def find_other_data(workdir: epath.Path, spec: Spec, inventory: dict) -> list[st
   if before and (before.shape, before.num_classes) != (spec.shape, spec.num_classes):
     return [f'examples of the shape {before.shape} in {before.num_classes} classes there, of the shape {spec.shape} in '
             f'{spec.num_classes} now']
+  if before and before.class_names and before.class_names != spec.class_names:
+    return [f'the classes {before.class_names} there, {spec.class_names} now']
   return []
 
 
@@ -217,12 +220,15 @@ def _not_writable(path, error: OSError) -> UserError:
 
 
 def _is_taken(workdir: epath.Path) -> bool:
-  """Tells whether the folder holds more than LEFT_BY_A_START and LEFT_BY_SYSTEMS."""
+  """Tells whether the folder holds more than an inventory, LEFT_BY_A_START and LEFT_BY_SYSTEMS."""
   if not workdir.exists():
     return False
   names = {child.name for child in workdir.iterdir()} - {*LEFT_BY_A_START, *LEFT_BY_SYSTEMS}
   if 'checkpoints' in names and not any((workdir / 'checkpoints').iterdir()):  # made before the first record
     names.remove('checkpoints')
+  with contextlib.suppress(UserError):  # a file of somebody else's
+    read_inventory(workdir)
+    names.discard('data.json')
   return bool(names)
 
 

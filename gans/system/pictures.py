@@ -77,7 +77,7 @@ def save_gif(path: epath.Path, frames: np.ndarray, milliseconds: int):
   buffer = io.BytesIO()
   first, *rest = [_to_pillow(frame) for frame in frames]
   first.save(buffer, 'GIF', save_all=True, append_images=rest, duration=milliseconds, loop=0)
-  path.write_bytes(buffer.getvalue())
+  disk.write_whole(path, buffer.getvalue())
 
 
 def enlarge(images: np.ndarray, side: int) -> np.ndarray:
