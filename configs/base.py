@@ -29,7 +29,8 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       # Real examples in one update.
       'batch_size': 64,
       # Parts that a batch is taken in, one after the other, where its gradient needs too much memory. The updates are
-      # the same, except that what uses statistics of the batch, such as batch norm, uses those of each part.
+      # the same, except that what compares examples with each other does so within a part: batch norm,
+      # minibatch_stddev, top_k, relativistic_average, and StarGAN, whose targets are other images' labels.
       'microbatches': 1,
       # Decay of the running average of the generator that samples come from; 0: no average.
       'ema_decay': 0.999,

@@ -70,6 +70,7 @@ def faces(config):
   config.num_steps = 100_000
   config.generator = base.r3gan_generator(hidden=(512, 512, 384, 192, 96), start=4)
   config.critic = base.r3gan_critic(hidden=(96, 192, 384, 512, 512))
+  config.ada.p = (0.0, 0.3)
   train_for_days(config, eval_every=0, gamma=(2.0, 0.2), ema_half_life=(0.0, 5e5))
   return config
 

@@ -58,6 +58,42 @@ def test_a_class_is_scaled_and_shifted_by_its_own_numbers():
   np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
+def gradient_of_mean(layer, x, *inputs):
+  """The gradient of the mean of what a layer makes of x, at its first parameters."""
+  variables = layer.init(jax.random.key(0), x, *inputs)
+  mean = lambda variables: jnp.mean(layer.apply(variables, x, *inputs).astype(jnp.float32))
+  return jax.grad(mean)(variables)['params']
+
+
+class Modulate(layers.nn.Module):
+  @layers.nn.compact
+  def __call__(self, x, condition):
+    return layers.modulate(x, condition, x.dtype)
+
+
+class Attend(layers.nn.Module):
+  """What `layers.attend` reads of a network."""
+  spectral: bool = False
+  init_stddev: float = 0.0
+  dtype: type = jnp.float32
+
+  @layers.nn.compact
+  def __call__(self, x):
+    return layers.attend(self, x)
+
+
+def test_sums_over_a_map_are_float32_in_bfloat16():
+  """In bfloat16 a sum of equal numbers stops growing at 256 of them."""
+  x = jnp.ones((1, 64, 64, 8), jnp.bfloat16)
+  of_scale, of_shift = gradient_of_mean(Modulate(), x, jnp.ones((1, 1))).values()
+  for gradient in (of_scale, of_shift):
+    np.testing.assert_allclose(gradient['kernel'], 1 / 8, rtol=0.02)
+  x += jax.random.normal(jax.random.key(1), x.shape, x.dtype)
+  exact = gradient_of_mean(Attend(), x.astype(jnp.float32))['attention']
+  assert abs(exact) > 0.05
+  np.testing.assert_allclose(gradient_of_mean(Attend(dtype=jnp.bfloat16), x)['attention'], exact, rtol=0.05)
+
+
 @pytest.mark.parametrize('critic, head, embedding', [
     (dcgan.Critic((4,), num_classes=3, projection=True, norm='none'), 'Dense_0', 'Dense_1'),
     (mlp.Critic((6,), num_classes=3, projection=True), 'Dense_1', 'Dense_2'),
@@ -165,8 +201,24 @@ def test_critics_see_the_standard_deviation(module, x):
     (dcgan.Critic((4,), projection=True), 'the data set has neither labels, .* nor dataset.attributes'),
     (dcgan.Critic((4,), projection=True, outputs=2, num_classes=3), 'projection=True: outputs=2 are no score'),
     (dcgan.Critic((4,), head='conv', projection=True, num_classes=3), "head='conv'"),
+    (dcgan.Critic((4,), head='conv', kernels=(8, 1), strides=1, padding='VALID', dropout=0.5), "head='conv'"),
+    (dcgan.Critic((4,), classify=True), 'classify=True: the data set has no labels; expected False'),
     (dcgan.Critic((4, 4, 4), attention_at=1), 'attention_at=1: a map of'),
 ])
 def test_what_cannot_be_is_refused(module, message):
   with pytest.raises(UserError, match=message):
     module.init(jax.random.key(0), jnp.ones((2, 8, 8, 1)), jnp.zeros(2, jnp.int32), train=True)
+
+
+@pytest.mark.parametrize('given', [jnp.ones((2, 5)), jnp.ones((2, 8, 8, 1))], ids=['code', 'image'])
+@pytest.mark.parametrize('module', [dcgan.Critic((4,), num_classes=3), mlp.Critic((4,), num_classes=3),
+                                    resnet.Critic((4,), 2, num_classes=3)])
+def test_what_is_given_in_place_of_a_label_is_not_ignored(module, given):
+  with pytest.raises(UserError, match='in place of a label of 3 classes, .* a network that does'):
+    module.init(jax.random.key(0), jnp.ones((2, 8, 8, 1)), given, train=True)
+
+
+def test_a_norm_of_classes_needs_a_label():
+  generator = dcgan.Generator((8, 8, 1), start=2, hidden=(4, 3), num_classes=3, norm='conditional_batch')
+  with pytest.raises(UserError, match="what it sees has none, .* another norm than 'conditional_batch'"):
+    generator.init(jax.random.key(0), jnp.ones((2, 5)), None, train=True)

@@ -50,7 +50,7 @@ def run(*arguments, timeout=120):
     (['--config=configs/no_such.py'], 'configs/wgan_gp.py'),
     ([], '--config'),
     (['--mode=evaluate', '--eval.featuers=points'], 'eval.features'),
-    (['--mode=evaluate'], 'not the folder of a run'),
+    (['--mode=evaluate'], 'neither the folder of a run'),
     (['--config=configs/wgan_gp.py', '--eval.seed=1'], '--config.eval.seed'),
     (['--mode=evaluate', '--config=configs/wgan_gp.py'], 'config of the workdir'),
     (['--mode=sample'], 'neither the folder of a run'),

@@ -23,7 +23,7 @@ PARAMETERS = {
     ('wgan_gp', 'source'): {'generator': 747_841, 'critic': 9_105},
     ('gan', ''): {'generator': 65 * 256 + 2 * 256 + 257 * 512 + 2 * 512 + 513 * 784,
                   'critic': 785 * 512 + 513 * 256 + 257},
-    ('dcgan', ''): {'generator': 237_345, 'critic': 36_641},
+    ('dcgan', ''): {'generator': 237_345, 'critic': DIGITS_TO_7X7 + (7 * 7 * 64 + 1) * 256 + 257},
     ('wgan', ''): {'generator': 1_676_577, 'critic': 36_641},  # 237,345 without its dense layer
     ('wgan_gp_celeba', ''): {'generator': 1_100_707, 'critic': 175_537},
     ('wgan_gp_pokemon', ''): {'generator': 2_305_107, 'critic': 2_271_153},
@@ -89,7 +89,7 @@ PARAMETERS = {
             4**2 * (128 * 64 + 64 * 32 + 32 * 3), 64 + 32 + 3, 2 * (64 + 32)]),
         'critic': 4**2 * (3 * 32 + 32 * 64 + 64 * 128) + 32 + 64 + 128 + 4 * 4 * 128 + 1},
     ('r3gan', 'cifar10'): {'generator': 20_781_952, 'critic': 21_280_512, 'changes': 0},  # the authors'
-    ('r3gan', 'faces'): {'generator': 7_063_072, 'critic': 7_030_816},
+    ('r3gan', 'faces'): {'generator': 7_063_072, 'critic': 7_030_816, 'changes': 0},
     ('gan_3d', 'paper'): {
         'generator': 17_569_664,
         'critic': 4**3 * (1 * 64 + 64 * 128 + 128 * 256 + 256 * 512) + 2 * (128 + 256 + 512) + 4**3 * 512 + 1},
@@ -372,7 +372,7 @@ def test_critic_with_features_returns_what_its_score_is_made_of(critic, width, l
     (dcgan.Critic((4,), head='conv'), jnp.zeros((1, 8, 8, 8, 1)), r"a last map of \(1, 1, 1\), here \(2, 2, 2\)"),
     (dcgan.Critic((4,), norm='group'), jnp.zeros((1, 28, 28, 1)), "norm='group'"),
     (dcgan.Critic((4,), kernels=4, padding='VALID', head='conv', outputs=3), jnp.zeros((1, 10, 10, 1)),
-     r"^head='conv': it needs a last map of \(1, 1\), here \(1, 1\), and no dense, classify, outputs, features or pro"),
+     r"^head='conv': it needs a last map of \(1, 1\), here \(1, 1\), and no dense, dropout, classify, outputs, feat"),
     (dcgan.Critic((4,), num_classes=7, classify=True, outputs=3), jnp.zeros((1, 28, 28, 1)),
      'outputs=3 and classify=True'),
     (mlp.Critic((4,), num_classes=7, classify=True, outputs=3), jnp.zeros((1, 28, 28, 1)),

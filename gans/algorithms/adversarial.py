@@ -88,7 +88,11 @@ class Round(NamedTuple):
     if has_more and not weight:
       raise UserError('critic.classify or critic.features=True: the critic of this game returns scores alone; expected '
                       'False, or with features a weight of regularizers.feature_matching')
-    return judged if has_more else (judged, None)
+    scores, features = judged if has_more else (judged, None)
+    if scores.ndim > 1:
+      raise UserError(f'critic.outputs={scores.shape[1]}: the critic of this game returns one score an example; '
+                      'expected 0')
+    return scores, features
 
   def score(self, x) -> jax.Array:
     """The scores alone."""
@@ -102,7 +106,7 @@ class Round(NamedTuple):
   def probability(self):
     """The probability of each change that the critic sees images through."""
     ada = self.config.ada
-    return self.play.probability() if ada.target else anneal(ada.p, self.play.progress)
+    return self.play.probability() if ada.target else jnp.float32(anneal(ada.p, self.play.progress))
 
 
 def critic_loss(config: Fields) -> Callable:

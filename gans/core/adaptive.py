@@ -259,5 +259,5 @@ def memories(config: Ada, pack: int) -> dict[str, nn.Module]:
   if not isinstance(config.p, int | float):
     raise UserError(f'ada.p={config.p}: it is steered to ada.target={config.target} and cannot be annealed too; '
                     'expected a number where it starts, such as 0.0')
-  steered = Probability(config.p, config.target, config.interval, config.ramp_images / pack)
+  steered = Probability(float(config.p), config.target, config.interval, config.ramp_images / pack)
   return {'changes': Changes(config.changes), 'probability': steered}

@@ -14,8 +14,8 @@ def mean_gradient(loss: Callable, num_slices: int) -> Callable:
   Gradients, model states and metrics are the means of those of `num_slices` slices of the batch, taken one after the
   other from the same state. Slice i has the examples i, i + num_slices, ... so that a batch which is cut along devices
   stays where it is, and each example has the noise that it has in the whole batch. So a loss that is a mean over
-  examples has the same gradient, up to rounding. Batch norm makes examples depend on each other: each slice then has
-  its own statistics, as each GPU has if they are not synchronised.
+  examples has the same gradient, up to rounding. What compares examples with each other, as batch norm's statistics and
+  top_k do, does so within a slice, as within each GPU where they are not synchronised.
   """
   gradient = jax.grad(loss, has_aux=True)
   if num_slices == 1:

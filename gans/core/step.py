@@ -90,7 +90,7 @@ def bind_loss(update: Update, modules: Mapping, anneal_steps: float = 1) -> Call
   def loss(params, state: GANState, batch, rng):
     all_params = {name: player.params for name, player in state.players.items()} | params
     model_states = {name: player.model_state for name, player in state.players.items()}
-    play = bind(modules, all_params, model_states, rng, progress=state.step / anneal_steps)
+    play = bind(modules, all_params, model_states, rng, progress=jnp.clip(state.step / anneal_steps, 0, 1))
     value, metrics = update.loss(play, batch, rng)
     return value, (play.model_states, metrics)
 

@@ -148,11 +148,12 @@ class Critic(nn.Module):
   def squeeze(self, x):
     """[B,1,...,1] -> [B] float32."""
     one_position = (1,) * layers.count_axes(x.shape[1:])
-    of_dense_layers = self.dense or self.classify or self.outputs or self.features or self.projection
+    of_dense_layers = (
+        self.dense or self.dropout or self.classify or self.outputs or self.features or self.projection)
     if x.shape[1:] != (*one_position, 1) or of_dense_layers:
       raise UserError(f"head='conv': it needs a last map of {one_position}, here {x.shape[1:-1]}, and no dense, "
-                      "classify, outputs, features or projection: change kernels, strides and padding, or take "
-                      "head='dense'")
+                      "dropout, classify, outputs, features or projection: change kernels, strides and padding, or "
+                      "take head='dense'")
     return x.reshape(len(x)).astype(jnp.float32)
 
 

@@ -61,9 +61,10 @@ def modulate(x, condition, dtype):
   """
   def learnt():
     y = nn.Dense(x.shape[-1], use_bias=False, kernel_init=nn.initializers.zeros_init(), dtype=dtype)(condition)
-    return jnp.expand_dims(y, range(1, x.ndim - 1))
+    # Float32 from here on: their gradients are sums over all positions, which in bfloat16 stop growing early.
+    return jnp.expand_dims(y, range(1, x.ndim - 1)).astype(jnp.float32)
 
-  return x * (1 + learnt()) + learnt()
+  return (x * (1 + learnt()) + learnt()).astype(x.dtype)
 
 
 def label_condition(network: nn.Module, label):
@@ -93,6 +94,9 @@ def as_weights(label, num_classes: int) -> jax.Array:
   if not num_classes:
     raise UserError('the network is to use a label, but the data set has neither labels, such as the subfolders of a '
                     "'folder', nor dataset.attributes")
+  if label is None:
+    raise UserError('the network is to use a label, and what it sees has none, such as a pack; expected label_dim=0, '
+                    "and another norm than 'conditional_batch'")
   if not is_weights(label):
     return jax.nn.one_hot(label, num_classes)
   if label.ndim != 2 or label.shape[1] != num_classes:
@@ -112,7 +116,11 @@ def join_label(x, label, num_classes: int, label_dim: int):
   Each pixel has an embedding of its own (Mirza & Osindero 2014, with a table in place of the dense layer on one-hot
   labels). Labels are [B] int, or weights of the classes [B,K] float, which weigh the classes' embeddings. With
   label_dim 0 the label is ignored.
+
+  Raises:
+    UserError: there is no label to join, or what an algorithm gives in its place is none.
   """
+  check_label(label, num_classes)
   if not label_dim:
     return x
   if not num_classes:
@@ -124,6 +132,16 @@ def join_label(x, label, num_classes: int, label_dim: int):
   embedding = as_weights(label, num_classes) @ table.embedding if is_weights(label) else table(label)
   embedding = embedding.reshape(-1, *positions, label_dim)
   return jnp.concatenate([x, embedding], axis=-1)
+
+
+def check_label(label, num_classes: int):
+  """Raises UserError for what is no label, such as an image or a code that an algorithm gives its critic as well."""
+  if label is None or label.ndim == 1 and not is_weights(label):
+    return
+  if label.shape[1:] != (num_classes,):
+    raise UserError(f'in place of a label of {num_classes} classes, the algorithm gives this network an array of the '
+                    f'shape {label.shape}, which it would not look at: expected a network that does, such as '
+                    'joint.Critic of an image and its code, or translation.PatchCritic of several images')
 
 
 def apply_layer(network: nn.Module, layer: Callable, x):
@@ -151,6 +169,8 @@ def apply_head(network: nn.Module, x, label):
   if network.classify and network.label_dim:
     raise UserError(f'label_dim={network.label_dim}: with classify=True the network would be told the class that it is '
                     'to tell; expected 0')
+  if network.classify and not network.num_classes:
+    raise UserError('classify=True: the data set has no labels; expected False')
   if network.outputs:
     if network.projection:
       raise UserError(f'projection=True: outputs={network.outputs} are no score, to which it could be added; '
@@ -165,7 +185,7 @@ def apply_head(network: nn.Module, x, label):
     scores += jnp.sum((x * embedding).astype(jnp.float32), axis=-1)
   if network.features:
     return scores, x.astype(jnp.float32)
-  return (scores, logits) if logits.size else scores
+  return (scores, logits) if network.classify else scores
 
 
 def apply_dense(network: nn.Module, x, width: int, use_bias: bool = True):
@@ -291,7 +311,7 @@ def attend(network: nn.Module, x):
   found = jnp.einsum('nqk,nkc->nqc', nn.softmax(logits).astype(x.dtype), listed(g))
   found = convolve_1x1(found.reshape(n, *positions, -1), channels)
   gamma = network.param('attention', nn.initializers.zeros_init(), (), jnp.float32)
-  return x + gamma.astype(x.dtype) * found
+  return x + (gamma * found).astype(x.dtype)  # gamma stays float32: its gradient is a sum over the whole map
 
 
 def join_stddev(x, group: int):

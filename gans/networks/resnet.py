@@ -72,7 +72,7 @@ class Generator(nn.Module):
     if self.skip_z:
       z, *rest = jnp.array_split(z, num_blocks + 1, axis=-1)
       parts.append(rest)
-    if self.num_classes or not self.skip_z:
+    if self.num_classes or self.label_dim or not self.skip_z:
       of_class = layers.label_condition(self, label)
       if self.label_dim:
         of_class = layers.apply_dense(self, of_class, self.label_dim, use_bias=False)
@@ -95,7 +95,7 @@ class Critic(nn.Module):
 
   A block for each width of `hidden`, which halves the sides where its entry of `strides` is 2; ReLU; the sum or, with
   `pool` 'mean', the mean over all positions; a dense layer. `classify`, `outputs`, `features`, `projection` and
-  `minibatch_stddev` are as in dcgan.Critic. A `norm`, if any, comes before each ReLU but the first block's.
+  `minibatch_stddev` are as in dcgan.Critic. A `norm`, if any, comes before each ReLU.
   """
   hidden: SomeSizes = (64, 64, 64)
   strides: Annotated[int | tuple[int, ...], one_or_each(OneOf((1, 2)))] = (2, 2, 1)
