@@ -7,6 +7,7 @@ It runs in pieces: Ctrl-C ends it, the same command goes on from the last checkp
 run. First it finds out how many steps a system takes in --minutes of a processor, and keeps them in --workdir; so the
 runs are the same whoever else is at work on the machine. With other --minutes it needs another folder.
 """
+import functools
 import importlib
 import json
 import pathlib
@@ -128,14 +129,19 @@ def finish(run: Run) -> bool:
     return False
 
 
+@functools.cache
+def asked_for(run: Run) -> dict:
+  """Returns how a run is measured, the group `eval` of its config: every run is looked at again after each."""
+  return make_config(run).eval.to_dict()
+
+
 def read_scores(run: Run) -> dict[str, float]:
   """Returns the scores of a run that was measured as it is now asked for, else {}."""
-  asked = make_config(run).eval.to_dict()
   measured = [evaluation for _, evaluation in evaluations.read_scores(run.workdir / evaluations.NAME)
-              if evaluations.is_as_asked(evaluation, asked, spec_of(run.dataset))]
+              if evaluations.is_as_asked(evaluation, asked_for(run), spec_of(run.dataset))]
   if not measured:
     return {}
-  evaluation = measured[-1]
+  *_, evaluation = measured
   return {evaluations.short_name(name): value for name, (value,) in evaluation.scores.items()}
 
 

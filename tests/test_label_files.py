@@ -115,3 +115,7 @@ def test_accents_may_be_written_either_way_and_a_file_may_begin_with_a_mark(fold
   lines = [[name.replace('/', '/\u00e9'), i] for i, name in enumerate(IMAGES)]
   (folder / 'dataset.json').write_text(json.dumps({'labels': lines}), encoding='utf-8-sig')
   np.testing.assert_array_equal(load(folder).labels, [0, 1, 2])
+  (folder / 'dataset.json').unlink()
+  (folder / 'labels.csv').write_text('file,class\ne\u0301.png,x\n\u00e9.png,y\n')
+  with pytest.raises(UserError, match='line 3, .* is not an image that is named once'):
+    load(folder)

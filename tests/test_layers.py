@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gans.errors import UserError
-from gans.networks import dcgan, layers, mlp, resnet
+from gans.networks import dcgan, layers, mlp, r3gan, resnet
 
 
 def start(module, *inputs, train=True):
@@ -212,7 +212,8 @@ def test_what_cannot_be_is_refused(module, message):
 
 @pytest.mark.parametrize('given', [jnp.ones((2, 5)), jnp.ones((2, 8, 8, 1))], ids=['code', 'image'])
 @pytest.mark.parametrize('module', [dcgan.Critic((4,), num_classes=3), mlp.Critic((4,), num_classes=3),
-                                    resnet.Critic((4,), 2, num_classes=3)])
+                                    resnet.Critic((4,), 2, num_classes=3),
+                                    r3gan.Critic(hidden=(16, 16), num_blocks=1, num_classes=3)])
 def test_what_is_given_in_place_of_a_label_is_not_ignored(module, given):
   with pytest.raises(UserError, match='in place of a label of 3 classes, .* a network that does'):
     module.init(jax.random.key(0), jnp.ones((2, 8, 8, 1)), given, train=True)

@@ -55,11 +55,12 @@ def evaluate(path, changes: dict, moved: dict | None = None) -> dict[int, Evalua
 
 def evaluate_packed(path, changes: dict, moved: dict | None = None) -> dict[int, Evaluation]:
   """Evaluates the generator of a packed or built-in model, whose folder stays as it is; as `evaluate`."""
-  made, _ = packed.read_generator(find_model(path))
+  folder = find_model(path)
+  _, made = packed.read_made(folder)
   generate = gans.load(path, weights=made['weights'])
   config, dataset = load_data(path, generate, moved)
   config.update_from_flattened_dict(changes)
-  experiment = build_kept(config, dataset.spec, find_model(path))
+  experiment = build_kept(config, dataset.spec, folder)
   config = evaluator.name_scores(config, dataset.spec, experiment)
   evaluator.check(config, dataset, experiment)
   sample = make_sampler(experiment.algorithm, experiment.modules, experiment.spec.kind.encode)

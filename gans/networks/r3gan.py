@@ -81,6 +81,7 @@ class Critic(nn.Module):
 
   @nn.compact
   def __call__(self, image, label, *, train):
+    layers.check_label(label, self.num_classes)
     del train
     num_blocks = layers.one_per_layer(self, 'num_blocks', len(self.hidden))
     self.check_size(image.shape[1:-1])

@@ -1,4 +1,6 @@
 """The files of a packed generator: the run's config.json and, instead of checkpoints, one small file of weights."""
+from collections.abc import Iterator
+import contextlib
 import io
 import json
 import urllib.parse
@@ -37,16 +39,28 @@ def write_generator(folder: epath.Path, record: dict, made: dict, variables):
     raise
 
 
-def read_generator(folder: epath.Path) -> tuple[dict, dict]:
-  """Returns (made, {player: variables in float32}) as they were written; raises UserError where they are damaged."""
-  try:
+def read_made(folder: epath.Path) -> tuple[int, dict]:
+  """Returns the layout's version, and how a packed generator was made; raises UserError where that is damaged."""
+  with _explain_damage(folder):
     record = json.loads((folder / 'config.json').read_text())
-    version = int(record['version'])
     made = record['made']
     made |= {'step': int(made['step']), 'weights': str(made['weights']), 'training_seed': int(made['training_seed'])}
-    arrays = _read_arrays(folder / NAME)
+    return int(record['version']), made
+
+
+@contextlib.contextmanager
+def _explain_damage(folder: epath.Path) -> Iterator[None]:
+  try:
+    yield
   except Exception as error:  # a damaged archive may raise anything
     raise UserError(f'{folder} is no packed generator, or is damaged: {error}') from error
+
+
+def read_generator(folder: epath.Path) -> tuple[dict, dict]:
+  """Returns (made, {player: variables in float32}) as they were written; raises UserError where they are damaged."""
+  version, made = read_made(folder)
+  with _explain_damage(folder):
+    arrays = _read_arrays(folder / NAME)
   leaves = {}
   for name, array in arrays.items():
     if not name.endswith(SCALE):

@@ -226,10 +226,15 @@ def _is_taken(workdir: epath.Path) -> bool:
   names = {child.name for child in workdir.iterdir()} - {*LEFT_BY_A_START, *LEFT_BY_SYSTEMS}
   if 'checkpoints' in names and not any((workdir / 'checkpoints').iterdir()):  # made before the first record
     names.remove('checkpoints')
-  with contextlib.suppress(UserError):  # a file of somebody else's
-    read_inventory(workdir)
-    names.discard('data.json')
-  return bool(names)
+  return not _is_inventory(workdir) if names == {'data.json'} else bool(names)
+
+
+def _is_inventory(workdir: epath.Path) -> bool:
+  """Tells whether the data.json in a folder is a run's, and not a file of somebody else's."""
+  try:
+    return read_inventory(workdir) is not None
+  except UserError:
+    return False
 
 
 def _refuse_pattern(workdir: epath.Path):

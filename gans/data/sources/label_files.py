@@ -51,7 +51,7 @@ def _read(read: Callable, path: Path) -> Labels | None:
     label, class_names = read(archive.read_bytes(path).decode('utf-8-sig'))
   except Exception as error:  # a damaged or encrypted archive leads zipfile to raise nearly anything
     raise UserError(f'dataset.path: {str(path)!r} cannot be read as labels: {error}') from error
-  return Labels(path, {listing.composed(image): each for image, each in label.items()}, class_names) if label else None
+  return Labels(path, label, class_names) if label else None
 
 
 def _read_json(text: str) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -64,8 +64,9 @@ def _read_json(text: str) -> tuple[dict[str, int], tuple[str, ...]]:
   label = {}
   for pair in pairs:
     match pair:
-      case [str(image), int(number)] if number >= 0 and not isinstance(number, bool) and image not in label:
-        label[image] = number
+      case [str(image), int(number)] if (
+          number >= 0 and not isinstance(number, bool) and listing.composed(image) not in label):
+        label[listing.composed(image)] = number
       case _:
         raise UserError(f'{pair!r} is not an image that is named once, and a whole number from 0 on')
   return _number(label)  # anew: of part of a data set some are not there
@@ -76,9 +77,10 @@ def _read_csv(text: str) -> tuple[dict[str, int], tuple[str, ...]]:
   rows = [(reader.line_num, [value.strip() for value in row]) for row in reader if row]
   name_of = {}
   for line, row in rows[1:]:
-    if len(row) != 2 or not all(row) or row[0] in name_of:
+    image = listing.composed(row[0])
+    if len(row) != 2 or not all(row) or image in name_of:
       raise UserError(f'line {line}, {",".join(row)!r}, is not an image that is named once, and its class')
-    name_of[row[0]] = row[1]
+    name_of[image] = row[1]
   return _number(name_of)
 
 
