@@ -3,6 +3,7 @@
     python -m benchmarks.reproduce ring8 --write=docs      # grid25, swiss_roll; --variant=narrow or paper: the config's
     python -m benchmarks.reproduce stacked_mnist_5k        # stacked_mnist --data_dir=DIR: of all of MNIST
     python -m benchmarks.reproduce losses                  # R3GAN's and others, by the modes of stacked_mnist_5k
+    python -m benchmarks.reproduce pacgan_ring8            # pacgan_grid25: modes by how many points the critic sees
 
 Runs are kept in --workdir; the same command resumes them.
 """
@@ -30,6 +31,7 @@ WRITE = flags.DEFINE_string('write', '', 'Folder for results.md, such as docs; e
 
 LOSSES = {'relativistic': 'RpGAN', 'non_saturating': 'GAN'}
 PENALTIES = {'r1_r2': 'R1 + R2', 'r1': 'R1'}
+DISTANCE = 'sliced_wasserstein'
 PUBLISHED = {  # Lin et al. 2018, PacGAN, table 1 (means and standard errors of ten), and the EnGAN paper's WGAN-GP
     'ring8': ['GAN, PacGAN paper | 6.3 +- 0.5 | 98.2 % | 0.45', 'PacGAN2 | 7.9 +- 0.1 | 95.6 % | 0.07',
               'PacGAN4 | 7.8 +- 0.1 | 95.9 % | 0.07'],
@@ -52,9 +54,9 @@ def run(config, name: str) -> Evaluation:
   return next(found for step, found in measured if (step, found.num_samples, found.seed) == asked)
 
 
-def make_config(name: str, dataset: str, seeds: int):
-  """Returns configs/NAME.py on a data set, for --seeds and --steps."""
-  config = importlib.import_module(f'configs.{name}').get_config(VARIANT.value)
+def make_config(name: str, dataset: str, seeds: int, variant: str | None = None):
+  """Returns configs/NAME.py on a data set, for --seeds and --steps; of --variant where none is given."""
+  config = importlib.import_module(f'configs.{name}').get_config(VARIANT.value if variant is None else variant)
   config.dataset.name, config.num_seeds = dataset, SEEDS.value or seeds
   config.num_steps = STEPS.value or config.num_steps
   config.sample_every = config.checkpoint_every = config.num_steps
@@ -79,13 +81,33 @@ def mixture(dataset: str) -> str:
   config = make_config('wgan_gp_toy', dataset, seeds=10)
   config.eval.num_samples = 2500
   found = run(config, f'{dataset}{VARIANT.value}')
-  distance = mean_and_error(values(found, 'sliced_wasserstein'), 3)
   if dataset == 'swiss_roll':
-    return f'{describe(config, found)}: sliced Wasserstein distance {distance}.'
+    return f'{describe(config, found)}: sliced Wasserstein distance {mean_and_error(values(found, DISTANCE), 3)}.'
+  return table_of_modes(config, found, dataset, [row_of_modes(found, 'WGAN-GP, here')])
+
+
+def packing(name: str) -> str:
+  """PacGAN's table 1 (Lin et al. 2018): modes of a GAN whose critic judges 1 to 4 points at once."""
+  dataset, rows = name.removeprefix('pacgan_'), []
+  for pack in range(1, 5):
+    config = make_config('gan', dataset, seeds=10, variant='pacgan')
+    config.pack, config.batch_size = pack, pack * config.batch_size
+    found = run(config, f'{name}_{pack}')
+    rows.append(row_of_modes(found, f'PacGAN{pack}, here' if pack > 1 else 'GAN, here'))
+  return table_of_modes(config, found, dataset, rows)
+
+
+def row_of_modes(found: Evaluation, title: str) -> str:
+  """A row of `table_of_modes`."""
   modes, quality, kl = (values(found, score) for score in ('modes', 'high_quality', 'reverse_kl'))
-  return table(config, found, ['modes', 'high quality', 'reverse KL', 'sliced Wasserstein'], [
-      f'WGAN-GP, here | {mean_and_error(modes, 1)} | {mean_and_error(100 * quality, 1)} % | {mean_and_error(kl)} '
-      f'| {distance}', *(f'{row} | ' for row in PUBLISHED[dataset])])
+  return (f'{title} | {mean_and_error(modes, 1)} | {mean_and_error(100 * quality, 1)} % | {mean_and_error(kl)} '
+          f'| {mean_and_error(values(found, DISTANCE), 3)}')
+
+
+def table_of_modes(config, found: Evaluation, dataset: str, rows: list[str]) -> str:
+  """Rows of PacGAN's measures, and the published ones."""
+  return table(config, found, ['modes', 'high quality', 'reverse KL', 'sliced Wasserstein'],
+               [*rows, *(f'{row} | ' for row in PUBLISHED[dataset])])
 
 
 def count_modes(config, name: str, title: str) -> tuple[Evaluation, str]:
@@ -131,7 +153,7 @@ def main(argv):
   logging.set_verbosity(logging.ERROR)
   cache.keep_compilations()
   makers = {'ring8': mixture, 'grid25': mixture, 'swiss_roll': mixture, 'stacked_mnist': stacked,
-            'stacked_mnist_5k': stacked, 'losses': losses}
+            'stacked_mnist_5k': stacked, 'losses': losses, 'pacgan_ring8': packing, 'pacgan_grid25': packing}
   if len(argv) != 2 or argv[1] not in makers:
     raise app.UsageError(f'expected one of {sorted(makers)}')
   text = makers[argv[1]](argv[1])

@@ -207,10 +207,10 @@ def mlp_generator(**fields) -> dict:
 
 
 def mlp_critic(**fields) -> dict:
-  """A fully connected critic; `leak` is leaky ReLU's slope below zero."""
-  return {'network': 'mlp.Critic', 'hidden': (128,), 'norm': 'none', 'spectral': False, 'leak': 0.2, 'dropout': 0.0,
-          'label_dim': 0, 'projection': False, 'classify': False, 'outputs': 0, 'features': False, 'init_stddev': 0.0,
-          'remat': False, 'augment': (), 'freeze': (), 'optimizer': adam(), **fields}
+  """A fully connected critic; `leak` is leaky ReLU's slope below zero; `maxout` k takes the largest of k instead."""
+  return {'network': 'mlp.Critic', 'hidden': (128,), 'norm': 'none', 'spectral': False, 'leak': 0.2, 'maxout': 0,
+          'dropout': 0.0, 'label_dim': 0, 'projection': False, 'classify': False, 'outputs': 0, 'features': False,
+          'init_stddev': 0.0, 'remat': False, 'augment': (), 'freeze': (), 'optimizer': adam(), **fields}
 
 
 def residual_generator(**fields) -> dict:

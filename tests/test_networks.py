@@ -23,6 +23,9 @@ PARAMETERS = {
     ('wgan_gp', 'source'): {'generator': 747_841, 'critic': 9_105},
     ('gan', ''): {'generator': 65 * 256 + 2 * 256 + 257 * 512 + 2 * 512 + 513 * 784,
                   'critic': 785 * 512 + 513 * 256 + 257},
+    ('gan', 'pacgan'): {  # of two numbers; each of 200 units is the largest of five
+        'generator': 3 * 400 + 3 * 401 * 400 + 4 * 2 * 400 + 401 * 2,
+        'critic': 3 * 1000 + 2 * 201 * 1000 + 201},
     ('dcgan', ''): {'generator': 237_345, 'critic': DIGITS_TO_7X7 + (7 * 7 * 64 + 1) * 256 + 257},
     ('wgan', ''): {'generator': 1_676_577, 'critic': 36_641},  # 237,345 without its dense layer
     ('wgan_gp_celeba', ''): {'generator': 1_100_707, 'critic': 175_537},
@@ -88,6 +91,12 @@ PARAMETERS = {
             65 * 512 + 2 * 512, 513 * 4 * 4 * 128 + 2 * 128,
             4**2 * (128 * 64 + 64 * 32 + 32 * 3), 64 + 32 + 3, 2 * (64 + 32)]),
         'critic': 4**2 * (3 * 32 + 32 * 64 + 64 * 128) + 32 + 64 + 128 + 4 * 4 * 128 + 1},
+    **dict.fromkeys([('r3gan', 'faces_cpu'), ('r3gan', 'pokemon_cpu')], {
+        'generator': sum([
+            65 * 4 * 4 * 256 + 2 * 256,
+            4**2 * (256 * 128 + 128 * 64 + 64 * 32 + 32 * 3), 128 + 64 + 32 + 3, 2 * (128 + 64 + 32)]),
+        'critic': sum([
+            4**2 * (3 * 32 + 32 * 64 + 64 * 128 + 128 * 256), 32 + 64 + 128 + 256, 4 * 4 * 256 + 1])}),
     ('r3gan', 'cifar10'): {'generator': 20_781_952, 'critic': 21_280_512, 'changes': 0},  # the authors'
     ('r3gan', 'faces'): {'generator': 7_063_072, 'critic': 7_030_816, 'changes': 0},
     ('gan_3d', 'paper'): {
@@ -224,6 +233,15 @@ def test_shapes_and_ranges(generator, critic, shape, norm):
 def test_points_are_not_squashed():
   image, _ = init_and_apply(mlp.Generator((2,), output='linear'), 1e3 * jnp.ones((1, 4)))
   assert image.shape == (1, 2) and jnp.abs(image).max() > 1
+
+
+def test_maxout_takes_the_largest_of_each_units_numbers():
+  """A unit of three lines, max(x, -x, 2): by hand."""
+  critic = mlp.Critic((1,), maxout=3)
+  variables = {'params': {'Dense_0': {'kernel': jnp.array([[1.0, -1.0, 0.0]]), 'bias': jnp.array([0.0, 0.0, 2.0])},
+                          'Dense_1': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}}
+  score = critic.apply(variables, jnp.array([[-5.0], [1.0], [3.0]]), None, train=False)
+  np.testing.assert_array_equal(score, [5.0, 2.0, 3.0])
 
 
 def test_layer_norm_keeps_examples_apart_and_batch_norm_does_not():

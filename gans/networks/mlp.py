@@ -47,6 +47,7 @@ def apply_generator_layer(network: Generator, x, width: int, condition, train: b
 class Critic(nn.Module):
   """images [B,...] -> scores [B]: dense layers with leaky ReLU and dropout.
 
+  With `maxout` k > 0, a unit is the largest of k numbers (Goodfellow et al. 2013) in place of one's leaky ReLU.
   With `classify`, (scores [B], class logits [B,K]); with `outputs` N > 0, N numbers [B,N] in place of a score;
   with `features`, (scores [B], the last layer's inputs [B,F]); with `projection`, a score that depends on the label.
   """
@@ -54,6 +55,7 @@ class Critic(nn.Module):
   norm: layers.NormName = 'none'
   spectral: bool = False
   leak: Slope = 0.2
+  maxout: SizeOrNone = 0
   dropout: Fraction = 0.
   label_dim: SizeOrNone = 0
   num_classes: int = 0
@@ -76,8 +78,8 @@ class Critic(nn.Module):
 
 
 def apply_critic_layer(network: Critic, x, width: int, train: bool):
-  """Applies dense, norm, leaky ReLU and dropout: [B,...] -> [B,width]."""
-  x = layers.apply_dense(network, x, width)
+  """Applies dense, norm, leaky ReLU or maxout, and dropout: [B,...] -> [B,width]."""
+  x = layers.apply_dense(network, x, width * (network.maxout or 1))
   x = layers.normalize(x, network.norm, train, network.dtype)
-  x = nn.leaky_relu(x, network.leak)
+  x = x.reshape(-1, width, network.maxout).max(axis=-1) if network.maxout else nn.leaky_relu(x, network.leak)
   return nn.Dropout(network.dropout, deterministic=not train)(x)
