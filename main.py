@@ -34,12 +34,14 @@ _WORKDIR = flags.DEFINE_string(
     'The modes that show a generator also take the name of a built-in model (README.md); report takes several, '
     'separated by commas, and inspect none.')
 
-# Flags of --mode=evaluate; nearest has the first one too. The defaults are those of the run's config.
-_EVAL = [
+# Flags of --mode=evaluate and nearest, and of the first alone. The defaults are those of the run's config.
+_FEATURES = [
     flags.DEFINE_string('eval.features', None, "What samples are compared by: 'classifier', 'points' or a "
                         "public network's, 'inception', 'resnet20_cifar10', 'lenet5_mnist' or 'squeezenet_imagenet'. "
                         'For nearest the default is the pixels.'),
     flags.DEFINE_string('eval.weights', None, "The file of the public network's weights, see docs/evaluation.md."),
+]
+_EVAL = _FEATURES + [
     flags.DEFINE_bool('eval.gan_train', None, 'Also measure GAN-train: a classifier learns from samples alone.'),
     flags.DEFINE_integer('eval.num_samples', None, 'How many samples to measure.', lower_bound=2),
     flags.DEFINE_integer('eval.seed', None, 'The seed of the noise of the samples to measure.', lower_bound=0),
@@ -127,7 +129,7 @@ def _interpolate():
 
 def _nearest():
   from gans.modes.nearest import show_nearest
-  show_nearest(_WORKDIR.value, moved=_given(_MOVED), **_arguments())
+  show_nearest(_WORKDIR.value, means=_given(_FEATURES), moved=_given(_MOVED), **_arguments())
 
 
 def _export():
@@ -148,7 +150,7 @@ MODES = {
     'sample': (_sample, _CHOICE + _DRAW + _INPUTS + _OUT),
     'pack': (_pack, _CHOICE + _OUT),
     'interpolate': (_interpolate, _CHOICE + _DRAW + _INPUTS + _OUT),
-    'nearest': (_nearest, _CHOICE + _DRAW + _INPUTS + _OUT + _MOVED + _EVAL[:1]),
+    'nearest': (_nearest, _CHOICE + _DRAW + _INPUTS + _OUT + _MOVED + _FEATURES),
     'export': (_export, _CHOICE + _INPUTS + _OUT),
     'report': (_report, _OUT),
 }
@@ -260,10 +262,9 @@ def _given(among: list) -> dict:
 
 
 def _arguments() -> dict:
-  """Returns the given flags of the mode as keyword arguments, {'features': ...} for --eval.features."""
+  """Returns the given flags of the mode, but for those that are fields of a config, as keyword arguments."""
   _, own = MODES[_MODE.value]
-  given = _given(own)
-  return {name.removeprefix('eval.'): value for name, value in given.items() if not name.startswith('dataset.')}
+  return {name: value for name, value in _given(own).items() if '.' not in name}
 
 
 def _last_line(error: Exception) -> str:

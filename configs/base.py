@@ -30,7 +30,8 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       'batch_size': 64,
       # Parts that a batch is taken in, one after the other, where its gradient needs too much memory. The updates are
       # the same, except that what compares examples with each other does so within a part: batch norm,
-      # minibatch_stddev, top_k, relativistic_average, and StarGAN, whose targets are other images' labels.
+      # minibatch_stddev, pack, top_k, feature_matching, relativistic_average, dragan, whose noise is as large as the
+      # batch's spread, and StarGAN, whose targets are other images' labels.
       'microbatches': 1,
       # Decay of the running average of the generator that samples come from; 0: no average.
       'ema_decay': 0.999,
@@ -90,7 +91,7 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           # Mirror every second image, at random.
           'flip': False,
           # A data set of more bytes than this, as uint8 of image_size, is streamed from disk instead of being held in
-          # memory and on the device; 0: stream whatever its size. See docs/streaming.md.
+          # memory and on the device; 0: stream whatever its size, if it can be streamed. See docs/streaming.md.
           'device_bytes': 2 * 2**30,
           # Threads that read and decode what is streamed; 0: one a core.
           'workers': 0,
@@ -142,12 +143,12 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 
 # Players: `network` is a class of a file in gans/networks, `optimizer` as above, and the others are the fields of the
 # network.
-# Common to many networks: `norm` is 'batch', 'layer', 'instance' or 'none', and a critic under a gradient penalty must
-# not have the first; `label_dim` is the size of the label's embedding, 0 for an unconditional network (a critic of
-# images wants 1: a channel); `use_bias` is that of the convolutions; `init_stddev` is that of the first weights, 0 for
-# LeCun's initialisation; `remat` is gradient checkpointing: see docs/scaling.md; `spectral` divides each kernel by its
-# largest singular value; `attention_at` is the side of the map after which self-attention comes, 0 for none. A
-# generator's norm may also be 'conditional_batch', whose scales and shifts are each class's own.
+# Common to many networks: `norm` is 'batch', 'layer', 'instance' or 'none', and a critic under a gradient penalty
+# should not have the first; `label_dim` is the size of the label's embedding, 0 for an unconditional network (a
+# critic of images wants 1: a channel); `use_bias` is that of the convolutions; `init_stddev` is that of the first
+# weights, 0 for LeCun's initialisation; `remat` is gradient checkpointing: see docs/scaling.md; `spectral` divides
+# each kernel by its largest singular value; `attention_at` is the side of the map after which self-attention comes, 0
+# for none. A generator's norm may also be 'conditional_batch', whose scales and shifts are each class's own.
 # Common to critics: `projection` adds the product of features and an embedding of the label to the score;
 # `minibatch_stddev` shows each example how much a group of so many differs, 0 for none; `classify` adds class logits to
 # the scores, for AC-GAN; `outputs` above 0 returns so many numbers in place of a score, for an encoder or a recogniser;
@@ -165,7 +166,7 @@ def dcgan_generator(**fields) -> dict:
 
 
 def dcgan_critic(**fields) -> dict:
-  """A convolutional critic, with layer norm after all layers but the first: a gradient penalty allows no batch norm."""
+  """A convolutional critic, with layer norm after all layers but the first, as suits a gradient penalty."""
   return {'network': 'dcgan.Critic', 'hidden': (16, 32, 64), 'kernels': 4, 'strides': 2, 'padding': 'SAME',
           'use_bias': True, 'norm': 'layer', 'norm_first': False, 'spectral': False, 'attention_at': 0,
           'minibatch_stddev': 0, 'head': 'dense', 'dense': (), 'dropout': 0.0, 'label_dim': 0, 'projection': False,

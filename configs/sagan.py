@@ -1,4 +1,4 @@
-"""SAGAN (Zhang et al. 2019): self-attention, spectral norm in both networks, and a rate for each of them.
+"""SAGAN (Zhang et al. 2019): self-attention, spectral norm, and a rate for each of the networks.
 
     python main.py --config=configs/sagan.py --workdir=/tmp/sagan
     python main.py --config=configs/sagan.py:cifar10 --workdir=/tmp/cifar10  # for a GPU

@@ -213,8 +213,9 @@ def check_training(config, experiment: Experiment):
   for player in experiment.traced.differentiated:
     group = config.get(player, {}).get('minibatch_stddev', 0)  # a memory has no fields
     if group and config.get('penalty', {}).get('name') not in ZERO_CENTRED:
+      other = f', or penalty.name one of {ZERO_CENTRED}' if 'penalty' in config else ''
       raise UserError(f"{player}.minibatch_stddev={group}: an example's score then depends on others, and the penalty "
-                      f'takes it to depend on that example alone; expected 0, or penalty.name one of {ZERO_CENTRED}')
+                      f'takes it to depend on that example alone; expected 0{other}')
   for player in _have_batch_norm(experiment):
     divisors = {'microbatches': config.microbatches}
     if player not in experiment.algorithm.averaged:

@@ -290,6 +290,7 @@ def test_a_built_in_model_is_small_and_of_the_command_beside_it(name):
   alters = lambda field: field not in workdirs.MAY_CHANGE and not field.startswith('eval.')
   assert {field: str(value) for field, (_, value) in found.items() if alters(field)} == {
       field: value for field, value in changes.items() if alters(field)}
+  assert kept['eval']['weights'] == kept['dataset']['path'] == kept['dataset']['data_dir'] == ''  # of one machine
 
 
 @pytest.mark.parametrize('name', models())

@@ -86,7 +86,7 @@ def test_features_need_no_more_samples_than_there_are(digits_run, tmp_path, monk
   record = json.loads((run / 'config.json').read_text())
   record['config']['eval'] |= {'num_samples': 50, 'classifier_steps': 2}  # too few for a Frechet distance
   (run / 'config.json').write_text(json.dumps(record))
-  assert show_nearest(run, num=2, features='classifier').samples.shape == (1000,)
+  assert show_nearest(run, num=2, means={'eval.features': 'classifier'}).samples.shape == (1000,)
 
 
 def test_points_are_refused():
@@ -96,8 +96,9 @@ def test_points_are_refused():
 
 @pytest.mark.parametrize('arguments, message', [
     ({'labels': ['-1']}, "labels=-1: there is no class '-1'"),
-    ({'features': 'points'}, "eval.features='points': mnist_5k has images"),
-    ({'features': 'inception'}, "eval.features='inception' needs eval.weights"),
+    ({'means': {'eval.features': 'points'}}, "eval.features='points': mnist_5k has images"),
+    ({'means': {'eval.features': 'inception'}}, "eval.features='inception' needs eval.weights"),
+    ({'means': {'eval.features': 'inception', 'eval.weights': '/no/file.pth'}}, "eval.weights: '?/no/file.pth"),
     ({'out': 'near.jpg'}, '--out=near.jpg: expected NAME.png'),
     ({'out': ROOT / 'docs/images/nearest.png'}, '--out=.*docs/images/nearest.png exists'),
 ])

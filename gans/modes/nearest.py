@@ -34,7 +34,7 @@ class Distances(NamedTuple):
 
 
 def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequence | None = None,
-                 truncation: float | None = None, inputs=None, features: str | None = None, out=None,
+                 truncation: float | None = None, inputs=None, means: dict | None = None, out=None,
                  moved: dict | None = None, **choice) -> Distances:
   """Writes a picture of samples, each with its nearest training images beside it, and prints their distances.
 
@@ -45,7 +45,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
     path: whatever gans.load takes, if its data set is available; `choice` is its checkpoint, weights and training_seed.
     num: the number of samples shown; None: 8. Distances are measured for at least 1,000.
     seed, labels, truncation, inputs: as in --mode=sample.
-    features: the space of the distances: pixels (None), or features of the images, such as 'classifier'.
+    means: the space of the distances: pixels (None), or features of the images, {'eval.features': 'classifier'}.
     moved: where the data of the run lie now, {'dataset.path': ...}.
     out: NAME.png, which must not exist; None: `nearest.png` in the workdir.
 
@@ -60,7 +60,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   drawing = choose_drawing(path, generate, num=num, seed=seed, labels=labels, truncation=truncation, images=inputs,
                            at_least=MEASURED, moved=moved)
   config, dataset = load_data(path, generate, moved)
-  space = choose_space(config, dataset, features)
+  space = choose_space(config, dataset, means)
   samples = generate.draw(drawing.inputs)
   num_real = len(dataset.images)
   real = with_mirrored(dataset.images, generate.spec.kind.mirror_axis) if config.dataset.flip else dataset.images
@@ -77,14 +77,14 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   return found
 
 
-def choose_space(config, dataset: Dataset, features: str | None) -> Space:
+def choose_space(config, dataset: Dataset, means: dict | None) -> Space:
   """Returns the space of the distances; raises UserError if the data set has no such features."""
-  if features is None:
+  if not means:
     num_pixels = dataset.images[0].size
     greatest = np.ptp(dataset.spec.kind.encode(np.array([-1.0, 1.0])))
     return Space(pixels, num_pixels ** -0.5, f'root mean square over the pixels, of {greatest}')
   config = config.copy_and_resolve_references()
-  config.eval.features = features
+  config.update_from_flattened_dict(means)
   config.eval.best = ''  # the run's best score may not be one of these features
   config = evaluator.name_scores(config, dataset.spec, build(config, dataset.spec))
   evaluator.check_features(config, dataset)

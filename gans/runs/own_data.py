@@ -19,5 +19,6 @@ def load_own_data(folder: epath.Path, config) -> Dataset:
   if changes:
     lines = '\n'.join(f'  {change}' for change in changes)
     raise UserError(f'{folder} was trained on other data than dataset.name={config.dataset.name!r} has now:\n{lines}\n'
-                    'restore them, or say by --dataset.path or --dataset.data_dir where they lie')
+                    'restore them; --mode=evaluate and nearest are told by --dataset.path or --dataset.data_dir where '
+                    'they lie, and the others take --inputs')
   return dataset

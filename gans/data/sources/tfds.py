@@ -195,7 +195,7 @@ def _prepared_builder(tfds, config):
   if not is_prepared and not _online():
     raise UserError(
         f'dataset.name={config.name!r} is not prepared in {builder.data_path}, and there is no network to get it: run '
-        f'`{prepare}` on a machine that has one and give the FOLDER as --config.dataset.data_dir, or train on digits '
+        f'`{prepare}` on a machine that has one and give the FOLDER as dataset.data_dir, or train on digits '
         'that need no download: --config.dataset.name=mnist_5k')
   if not is_prepared:
     try:
@@ -203,7 +203,7 @@ def _prepared_builder(tfds, config):
     except Exception as error:
       raise UserError(f'dataset.name={config.name!r} cannot be prepared in {builder.data_path}: {_cause(error)} Once '
                       f'it can be had, the same command prepares it; or run `{prepare}` and give the FOLDER as '
-                      '--config.dataset.data_dir') from error
+                      'dataset.data_dir') from error
   return builder
 
 
@@ -229,7 +229,7 @@ def _explain(tfds, config, error: Exception) -> UserError:
     prepare = PREPARE.format(name=name)
     return UserError(f'dataset.name={name!r} is prepared in {where!r} in another format than array_record, such as '
                      f'tfrecord, and only that can be read in any order: run `{prepare}` with another FOLDER and give '
-                     'it as --config.dataset.data_dir, or convert it with `tfds convert_format`')
+                     'it as dataset.data_dir, or convert it with `tfds convert_format`')
   if isinstance(error, tfds.core.DatasetNotFoundError) or not re.fullmatch(r'\w+([/:].*)?', name):
     from gans.data.sources import describe_names
     hint = ''
