@@ -1,1 +1,1 @@
-"""The mathematics of a game, read first: players, updates, losses, penalties, the step; jax, flax, optax, numpy only."""
+"""The mathematics of a game, read first: players, updates, losses, penalties, step; jax, flax, optax, numpy alone."""
