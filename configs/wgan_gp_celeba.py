@@ -4,8 +4,9 @@ r"""WGAN-GP on CelebA faces, 64x64.
     python main.py --config=configs/wgan_gp_celeba.py --workdir=/tmp/faces \
         --config.dataset.name=folder --config.dataset.path=DIR  # your own faces
 
-Hardware: a GPU or TPU. Time: not measured there yet; on two CPU cores (AMD EPYC, AVX2) 600 steps of batch 32 take 17
-minutes beside another run. Expect: recognisable faces from step 300 on, still blurred and grainy.
+Hardware: a GPU or TPU; on a CPU configs/r3gan.py:faces_cpu makes better faces in an hour. Time: the whole run is
+unmeasured. Expect: recognisable faces from step 300 on, still blurred and grainy (600 steps of batch 32, 17 minutes of
+two CPU cores).
 """
 from configs import base
 
