@@ -34,7 +34,7 @@ _WORKDIR = flags.DEFINE_string(
     'The modes that show a generator also take the name of a built-in model (README.md); report takes several, '
     'separated by commas, and inspect none.')
 
-# Flags of --mode=evaluate and nearest, and of the first alone. The defaults are those of the run's config.
+# Flags of --mode=evaluate and nearest, then those of evaluate alone. The defaults are those of the run's config.
 _FEATURES = [
     flags.DEFINE_string('eval.features', None, "What samples are compared by: 'classifier', 'points' or a "
                         "public network's, 'inception', 'resnet20_cifar10', 'lenet5_mnist' or 'squeezenet_imagenet'. "

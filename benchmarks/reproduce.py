@@ -54,9 +54,9 @@ def run(config, name: str) -> Evaluation:
   return next(found for step, found in measured if (step, found.num_samples, found.seed) == asked)
 
 
-def make_config(name: str, dataset: str, seeds: int, variant: str | None = None):
-  """Returns configs/NAME.py on a data set, for --seeds and --steps; of --variant where none is given."""
-  config = importlib.import_module(f'configs.{name}').get_config(VARIANT.value if variant is None else variant)
+def make_config(name: str, dataset: str, seeds: int, variant: str = ''):
+  """Returns configs/NAME.py on a data set, in a variant or that of --variant, for --seeds and --steps."""
+  config = importlib.import_module(f'configs.{name}').get_config(variant or VARIANT.value)
   config.dataset.name, config.num_seeds = dataset, SEEDS.value or seeds
   config.num_steps = STEPS.value or config.num_steps
   config.sample_every = config.checkpoint_every = config.num_steps
