@@ -43,7 +43,7 @@ PROBE = 5.0  # processor seconds of steps to find out what one costs
 NAMES = flags.DEFINE_list('systems', [*SYSTEMS, *LABELLED], 'Configs, the rows.')
 DATASETS = flags.DEFINE_list('datasets', list(SIZES), 'Data sets, a table each.')
 NUM_SEEDS = flags.DEFINE_integer('num_seeds', 3, "Seeds, from the config's on.", lower_bound=1)
-MINUTES = flags.DEFINE_float('minutes', 15.0, 'Minutes of a processor for the steps of each run.')
+MINUTES = flags.DEFINE_float('minutes', 5.0, 'Minutes of a processor for the steps of each run.')
 WEIGHTS = flags.DEFINE_string('cifar10_weights', '', 'The file of ResNet-20 for CIFAR-10 (docs/evaluation.md), whose '
                               "features compare its samples; '': a classifier that is trained on it.")
 WORKDIR = flags.DEFINE_string('workdir', '/tmp/table', 'Folder of the runs.')

@@ -3,6 +3,7 @@ r"""R3GAN (Huang et al. 2024): a relativistic loss of pairs, R1 and R2 at once, 
     python main.py --config=configs/r3gan.py --workdir=/tmp/r3gan
     python main.py --config=configs/r3gan.py:stacked_mnist --workdir=/tmp/stacked  # 1,000 modes
     python main.py --config=configs/r3gan.py:small --workdir=/tmp/small --config.dataset.path=FOLDER  # 32x32, a CPU
+    python main.py --config=configs/r3gan.py:cifar10_cpu --workdir=/tmp/cifar10 --config.dataset.data_dir=DIR  # a CPU
     python main.py --config=configs/r3gan.py:faces_cpu --workdir=/tmp/faces --config.dataset.path=FACES  # 64x64, a CPU
     python main.py --config=configs/r3gan.py:pokemon_cpu --workdir=/tmp/few --config.dataset.path=FEW  # augmented
     python main.py --config=configs/r3gan.py:cifar10 --workdir=/tmp/cifar10  # as published, for GPUs
@@ -27,8 +28,8 @@ def get_config(variant: str = ''):
   config.generator = base.dcgan_generator(dense=(512,), start=7, hidden=(64, 32))
   config.critic = base.dcgan_critic(hidden=(16, 32, 64), norm='none', init_stddev=0.0)
   anneal(config, images=64 * 8000, learning_rate=(2e-3, 2e-4), gamma=(1.0, 0.2), ema_half_life=(0.0, 10_000.0))
-  return base.variant_of(config, variant, stacked_mnist=stacked_mnist, small=small, faces_cpu=faces_cpu,
-                         pokemon_cpu=pokemon_cpu, cifar10=cifar10, faces=faces)
+  return base.variant_of(config, variant, stacked_mnist=stacked_mnist, small=small, cifar10_cpu=cifar10_cpu,
+                         faces_cpu=faces_cpu, pokemon_cpu=pokemon_cpu, cifar10=cifar10, faces=faces)
 
 
 def anneal(config, images: int, learning_rate, gamma, ema_half_life):
@@ -52,6 +53,15 @@ def small(config):
   config.eval_every = 0
   config.generator.update({'start': 4, 'hidden': (128, 64, 32)})
   config.critic.hidden = (32, 64, 128)
+  return config
+
+
+def cifar10_cpu(config):
+  """CIFAR-10, of each class, on two cores: networks of half the widths, and more steps of them."""
+  config = train_on_cpu(config, num_steps=50_000, learning_rate=(2e-3, 2e-4), gamma=(0.05, 0.005))
+  config.dataset.update({'name': 'cifar10', 'image_size': 32})
+  config.generator.update({'hidden': (128, 64, 32), 'label_dim': 10})
+  config.critic.update({'hidden': (32, 64, 128), 'projection': True})
   return config
 
 

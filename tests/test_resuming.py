@@ -85,6 +85,23 @@ def test_an_evaluation_that_a_signal_prevented_is_made_at_the_next_start(tmp_pat
   assert contents(tmp_path / 'cut') == before
 
 
+def test_a_signal_during_the_last_evaluation_ends_the_program_after_it(tmp_path, monkeypatch):
+  """So a benchmark of many runs does not go on to the next."""
+  config = small_config()
+  config.eval_every, config.eval.num_samples = config.num_steps, 50
+  report = loop.Reporter.scores
+
+  def interrupted(*args):
+    signal.raise_signal(signal.SIGINT)
+    report(*args)
+
+  monkeypatch.setattr(loop.Reporter, 'scores', interrupted)
+  with pytest.raises(SystemExit, match='130'):
+    train(config, tmp_path)
+  assert [*evaluations(tmp_path)] == [config.num_steps]
+  assert config.num_steps in kept_steps(tmp_path)
+
+
 @pytest.mark.parametrize('keep, keep_every, expected', [(3, 0, [4, 6, 8]), (1, 0, [8]), (1, 4, [4, 8]),
                                                         (checkpoints.ALL, 0, [2, 4, 6, 8])])
 def test_as_many_checkpoints_are_kept_as_the_config_says(tmp_path, keep, keep_every, expected):

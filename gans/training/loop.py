@@ -173,7 +173,7 @@ def run_steps(training: Training, take: Callable, state: GANState, manager, repo
 
   Raises:
     SystemExit: a signal was received(), by any process; the state is saved, and the exit code is 128 plus the signal's
-      number.
+      number. One that came during the last evaluation ends a program that has other runs to make.
   """
   config = training.config
   experiment = training.experiment
@@ -204,6 +204,9 @@ def run_steps(training: Training, take: Callable, state: GANState, manager, repo
       if stopping:
         reporter.say(f'interrupted: saved at step {stop}; the same command resumes from there')
         raise SystemExit(128 + stopping)
+  if stopping := processes.greatest(received()):
+    reporter.say(f'interrupted after the last step, {config.num_steps}, which is saved')
+    raise SystemExit(128 + stopping)
   return state
 
 
