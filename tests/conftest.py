@@ -29,7 +29,6 @@ import pytest
 from configs import base, wgan_gp
 from gans.build import build, build_state
 from gans.core import sharding
-from gans.evaluation import evaluator
 from gans.runs import checkpoints, workdirs
 from gans.training.loop import train
 from tests.shrink import shrink
@@ -82,18 +81,17 @@ def digits_run(tmp_path_factory):
   return path
 
 
-def save_untrained(path, config, spec, scores: dict):
-  """Makes the workdir of a run on data of a Spec, which need not exist, with a checkpoint {step: score or None} each.
+def save_untrained(path, config, spec, *steps: int):
+  """Makes the workdir of a run on data of a Spec, which need not exist, with checkpoints of some steps.
 
   All are the state of step 0, which is returned.
   """
   experiment = build(config, spec)
   state = build_state(config, experiment, sharding.make_mesh(1, jax.local_devices()[:1]))
-  score_name, direction = evaluator.best_score(evaluator.name_scores(config, spec, experiment))
   workdir = workdirs.open_workdir(path, config, spec)
-  with checkpoints.open_manager(workdir, score_name, direction) as manager:
-    for step, score in scores.items():
-      checkpoints.save(manager, step, state, {} if score is None else {score_name: score})
+  with checkpoints.open_manager(workdir) as manager:
+    for step in steps:
+      checkpoints.save(manager, step, state)
   return state
 
 

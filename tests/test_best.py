@@ -1,5 +1,6 @@
 """Which step is best: one answer from eval.jsonl, for sampling, reports, packed models and --mode=evaluate alike."""
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -25,11 +26,11 @@ IMAGES = Spec((28, 28, 1), 10)
 
 @pytest.fixture(scope='module')
 def kept(tmp_path_factory):
-  """The workdir of a run on points with the checkpoints 10, 20, 30, whose own measure says that 30 is best."""
+  """The workdir of a run on points with the checkpoints 10, 20, 30, which has not been measured."""
   config = shrink(wgan_gp_toy.get_config())
   config.eval.num_samples = 200
   path = tmp_path_factory.mktemp('runs') / 'run'
-  save_untrained(path, config, POINTS, {10: None, 20: None, 30: 6.387})
+  save_untrained(path, config, POINTS, 10, 20, 30)
   return path
 
 
@@ -41,6 +42,14 @@ def run(kept, tmp_path):
 def measured(value: float, num_samples: int = 200, seed: int = 0, score='points/sliced_wasserstein', about='points',
              reference='200 of ring8, train') -> Evaluation:
   return Evaluation({score: [value]}, about, reference, num_samples, seed)
+
+
+def write_score(path, step: int, text: str) -> pathlib.Path:
+  """Writes the score that earlier versions kept in a checkpoint; returns its file."""
+  file = path / 'checkpoints' / str(step) / 'metrics' / 'metrics'
+  file.parent.mkdir(exist_ok=True)
+  file.write_text(text)
+  return file
 
 
 def best_everywhere(path, tmp_path) -> int:
@@ -73,10 +82,14 @@ def test_what_evaluate_measures_counts_at_once(run, capsys):
 
 
 def test_a_run_without_an_eval_file_has_the_scores_of_its_checkpoints(run, tmp_path):
+  """As earlier versions wrote them."""
   (run / 'samples').mkdir()
   shutil.copy(run / 'config.json', run / 'samples' / 'fake_0000030.png')  # so that there is something to report
+  saved = write_score(run, 30, '{"points/sliced_wasserstein": 6.387}')
+  write_score(run, 20, '{"points/sliced_wasserstein": 7.5}')
   assert best_everywhere(run, tmp_path) == 30
-  (run / 'checkpoints' / '30' / 'metrics' / 'metrics').write_text('[]')
+  saved.write_text('[]')
+  write_score(run, 20, '[]')
   assert evaluations.find_best(run, workdirs.read_config(run).to_dict(), POINTS) is None
 
 
@@ -132,14 +145,12 @@ def test_what_is_no_number_is_never_best_and_of_equal_ones_the_last_is():
   assert pick_best({1: 8.0, 2: 8.0, 3: 7.0}, 'max') == 2
 
 
-@pytest.mark.parametrize('damage', ['score', 'metadata', 'all'])
+@pytest.mark.parametrize('damage', ['metadata', 'all'])
 def test_a_damaged_checkpoint_keeps_nobody_from_the_others(run, damage):
   append_scores(run / 'eval.jsonl', 10, measured(1.0))
   append_scores(run / 'eval.jsonl', 30, measured(2.0))
   checkpoint = run / 'checkpoints' / '30'
-  if damage == 'score':
-    (checkpoint / 'metrics' / 'metrics').write_text('{')
-  elif damage == 'metadata':
+  if damage == 'metadata':
     (checkpoint / '_CHECKPOINT_METADATA').unlink()
   else:
     shutil.rmtree(checkpoint)

@@ -22,6 +22,7 @@ from gans.runs import checkpoints, workdirs
 from gans.runs.evaluations import means_of
 from gans.runs.opening import open_run
 from gans.system.events import read_scalars
+from gans.training import loop
 from gans.training.loop import train
 from tests.shrink import shrink
 
@@ -178,11 +179,11 @@ def test_a_broken_generator_is_not_measured(toy):
 
 
 def test_the_steps_before_an_evaluation_that_fails_are_saved(tmp_path, toy, monkeypatch):
-  monkeypatch.setattr(evaluator, 'best_value', lambda *_: 1 / 0)
+  monkeypatch.setattr(loop.Reporter, 'scores', lambda *_: 1 / 0)
   with pytest.raises(ZeroDivisionError):
     train(toy, tmp_path)
   with open_run(tmp_path) as run:
-    assert run.manager.all_steps() == [3] and run.manager.metrics(3) == {}
+    assert run.manager.all_steps() == [3]
 
 
 def test_the_scores_of_several_seeds_stand_side_by_side(tmp_path, toy, capsys):
@@ -191,8 +192,6 @@ def test_the_scores_of_several_seeds_stand_side_by_side(tmp_path, toy, capsys):
   both = records(tmp_path)[-1]['scores']['points/sliced_wasserstein']
   assert len(both) == 2 and both[0] != both[1]
   assert f'sliced_wasserstein {np.mean(both):.4g} +- {np.std(both, ddof=1):.2g}' in capsys.readouterr().out
-  with open_run(tmp_path) as run:
-    assert run.manager.metrics(4)['points/sliced_wasserstein'] == pytest.approx(np.mean(both))
   assert evaluate(tmp_path, {})[4].scores['points/sliced_wasserstein'] == both
 
 
@@ -202,18 +201,11 @@ def test_the_best_checkpoint_stays_beside_the_last(tmp_path):
   def find_best(steps):
     return min(steps, key=scores.get)
 
-  with checkpoints.open_manager(epath.Path(tmp_path), 'fid', 'min', find_best, keep=3) as manager:
+  with checkpoints.open_manager(epath.Path(tmp_path), find_best, keep=3) as manager:
     for step in scores:
-      checkpoints.save(manager, step, {'w': jnp.zeros(3)}, {})
-  with checkpoints.open_manager(epath.Path(tmp_path), 'fid', 'min') as manager:
+      checkpoints.save(manager, step, {'w': jnp.zeros(3)})
+  with checkpoints.open_manager(epath.Path(tmp_path)) as manager:
     assert manager.all_steps() == [20, 60, 70, 80]
-
-
-def test_the_checkpoints_of_a_run_carry_its_score(tmp_path, toy):
-  train(toy, tmp_path)
-  with open_run(tmp_path) as run:
-    assert {step: run.manager.metrics(step)['points/sliced_wasserstein'] for step in run.manager.all_steps()} == {
-        r['step']: r['scores']['points/sliced_wasserstein'][0] for r in records(tmp_path)}
 
 
 def test_stacked_digits_are_looked_at_channel_by_channel(small_digits):
@@ -289,12 +281,11 @@ def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
 def test_a_damaged_checkpoint_is_left_out_by_name_and_stays_where_it_is(tmp_path, toy, capsys):
   toy.checkpoint_every, toy.eval_every = 2, 0
   train(toy, tmp_path)
-  score = tmp_path / 'checkpoints' / '4' / 'metrics' / 'metrics'
-  score.parent.mkdir(exist_ok=True)
-  score.write_text('{')
-  assert list(evaluate(tmp_path, {})) == [2] and score.exists()
+  metadata = tmp_path / 'checkpoints' / '4' / '_CHECKPOINT_METADATA'
+  metadata.write_text('')
+  assert list(evaluate(tmp_path, {})) == [2] and metadata.exists()
   output = capsys.readouterr().out
-  assert 'checkpoints/4 is damaged, its score is not as it was written: it is left out' in output
+  assert 'checkpoints/4 is damaged, its JSON files are not as they were written: it is left out' in output
   assert 'the best of the checkpoints is step 2: points/sliced_wasserstein ' in output
   (tmp_path / 'checkpoints' / '2' / '_CHECKPOINT_METADATA').unlink()
   with pytest.raises(UserError, match='checkpoints/2 is damaged, _CHECKPOINT_METADATA is missing\n.*checkpoints/4'):

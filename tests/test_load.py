@@ -21,8 +21,10 @@ from gans.data.dataset import Spec
 from gans.data.kinds import VOXELS, pixels_to_unit
 from gans.data.sources import load_dataset
 from gans.errors import UserError
+from gans.evaluation.evaluator import Evaluation
 from gans.modes.pack import pack_generator
 from gans.runs import opening, packed, workdirs
+from gans.runs.evaluations import append_scores
 from gans.training.loop import train
 from tests.conftest import ROOT, save_untrained
 from tests.shrink import shrink
@@ -60,7 +62,11 @@ def points(folder):
   """A run of two seeds on 2-D points, of whose checkpoints step 20 has the best score: (workdir, state)."""
   config = shrink(wgan_gp_toy.get_config())
   config.num_seeds, config.seed = 2, 5
-  return folder / 'points', save_untrained(folder / 'points', config, Spec((2,)), {10: 5.0, 20: 1.0, 30: None, 40: 9.0})
+  state = save_untrained(folder / 'points', config, Spec((2,)), 10, 20, 30, 40)
+  for step, distance in ((10, 5.0), (20, 1.0), (40, 9.0)):
+    score = {'points/sliced_wasserstein': [distance, distance]}
+    append_scores(folder / 'points' / 'eval.jsonl', step, Evaluation(score, 'points', '200 of ring8', 200, 0))
+  return folder / 'points', state
 
 
 @pytest.fixture(scope='module')
@@ -200,7 +206,7 @@ def test_what_is_no_run_is_named(tmp_path, config):
 
 def test_a_path_may_be_relative(tmp_path, config, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  save_untrained('run', config, Spec((28, 28, 1), 10), {4: None})
+  save_untrained('run', config, Spec((28, 28, 1), 10), 4)
   assert gans.load('run').step == 4 and (tmp_path / 'run' / 'checkpoints' / '4').is_dir()
 
 

@@ -105,9 +105,9 @@ def test_a_signal_during_the_last_evaluation_ends_the_program_after_it(tmp_path,
 @pytest.mark.parametrize('keep, keep_every, expected', [(3, 0, [4, 6, 8]), (1, 0, [8]), (1, 4, [4, 8]),
                                                         (checkpoints.ALL, 0, [2, 4, 6, 8])])
 def test_as_many_checkpoints_are_kept_as_the_config_says(tmp_path, keep, keep_every, expected):
-  with checkpoints.open_manager(epath.Path(tmp_path), 'score', 'min', None, keep, keep_every) as manager:
+  with checkpoints.open_manager(epath.Path(tmp_path), None, keep, keep_every) as manager:
     for step in (2, 4, 6, 8):
-      checkpoints.save(manager, step, {'x': np.zeros(1)}, {})
+      checkpoints.save(manager, step, {'x': np.zeros(1)})
   assert kept_steps(tmp_path) == expected
 
 
@@ -189,8 +189,8 @@ def test_what_was_written_is_read_back(tmp_path):
   """Orbax itself writes a checkpoint without its arrays where it takes the path for a pattern."""
   folder = epath.Path(tmp_path / 'a[1]b')
   with pytest.raises(UserError, match='was written and cannot be read back: 1 of 1 arrays are not there, such as x'), \
-       checkpoints.open_manager(folder, 'score', 'min') as manager:
-    checkpoints.save(manager, 2, {'x': np.zeros(1)}, {})
+       checkpoints.open_manager(folder) as manager:
+    checkpoints.save(manager, 2, {'x': np.zeros(1)})
   assert not (folder / 'checkpoints' / '2').exists()
 
 

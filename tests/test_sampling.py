@@ -45,7 +45,7 @@ def run(tmp_path_factory):
   config.generator = {'network': 'mlp.Generator', 'hidden': (8,), 'norm': 'batch', 'label_dim': 2, 'optimizer': adam}
   config.critic = {'network': 'mlp.Critic', 'hidden': (8,), 'norm': 'layer', 'optimizer': adam}
   path = tmp_path_factory.mktemp('runs') / 'run'
-  save_untrained(path, config, Spec((8, 8, 1), 2), {3: None})
+  save_untrained(path, config, Spec((8, 8, 1), 2), 3)
   return path
 
 

@@ -36,7 +36,7 @@ def run(tmp_path_factory):
   config.generator = {'network': 'mlp.Generator', 'hidden': (8,), 'norm': 'batch', 'label_dim': 2, 'optimizer': adam}
   config.critic = {'network': 'mlp.Critic', 'hidden': (8,), 'norm': 'layer', 'optimizer': adam}
   path = tmp_path_factory.mktemp('runs') / 'run'
-  save_untrained(path, config, Spec((8, 8, 1), 3, class_names=ANIMALS), {3: None})
+  save_untrained(path, config, Spec((8, 8, 1), 3, class_names=ANIMALS), 3)
   return path
 
 
@@ -58,7 +58,7 @@ def test_one_that_was_used_can_be_pickled_and_copied(generate):
 @pytest.mark.parametrize('name', ['infogan', 'stargan'])
 def test_those_of_other_algorithms_too(tmp_path, name):
   spec = Spec((8, 8, 1), 10)
-  save_untrained(tmp_path / 'run', tiny(name), spec, {4: None})
+  save_untrained(tmp_path / 'run', tiny(name), spec, 4)
   generate = gans.load(tmp_path / 'run')
   images = np.zeros((2, 8, 8, 1), np.float32) if generate.translates else None
   np.testing.assert_array_equal(pickle.loads(pickle.dumps(generate))(KEY, 2, 1, images=images),

@@ -144,7 +144,7 @@ def test_a_start_that_saved_nothing_reads_its_source_again(tmp_path, digits_run)
 
 def test_every_seed_starts_from_the_first_of_a_source_of_several(tmp_path):
   config = make_config(num_seeds=2, seed=5)
-  saved = save_untrained(tmp_path / 'source', config, DIGITS, {1: None})
+  saved = save_untrained(tmp_path / 'source', config, DIGITS, 1)
   weights, lines = take(tmp_path / 'source', config)
   state = create(make_config(num_seeds=2, seed=8), weights)
   first = each_seed(saved.players, 2)[0]
@@ -231,7 +231,7 @@ def test_a_run_that_freezes_nothing_compiles_the_same_program():
 def test_what_cannot_be_started_from_is_refused_before_anything_is_written(tmp_path, digits_run):
   config = make_config()
   workdirs.open_workdir(tmp_path / 'empty', config, DIGITS)
-  save_untrained(tmp_path / 'pictures', tiny('cyclegan'), Spec((8, 8, 3), 2), {1: None})
+  save_untrained(tmp_path / 'pictures', tiny('cyclegan'), Spec((8, 8, 3), 2), 1)
   wide = make_config()
   wide.generator = base.dcgan_generator(start=4, hidden=(4,), norm='none')
   wide.critic = base.dcgan_critic(hidden=(4,), norm='none')

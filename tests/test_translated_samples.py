@@ -67,7 +67,7 @@ def run(tmp_path_factory):
         if name in TRAINED:
           train(config, folder / name)
         else:
-          save_untrained(folder / name, config, load_dataset(config.dataset).spec, {4: None})
+          save_untrained(folder / name, config, load_dataset(config.dataset).spec, 4)
       return folder / name
 
     yield find

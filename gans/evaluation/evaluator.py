@@ -14,7 +14,6 @@ from gans.evaluation.features import BY_NAME, Extractor, default_features
 from gans.evaluation.reconstructions import make_reconstruct
 from gans.evaluation.requests import Request, find_expected, make_request
 from gans.evaluation.scores import (
-  DIRECTIONS,
   Measured,
   compute_scores,
   default_score,
@@ -142,18 +141,6 @@ def extract(extractor: Extractor, draw: Callable, num: int) -> dict[str, np.ndar
   if all_probabilities[0] is not None:
     extracted['probabilities'] = np.concatenate(all_probabilities)
   return extracted
-
-
-def best_score(config) -> tuple[str, str]:
-  """Returns (name, 'min' or 'max') of the score by which the checkpoints of a settled config are compared."""
-  name = config.eval.best
-  return f'{config.eval.features}/{name}', DIRECTIONS[name]
-
-
-def best_value(config, evaluation: Evaluation) -> float:
-  """Returns the value of that score, its mean over the seeds."""
-  values = score_values(evaluation.scores, config.eval.best)
-  return float(np.mean(values))
 
 
 def score_values(scores: dict[str, list[float]], name: str) -> list[float]:

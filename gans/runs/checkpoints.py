@@ -1,6 +1,5 @@
 """Checkpoints of the whole state with Orbax, written in the background: the latest, the best, and some for good."""
 from collections.abc import Callable
-import math
 
 from etils import epath
 import orbax.checkpoint as ocp
@@ -26,18 +25,12 @@ class KeepBest(checkpoint_managers.PreservationPolicy):
     return [step == best for step in steps]
 
 
-def open_manager(workdir: epath.Path, score: str, mode: str, find_best: Callable | None = None, keep: int = ALL,
-                 keep_every: int = 0, **options) -> ocp.CheckpointManager:
+def open_manager(workdir: epath.Path, find_best: Callable | None = None, keep: int = ALL, keep_every: int = 0,
+                 read_only: bool = False) -> ocp.CheckpointManager:
   """Opens workdir/checkpoints; use it as a context manager, whose end waits for the last write.
 
-  It keeps the last `keep`, those at multiples of `keep_every` steps, and the best, see KeepBest. `score` is the one
-  that a checkpoint carries, which is better the less ('min') or the greater ('max') it is.
+  It keeps the last `keep`, those at multiples of `keep_every` steps, and the best, see KeepBest.
   """
-  worst = math.inf if mode == 'min' else -math.inf
-
-  def value(scores: dict[str, float]) -> float:
-    return scores.get(score, worst)
-
   policies = [checkpoint_managers.LatestN(None if keep == ALL else keep)]
   if find_best:
     policies.append(KeepBest(find_best))
@@ -46,10 +39,11 @@ def open_manager(workdir: epath.Path, score: str, mode: str, find_best: Callable
   policy = checkpoint_managers.AnyPreservationPolicy(policies)
   # A folder that cannot be made is an error at once; in the background Orbax's threads would wait for it for minutes.
   in_background = ocp.options.AsyncOptions(create_directories_asynchronously=False)
-  all_options = ocp.CheckpointManagerOptions(
-      best_fn=value, best_mode=mode, preservation_policy=policy, async_options=in_background, **options)
-  return ocp.CheckpointManager(
-      workdir / 'checkpoints', handler_registry=checksums.make_registry(), options=all_options)
+  # Without `lightweight_initialize` Orbax reads what is beside the state of each checkpoint, and fails for a single one
+  # that is damaged.
+  options = ocp.CheckpointManagerOptions(
+      preservation_policy=policy, async_options=in_background, read_only=read_only, lightweight_initialize=True)
+  return ocp.CheckpointManager(workdir / 'checkpoints', handler_registry=checksums.make_registry(), options=options)
 
 
 def has_any(workdir: epath.Path) -> bool:
@@ -58,13 +52,13 @@ def has_any(workdir: epath.Path) -> bool:
   return folder.exists() and bool(ocp.utils.checkpoint_steps(folder))
 
 
-def save(manager: ocp.CheckpointManager, step: int, state: GANState, scores: dict[str, float]):
-  """Copies the state (so it may be donated at once) and writes it in the background, with its scores, if any.
+def save(manager: ocp.CheckpointManager, step: int, state: GANState):
+  """Copies the state (so it may be donated at once) and writes it in the background.
 
   A step that was saved already is not saved again.
   """
   if step != manager.latest_step():
-    manager.save(step, args=ocp.args.StandardSave(state), metrics=scores)
+    manager.save(step, args=ocp.args.StandardSave(state))
 
 
 def restore_latest(manager: ocp.CheckpointManager, state: GANState) -> GANState:
@@ -83,7 +77,7 @@ def restore(manager: ocp.CheckpointManager, step: int, state: GANState) -> GANSt
   Raises:
     UserError: its arrays are those of another version's networks or optimizers.
   """
-  saved = manager.item_metadata(step)
+  saved = checksums.read_metadata(manager.directory / str(step))
   target = lay_out_alike(state, saved)
   checksums.check_fit(manager.directory / str(step), saved, target)
   restored = manager.restore(step, args=ocp.args.StandardRestore(target))

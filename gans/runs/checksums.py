@@ -104,22 +104,9 @@ def find_damage(checkpoint: pathlib.Path) -> str:
     return f'{os.path.basename(error.filename)} is missing'
   except (ValueError, KeyError, TypeError, AttributeError):
     return 'its JSON files are not as they were written'
-  fault = fault or find_bad_score(checkpoint)
   if fault or files:
     return fault
   return _find_unreadable(folder)
-
-
-def find_bad_score(checkpoint: pathlib.Path) -> str:
-  """Says what is wrong with a checkpoint's score, '' where nothing is: Orbax reads every score when it opens a run."""
-  path = checkpoint / 'metrics' / 'metrics'
-  if not path.exists():
-    return ''
-  try:
-    score = json.loads(path.read_text())
-  except ValueError:
-    return 'its score is not as it was written'
-  return '' if isinstance(score, dict) else 'its score is altered'
 
 
 def set_damaged_aside(workdir: epath.Path, check: Callable[[pathlib.Path], None] = lambda checkpoint: None):
@@ -138,10 +125,9 @@ def set_damaged_aside(workdir: epath.Path, check: Callable[[pathlib.Path], None]
       _set_aside(local / 'checkpoints', local / 'damaged', check)
 
 
-def read_metadata(checkpoint: pathlib.Path):
+def read_metadata(checkpoint: pathlib.Path | epath.Path):
   """Returns the tree of a whole checkpoint's state, with the shape of each array in its place."""
-  with _open_alone() as checkpointer:
-    return checkpointer.metadata((checkpoint / ITEM).absolute()).item_metadata.tree
+  return ocp.StandardCheckpointHandler().metadata((checkpoint / ITEM).absolute()).tree
 
 
 def check_fit(checkpoint: pathlib.Path | epath.Path, saved, wanted):
@@ -179,12 +165,11 @@ def _set_aside(checkpoints: pathlib.Path, target: pathlib.Path, check: Callable[
   finished = [path for path in found if path.name.isdigit()]
   finished.sort(key=lambda path: int(path.name), reverse=True)
   unfinished = {path: 'its writing was cut short' for path in found if UNFINISHED in path.name}
-  newest_damaged = _find_newest_damaged(finished)
-  damaged = _find_bad_scores(finished) | newest_damaged
-  if len(newest_damaged) == len(finished):
+  damaged = _find_newest_damaged(finished)
+  if len(damaged) == len(finished):
     _refuse_to_start_over(checkpoints, target, damaged)
   else:
-    check(finished[len(newest_damaged)])
+    check(finished[len(damaged)])
   for path, reason in (unfinished | damaged).items():
     print(f'{path} is damaged, {reason}: set aside as {_move(path, target)}', flush=True)
 
@@ -197,14 +182,6 @@ def _find_newest_damaged(finished: list[pathlib.Path]) -> dict[pathlib.Path, str
     if not damage:
       break
     damaged[checkpoint] = damage
-  return damaged
-
-
-def _find_bad_scores(finished: list[pathlib.Path]) -> dict[pathlib.Path, str]:
-  damaged = {}
-  for checkpoint in finished:
-    if fault := find_bad_score(checkpoint):
-      damaged[checkpoint] = fault
   return damaged
 
 

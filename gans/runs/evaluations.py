@@ -1,7 +1,7 @@
 """What a run scored: the evaluations in its eval.jsonl, and the one answer to which step is best.
 
 Training, --mode=evaluate and whoever else measures write to the same file, and sampling, reports and packed models all
-ask `find_best`. What Orbax keeps beside a checkpoint decides only which checkpoints stay on the disk.
+ask `find_best`, and so does the manager of the checkpoints, which keeps the best one.
 """
 from collections.abc import Mapping
 import json
@@ -112,7 +112,7 @@ def find_best(workdir: epath.Path, config: Mapping, spec: Spec | None, steps: li
 
   It is the best by the score that the config names, or by the default one of what was measured, and of equally good
   steps the last. `config` and `spec` are those of `own_scores`. Where eval.jsonl says nothing about these steps, the
-  scores count that training wrote into their checkpoints.
+  scores count that earlier versions wrote into their checkpoints.
 
   Returns:
     None where no score says which is best.

@@ -93,10 +93,8 @@ def open_run(path, changes: dict | None = None) -> Iterator[Run]:
   spec = workdirs.read_spec(path) or _look_at_data(config, path)
   experiment = build_kept(config, spec, folder)
   config = evaluator.name_scores(config, spec, experiment)
-  # Orbax would read the scores of all checkpoints, and fail for a single one that is damaged.
-  options = {'read_only': True, 'lightweight_initialize': True}
   with _without_news():
-    opened = checkpoints.open_manager(folder, *evaluator.best_score(config), **options)
+    opened = checkpoints.open_manager(folder, read_only=True)
   with opened as manager:
     if not manager.all_steps():
       raise UserError(f'--workdir={path} has no checkpoint yet; the first comes after {config.checkpoint_every} steps')

@@ -64,9 +64,7 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
     with processes.fail_together():  # another run may have been there since it was prepared
       check_folder(config, path, training.dataset.spec, training.inventory, resume_with_changes)
     checkpoints.set_damaged_aside(workdir, state)
-    score, direction = evaluator.best_score(training.config)
-    with checkpoints.open_manager(workdir, score, direction, training.find_best, config.keep_checkpoints,
-                                  config.keep_every) as manager:
+    with checkpoints.open_manager(workdir, training.find_best, config.keep_checkpoints, config.keep_every) as manager:
       state = checkpoints.restore_latest(manager, state)
       if not training.changes:  # those are written down with the first steps that they are true of
         training.record()
@@ -197,9 +195,9 @@ def run_steps(training: Training, take: Callable, state: GANState, manager, repo
       reporter.metrics(stop, metrics, count)
       show(stop, local_state)
       stopping = processes.greatest(received())
-      score = {} if stopping else save_if_raised(measure, manager, stop, state)
-      if stopping or score or is_due(stop, config.checkpoint_every, config):
-        checkpoints.save(manager, stop, state, score)
+      is_measured = not stopping and save_if_raised(measure, manager, stop, state)
+      if stopping or is_measured or is_due(stop, config.checkpoint_every, config):
+        checkpoints.save(manager, stop, state)
         reporter.plot_losses(training.find_best)
       if stopping:
         reporter.say(f'interrupted: saved at step {stop}; the same command resumes from there')
@@ -238,22 +236,17 @@ def make_show(training: Training, sample: Callable, reporter: Reporter) -> Calla
 
 
 def make_measure(training: Training, sample: Callable, reporter: Reporter) -> Callable:
-  """Returns measure(step, state) -> {name: value} of the score that checkpoints are compared by, {} where none is due.
-
-  It evaluates the samples and reports all scores.
-  """
+  """Returns measure(step, state), which evaluates the samples where that is due, and tells whether it did."""
   config = training.config
   evaluate = evaluator.make_evaluate(config, training.dataset, training.experiment, sample)
 
-  def measure(step: int, state: GANState) -> dict[str, float]:
+  def measure(step: int, state: GANState) -> bool:
     if not is_due(step, config.eval_every, config):
-      return {}
+      return False
     reporter.say(f'evaluating step {step}')
     averages = each_seed(sharding.local(state.ema), config.num_seeds)
-    evaluation = evaluate(averages)
-    reporter.scores(step, evaluation)
-    name, _ = evaluator.best_score(config)
-    return {name: evaluator.best_value(config, evaluation)}
+    reporter.scores(step, evaluate(averages))
+    return True
 
   return measure
 
@@ -265,12 +258,12 @@ def is_unmeasured(config, spec: Spec, workdir, step: int) -> bool:
   return is_due(step, config.eval_every, config) and not is_there
 
 
-def save_if_raised(measure: Callable, manager, step: int, state: GANState) -> dict[str, float]:
+def save_if_raised(measure: Callable, manager, step: int, state: GANState) -> bool:
   """Returns measure(step, state); if that fails, saves the steps up to it first."""
   try:
     return measure(step, state)
   except BaseException:
-    checkpoints.save(manager, step, state, {})
+    checkpoints.save(manager, step, state)
     raise
 
 
