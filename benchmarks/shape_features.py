@@ -43,7 +43,7 @@ def make_features(critic: nn.Module, variables: dict):
 
 
 def pool(x):
-  """Max-pools a map [B,n,n,n,C] to POOLED positions along each axis, or leaves a smaller one as it is."""
+  """Max-pools a map [B,n,n,n,C] to POOLED positions along each axis, or up to 2 * POOLED - 1 where n is no multiple."""
   window = max(1, x.shape[1] // POOLED)
   return nn.max_pool(x, (window,) * 3, (window,) * 3)
 

@@ -10,6 +10,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from gans.system.events import EventWriter, read_scalars
 from gans.system.pictures import encode_png
+from gans.system.records import flatten
 
 METHODS = [name for name in vars(EventWriter) if not name.startswith('_')]
 
@@ -90,6 +91,13 @@ def test_whatever_bit_is_flipped_what_is_read_was_written(tmp_path):
     damaged[bit // 8] ^= 1 << bit % 8
     file.write_bytes(damaged)
     assert read_scalars(tmp_path, lambda tag: True) in ({}, {'loss': {7: 0.5}})
+
+
+def test_a_field_without_a_value_is_written_as_text(tmp_path):
+  write(tmp_path, hparams=(flatten({'critic': {'optimizer': {'momentum': None}}}),))
+  read = read_by_tensorboard(tmp_path)
+  hparams = HParamsPluginData.FromString(read.SummaryMetadata('_hparams_/session_start_info').plugin_data.content)
+  assert hparams.session_start_info.hparams['critic.optimizer.momentum'].string_value == 'None'
 
 
 def test_a_text_of_any_bytes_is_written(tmp_path):

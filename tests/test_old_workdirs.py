@@ -9,6 +9,7 @@ import pytest
 
 from configs import wgan_gp_toy
 import gans
+from gans.errors import UserError
 from gans.modes.pack import pack_generator
 from gans.runs import checksums
 from gans.runs.layouts import VERSION
@@ -109,3 +110,13 @@ def test_a_packed_model_draws_what_its_run_does():
   packed, run = gans.load(WORKDIRS / 'packed_3'), gans.load(WORKDIRS / 'layout_3')
   key = jax.random.key(0)
   np.testing.assert_allclose(packed(key, 100), run(key, 100), rtol=0, atol=1e-3)  # matrices are rounded
+
+
+def test_a_run_of_an_algorithm_that_there_is_not_says_so(tmp_path):
+  shutil.copy(WORKDIRS / 'layout_3' / 'config.json', tmp_path)
+  path = tmp_path / 'config.json'
+  record = json.loads(path.read_text())
+  record['config']['algorithm'] = 'my_gan'
+  path.write_text(json.dumps(record))
+  with pytest.raises(UserError, match="algorithm='my_gan': expected one of"):
+    read_config(tmp_path)

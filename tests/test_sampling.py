@@ -66,6 +66,8 @@ def test_a_grid_has_a_row_for_each_class(run):
   close(np.asarray(Image.open(path)), pictures.grid(drawn(run, 16, labels), 8)[..., 0])
   again = sample(run)
   assert again == run / 'generated' / '0000003_seed_0_2.png' and again.read_bytes() == path.read_bytes()
+  (run / 'generated' / '0000003_seed_0_3.gif').touch()  # which the grid of voxels would have beside it
+  assert sample(run) == run / 'generated' / '0000003_seed_0_4.png'
   assert sample(run, seed=1).read_bytes() != path.read_bytes()
   wide = np.asarray(Image.open(sample(run, num=100, out=run / 'generated' / 'wide.png')))
   assert wide.shape == (2 * 8, 50 * 8)

@@ -181,6 +181,9 @@ def test_the_names_of_classes():
   assert parse_classes(['10', '1'], 3, folders).tolist() == [2, 0]
   assert parse_classes([0], 3, folders).tolist() == [0]  # a number, not a text
   assert parse_classes(['7', '007'], 1000, tuple(f'{i:03d}' for i in range(1000))).tolist() == [7, 7]
+  assert parse_classes([8, '9'], 9, tuple('123456789')).tolist() == [8, 8]
+  with pytest.raises(UserError, match="there is no class '9'"):
+    parse_classes([9], 9, tuple('123456789'))
   for labels in (['0'], ['3'], ['-1'], [3], ['1.0'], [True], ['']):
     with pytest.raises(UserError, match='there is no class .*expected some of 1, 2, 10$'):
       parse_classes(labels, 3, folders)

@@ -473,6 +473,16 @@ def test_a_translator_wants_images_of_its_range(run, images):
     gans.load(run('stargan')).translate(images)
 
 
+def test_no_more_images_of_ones_own_are_read_than_are_asked_for(tmp_path):
+  for name in ('a', 'b'):
+    Image.new('RGB', (8, 8)).save(tmp_path / f'{name}.png')
+  (tmp_path / 'c.png').write_bytes(b'no picture')
+  sources, _ = read_sources(tmp_path, Spec((8, 8, 3)), may_be_pairs=False, num=2)
+  assert len(sources) == 2
+  with pytest.raises(UserError, match='c.png. cannot be read'):
+    read_sources(tmp_path, Spec((8, 8, 3)), may_be_pairs=False)
+
+
 def test_pairs_of_ones_own_are_translated_from_their_left_halves(tmp_path):
   pair = np.concatenate([np.full((8, 8, 3), 40, np.uint8), np.full((8, 8, 3), 90, np.uint8)], axis=1)
   Image.fromarray(pair).save(tmp_path / 'pair.png')

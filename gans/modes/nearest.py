@@ -1,5 +1,6 @@
 """--mode=nearest: shows the training images nearest to samples, to judge whether the generator has memorised them."""
 from collections.abc import Callable, Sequence
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
 
   Args:
     path: whatever gans.load takes, if its data set is available; `choice` is its checkpoint, weights and training_seed.
-    num: the number of samples shown; None: 8. Distances are measured for at least 1,000.
+    num: the number of samples shown; None: 8. Distances are measured for at least 1,000 where there are no `inputs`.
     seed, labels, truncation, inputs: as in --mode=sample.
     means: the space of the distances: pixels (None), or features of the images, {'eval.features': 'classifier'}.
     moved: where the data of the run lie now, {'dataset.path': ...}.
@@ -57,9 +58,10 @@ def show_nearest(path, *, num: int | None = None, seed: int = 0, labels: Sequenc
   outputs.refuse_other_than_images('nearest', path, generate.spec.kind)
   target = outputs.choose(path, out, 'nearest.png')
   num = ROWS if num is None else num
+  load = functools.cache(functools.partial(load_data, path, generate, moved))
   drawing = choose_drawing(path, generate, num=num, seed=seed, labels=labels, truncation=truncation, images=inputs,
-                           at_least=MEASURED, moved=moved)
-  config, dataset = load_data(path, generate, moved)
+                           at_least=MEASURED, load=load)
+  config, dataset = load()
   space = choose_space(config, dataset, means)
   samples = generate.draw(drawing.inputs)
   num_real = len(dataset.images)

@@ -146,10 +146,10 @@ def choose_columns(num: int, label: np.ndarray | None) -> int:
 
 
 def _find_free_name(folder: epath.Path, name: str) -> epath.Path:
-  """Returns the first of NAME.png, NAME_2.png, NAME_3.png and so on that does not exist."""
+  """Returns the first of NAME.png, NAME_2.png, NAME_3.png and so on that does not exist, nor a GIF of its name."""
   target = folder / f'{name}.png'
   number = 2
-  while target.exists():
+  while target.exists() or target.with_suffix('.gif').exists():
     target = folder / f'{name}_{number}.png'
     number += 1
   return target

@@ -127,7 +127,7 @@ def set_damaged_aside(workdir: epath.Path, check: Callable[[pathlib.Path], None]
 
 def read_metadata(checkpoint: pathlib.Path | epath.Path):
   """Returns the tree of a whole checkpoint's state, with the shape of each array in its place."""
-  return ocp.StandardCheckpointHandler().metadata((checkpoint / ITEM).absolute()).tree
+  return ocp.StandardCheckpointHandler().metadata(checkpoint / ITEM).tree
 
 
 def check_fit(checkpoint: pathlib.Path | epath.Path, saved, wanted):

@@ -1,5 +1,5 @@
 """What the modes draw from a trained generator: the inputs of samples, and how samples are laid out in a picture."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import math
 import os
 import pathlib
@@ -35,7 +35,7 @@ class Drawing(NamedTuple):
 
 def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: int, labels: Sequence | None,
                    truncation: float | None = None, images=None, at_least: int = 0,
-                   moved: dict | None = None) -> Drawing:
+                   load: Callable[[], tuple] | None = None) -> Drawing:
   """Chooses samples of a seed's noise and the given labels or, of a model that translates, of images.
 
   Args:
@@ -47,7 +47,7 @@ def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: i
     truncation: as in gans.load.
     images: a folder of images to translate, or a single one; None: some of the model's data set.
     at_least: samples, where fewer would do for a picture.
-    moved: where the data of the run lie now, {'dataset.path': ...}.
+    load: load() -> what `load_data` returns, if the caller has its own way to it; None: `load_data` of the path.
 
   Raises:
     UserError: the model cannot take one of these, or its data set is not available.
@@ -61,7 +61,7 @@ def choose_drawing(path, generate: TrainedGenerator, *, num: int | None, seed: i
     return Drawing(inputs, label if generate.num_classes else None, generate.label_names, None)
   if truncation:
     raise UserError(f'--truncation={truncation}: samples of this model are not made from noise')
-  shown = choose_translations(path, generate, num, seed, labels, images, at_least, moved)
+  shown = choose_translations(path, generate, num, seed, labels, images, at_least, load)
   inputs = generate.algorithm.inputs(jax.random.key(seed), shown.batch)
   num_targets = len(shown.batch['image']) // len(shown.before)
   label = np.tile(np.arange(num_targets, dtype=np.int32), len(shown.before))
@@ -80,7 +80,7 @@ def refuse_inputs(generate: TrainedGenerator, images):
 
 
 def choose_translations(path, generate: TrainedGenerator, num: int | None, seed: int, labels: Sequence | None,
-                        images, at_least: int, moved: dict | None = None) -> Shown:
+                        images, at_least: int, load: Callable[[], tuple] | None = None) -> Shown:
   """Returns what a picture of translations shows; the arguments are those of `choose_drawing`."""
   spec = generate.spec
   given = parse_labels(generate, labels) if labels is not None else None
@@ -90,8 +90,7 @@ def choose_translations(path, generate: TrainedGenerator, num: int | None, seed:
 
   if images is not None:
     may_be_pairs = read_config(find_model(path)).dataset.name == PAIRS
-    sources, after = read_sources(images, spec, may_be_pairs)
-    sources, after = sources[:num], None if after is None else after[:num]
+    sources, after = read_sources(images, spec, may_be_pairs, num)
     targets = targets_for(len(sources))
     if targets is None:
       targets = targets_of(spec, generate.num_classes, len(sources))
@@ -100,7 +99,7 @@ def choose_translations(path, generate: TrainedGenerator, num: int | None, seed:
   num = max(num or SOURCES, math.ceil(at_least / num_targets))
   data = generate.algorithm.data
   try:
-    _, dataset = load_data(path, generate, moved)
+    _, dataset = load() if load else load_data(path, generate)
   except UserError as error:
     raise UserError(f'{error}; or give images of your own to translate, --inputs=FOLDER') from error
   available = len(dataset.images) if data == 'examples' else len(dataset.images) // 2
@@ -109,7 +108,7 @@ def choose_translations(path, generate: TrainedGenerator, num: int | None, seed:
 
 
 def load_data(path, generate: TrainedGenerator, moved: dict | None = None) -> tuple:
-  """Returns the config of a workdir and the data that it names; `moved` as in `choose_drawing`.
+  """Returns the config of a workdir and the data that it names; `moved` says where they lie now, {'dataset.path': ...}.
 
   Raises:
     UserError: they are not those of the model.
@@ -124,8 +123,9 @@ def load_data(path, generate: TrainedGenerator, moved: dict | None = None) -> tu
   return config, dataset
 
 
-def read_sources(path, spec: Spec, may_be_pairs: bool) -> tuple[np.ndarray, np.ndarray | None]:
-  """Reads the images below a folder, or a single one, cropped and resized to a model's size: [N,H,W,C] uint8.
+def read_sources(path, spec: Spec, may_be_pairs: bool,
+                 num: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+  """Reads the first `num` images below a folder (None: all), or a single one, in a model's size: [N,H,W,C] uint8.
 
   If all of them may be and are pairs A|B, their left halves, and the right ones as what translations should be.
 
@@ -136,6 +136,7 @@ def read_sources(path, spec: Spec, may_be_pairs: bool) -> tuple[np.ndarray, np.n
   files = list_files(str(root), SUFFIXES).paths if root.is_dir() else [str(root)] * root.exists()
   if not files:
     raise UserError(f'--inputs={path} holds no image: give a folder of images, or one image')
+  files = files[:num]
   *size, channels = spec.shape
   pairs = [try_read(lambda path: decode_pair(path, size), file) for file in files] if may_be_pairs else ['']
   if not any(isinstance(pair, str) for pair in pairs):

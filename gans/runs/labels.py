@@ -18,7 +18,7 @@ def is_text(labels) -> bool:
 def parse_classes(labels: Sequence, num_classes: int, names: tuple[str, ...] = ()) -> np.ndarray:
   """Returns classes, given by their names or their numbers, as [T] int32.
 
-  Where all `names` are numbers, as of folders 1 to 9, a text that is a number means the name.
+  Where all `names` are numbers, as of folders 1 to 9, a text that is a number means the name; an integer never does.
 
   Raises:
     UserError: there is none, or no class of that name or number.
@@ -34,7 +34,7 @@ def parse_classes(labels: Sequence, num_classes: int, names: tuple[str, ...] = (
     is_number = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
     if is_number and 0 <= label < num_classes:
       found.append(int(label))
-    elif text in known:
+    elif not is_number and text in known:
       found.append(known[text])
     else:
       raise UserError(f'labels={",".join(texts)}: there is no class {text!r}; expected {_describe(names, num_classes)}')

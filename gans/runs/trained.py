@@ -233,14 +233,13 @@ class TrainedGenerator:
 
   def draw(self, inputs: dict) -> np.ndarray:
     """Makes pixels, uint8 [n,H,W,C], or points, float32 [n,D], from inputs {name: [n,...]}, CHUNK at a time."""
-    sample = make_sampler(self.algorithm, self.modules, self.spec.kind.encode)
     num = len(next(iter(inputs.values())))
     starts = progress.bar(range(0, num, CHUNK), unit_scale=CHUNK, unit=' samples', leave=False)
     parts = []
     for start in starts:
       part = slice(start, start + CHUNK)
       some_inputs = {name: values[part] for name, values in inputs.items()}
-      samples = sample(self.variables, some_inputs)
+      samples = self._sample(self.variables, some_inputs)
       parts.append(np.asarray(samples))
     return np.concatenate(parts)
 
@@ -304,6 +303,10 @@ class TrainedGenerator:
     if self.spec.attributes:
       is_known = is_known.all(axis=-1)
     return jnp.where(jnp.expand_dims(is_known, range(1, samples.ndim)), samples, jnp.nan)
+
+  @functools.cached_property
+  def _sample(self):
+    return make_sampler(self.algorithm, self.modules, self.spec.kind.encode)
 
   @functools.cached_property
   def _draw(self):

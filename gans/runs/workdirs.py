@@ -179,6 +179,8 @@ def read_config(path) -> ml_collections.ConfigDict:
     record = _read_record(path)
     version = int(record['version'])
     config = ml_collections.ConfigDict(upgrade_config(record['config'], version))
+  except UserError:  # which says what is wrong with it
+    raise
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f'--workdir={path} is not the folder of a run: it has no readable config.json') from error
   if version > VERSION:

@@ -40,12 +40,12 @@ def write_records(path: epath.Path, records: list[dict]):
 
 
 def flatten(tree: dict, prefix: str = '') -> dict:
-  """Flattens nested dicts: {'dataset': {'name': 'mnist'}} -> {'dataset.name': 'mnist'}; sequences become text."""
+  """Flattens nested dicts, {"dataset": {"name": "mnist"}} -> {"dataset.name": "mnist"}; sequences, None become text."""
   flat = {}
   for key, value in tree.items():
     if isinstance(value, dict):
       flat |= flatten(value, f'{prefix}{key}.')
-    elif isinstance(value, (list, tuple)):
+    elif value is None or isinstance(value, (list, tuple)):
       flat[prefix + key] = str(value)
     else:
       flat[prefix + key] = value
