@@ -14,7 +14,7 @@ from gans.core import sharding
 from gans.core.augmentation import Augmented
 from gans.core.game import DATA, NO_WEIGHTS, SEED_AXES, Algorithm, GANState, Weights, create_state, identity
 from gans.core.step import make_train_step, make_train_steps
-from gans.core.tracing import Traced, trace_losses, trace_samples
+from gans.core.tracing import Traced, trace_losses, trace_reconstructions, trace_samples
 from gans.data.batches import batch_shapes, condition, make_prepare
 from gans.data.dataset import Spec
 from gans.data.schedule import training_seeds
@@ -57,6 +57,7 @@ def build(config, spec: Spec) -> Experiment:
     check_optimizer(f'{name}.optimizer', config[name].optimizer.to_dict(), optimizer, params)
   check_microbatches(config, algorithm, traced)
   depend_on = trace_samples(algorithm, modules, traced, batch_shapes(spec, size))
+  trace_reconstructions(algorithm, modules, traced, batch_shapes(spec, size, algorithm.data))
   num_labels = algorithm.classes or spec.num_labels
   is_conditional = condition(spec) in depend_on
   return Experiment(algorithm, modules, optimizers, traced, spec, num_labels if is_conditional else 0,

@@ -1,9 +1,11 @@
 """Mistakes in an algorithm of one's own are named at the start, in a line, before anything is compiled or written."""
 import dataclasses
 import importlib
+import inspect
 import pathlib
 import sys
 import types
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -12,9 +14,9 @@ import pytest
 
 from gans import algorithms
 from gans.build import build
-from gans.core.game import Algorithm, Update
+from gans.core.game import Algorithm, Update, create_player
 from gans.core.sampling import noise, noise_and_label
-from gans.core.tracing import trace_losses, trace_samples
+from gans.core.tracing import trace_losses, trace_reconstructions, trace_samples
 from gans.data.dataset import Spec
 from gans.errors import UserError
 from gans.networks import mlp
@@ -36,12 +38,15 @@ def make_algorithm(**changes):
 
 def trace(algorithm, modules=None):
   modules = MODULES if modules is None else modules
-  trace_samples(algorithm, modules, trace_losses(algorithm, modules, BATCH), BATCH)
+  traced = trace_losses(algorithm, modules, BATCH)
+  trace_samples(algorithm, modules, traced, BATCH)
+  trace_reconstructions(algorithm, modules, traced, BATCH)
 
 
 def test_a_right_one_passes():
-  algorithms.check_algorithm(make_algorithm(), 'mine')
-  trace(make_algorithm())
+  algorithm = make_algorithm(reconstruct=lambda play, batch: (batch['image'], batch['image']))
+  algorithms.check_algorithm(algorithm, 'mine')
+  trace(algorithm)
 
 
 def returning(value):
@@ -84,7 +89,12 @@ def in_two_sizes(play, batch, rng):
     ({'draw': lambda play, inputs: play.generator(inputs['z'], inputs['label'])[:, :1]},
      r'makes samples of the shape \(1,\): expected \(2,\), that of the data'),
     ({'draw': lambda play, inputs: play.critic(inputs['z'], inputs['label'])},
-     r"no player 'critic' here: expected one of \['generator'\]"),
+     r"no player 'critic' here: expected one of \['generator'\], the averaged players"),
+    ({'draw': lambda play, inputs: inputs['x']}, r"test_contract.py:\d+: KeyError: 'x'"),
+    ({'inputs': lambda rng, batch: {'z': noise(rng, batch['label'], 3)}}, r'test_contract.py:\d+: TypeError: Shapes'),
+    ({'reconstruct': lambda play, batch: batch['image']}, r'reconstruct .* of the shapes \[\(8, 2\)\]: expected \(im'),
+    ({'reconstruct': lambda play, batch: (batch['image'], batch['image'][:1])}, r'\[\(8, 2\), \(1, 2\)\]: expected'),
+    ({'reconstruct': lambda play, batch: (play.critic(batch['image'], None),) * 2}, "no player 'critic' here"),
 ])
 def test_what_a_loss_or_a_sample_should_be_is_said(changes, message):
   with pytest.raises(UserError, match=message):
@@ -105,6 +115,53 @@ def test_a_network_that_cannot_be_called_so_is_named():
     trace(make_algorithm(), MODULES | {'critic': WithoutTrain()})
 
 
+class Broken(nn.Module):
+  """A network with a mistake in it."""
+
+  @nn.compact
+  def __call__(self, x, label, *, train):
+    return nn.no_such_layer(x)
+
+
+def test_a_mistake_in_a_network_is_placed_there():
+  place = rf"the player 'critic', called with inputs of the shapes \[\(8, 2\), \(8,\)\]: {__file__}:"
+  line = inspect.getsourcelines(Broken)[1] + 5
+  with pytest.raises(UserError, match=rf"{place}{line}: AttributeError: .*no_such_layer'"):
+    trace(make_algorithm(), MODULES | {'critic': Broken()})
+
+
+class Memory(nn.Module):
+  """Starts with a value and keeps another one, or what is learnt."""
+  first: Any
+  then: Any = None
+
+  @nn.compact
+  def __call__(self, *, train):
+    kept = self.variable('memory', 'k', lambda: self.first) if self.then else None
+    if kept and not self.is_initializing():
+      kept.value = self.then(kept.value)
+    return kept.value if kept else self.param('k', nn.initializers.zeros, ())
+
+
+@pytest.mark.parametrize('memory, message', [
+    (Memory(1, lambda k: k + 0.5), r"'memory' starts with memory/k as int32\[\], and a call leaves float32\[\] there"),
+    (Memory(1.0, lambda k: k + jnp.ones(3)), r'as float32\[\], and a call leaves float32\[3\] there; expected'),
+    (Memory(1.0), "the memory 'memory' has parameters, which no update would change")])
+def test_a_memory_that_cannot_be_kept_is_refused(memory, message):
+  def remember(play, batch, rng):
+    return loss(play, batch, rng)[0] + play.memory(), {}
+
+  with pytest.raises(UserError, match=message):
+    trace(make_algorithm(updates=(Update(('critic', 'generator'), remember),), memories={'memory': memory}),
+          MODULES | {'memory': memory})
+
+
+def test_a_memory_that_starts_as_a_number_of_pythons_is_as_one_of_jaxs():
+  """Else the second call of a compiled step would be compiled again."""
+  player = jax.jit(lambda rng: create_player(Memory(1.0, lambda k: k), None, rng, ()))(jax.random.PRNGKey(0))
+  assert not player.model_state['memory']['k'].weak_type
+
+
 @pytest.mark.parametrize('algorithm, message', [
     (None, 'make_algorithm returns NoneType; expected an Algorithm'),
     (make_algorithm(updates=(loss,)), 'updates has function in it'),
@@ -114,6 +171,8 @@ def test_a_network_that_cannot_be_called_so_is_named():
     (make_algorithm(updates=(Update(('critic',), loss, repeats=0),)), 'repeats=0 of an Update; expected at least 1'),
     (make_algorithm(memories={'pool': 50}), "the memory 'pool' is 50; expected a linen module"),
     (make_algorithm(memories={'critic': MODULES['critic']}), "the memory 'critic' learns in an update"),
+    (make_algorithm(averaged=('generator', 'pool'), memories={'pool': MODULES['critic']}),
+     "averaged names the memory 'pool'; expected players that learn"),
 ])
 def test_what_an_algorithm_should_be_is_said(algorithm, message):
   with pytest.raises(UserError, match=f"algorithm='mine': .*{message}"):

@@ -68,6 +68,8 @@ def check_algorithm(algorithm: Algorithm, name: str):
   for player, module in algorithm.memories.items():
     if not isinstance(module, nn.Module):
       raise UserError(f'{where}: the memory {player!r} is {module!r}; expected a linen module')
+    if player in algorithm.averaged:
+      raise UserError(f'{where}: averaged names the memory {player!r}; expected players that learn')
     if player in algorithm.networks:
       raise UserError(f'{where}: the memory {player!r} learns in an update; expected a name of its own')
 

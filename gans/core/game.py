@@ -135,7 +135,8 @@ class Play:
     if name.startswith('_'):
       raise AttributeError(name)
     if name not in self._modules:
-      raise UserError(f'no player {name!r} here: expected one of {list(self._modules)}')
+      which = '' if self._train else ', the averaged players'
+      raise UserError(f'no player {name!r} here: expected one of {list(self._modules)}{which}')
     return functools.partial(self._call, name)
 
   def _call(self, name: str, *inputs, **named):
@@ -223,7 +224,9 @@ def create_player(module: nn.Module, optimizer: optax.GradientTransformation | N
   variables = replace_some(init_variables(module, rng, zeros), given)
   params = variables.pop('params', {})
   opt_state = optimizer.init(params) if optimizer else ()
-  return Player(params, variables, opt_state)
+  # One that starts as a Python number has a weak type until a step has changed it, which is then compiled once more.
+  model_state = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), variables)
+  return Player(params, model_state, opt_state)
 
 
 def create_state(rng, algorithm: Algorithm, modules: Mapping[str, nn.Module], optimizers: Mapping,

@@ -20,6 +20,9 @@ import jax.numpy as jnp
 from gans.core.game import Algorithm, Play, PyTree, Update, Variables, bind_trained, init_variables
 from gans.errors import UserError
 
+# What a mistake in an algorithm or a network raises.
+MISTAKES = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, FlaxError)
+
 
 class Traced(NamedTuple):
   """What the losses say."""
@@ -34,8 +37,9 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
 
   Raises:
     UserError: a loss that is no (scalar, {metric: scalar}) or does not call the players that learn from it, a metric
-      that two updates report, a player that no loss calls or that is called with what it does not take, a part of a
-      batch that is not there, a projection that returns something else than parameters, or a gate that is no bool.
+      that two updates report, a player that no loss calls or that is called with what it does not take, a memory that
+      changes its shapes or has parameters, a part of a batch that is not there, a projection that returns something
+      else than parameters, or a gate that is no bool.
   """
   traced = Traced({}, {}, {}, set())
   rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
@@ -43,7 +47,8 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
     called: set[str] = set()
 
     def follow(batch, rng, update=update, called=called):
-      with _placing_errors(update.loss):
+      with _placing_errors(update.loss, '; the fields of the players may not suit the algorithm, such as classify, '
+                           'outputs and features, which say what a network returns'):
         returned = update.loss(_FirstCalls(modules, traced, called, rng), _Batch(batch), rng)
       _check_loss(update, returned)
       _check_gate(update, returned[1])
@@ -59,6 +64,10 @@ def trace_losses(algorithm: Algorithm, modules: Mapping[str, nn.Module], batch: 
     traced.intervals.update(dict.fromkeys(metrics, update.every))
   if idle := modules.keys() - traced.first_inputs.keys():
     raise UserError(f'no loss calls the player {min(idle)!r}')
+  for name in algorithm.memories:
+    if traced.variables[name].get('params'):
+      raise UserError(f'the memory {name!r} has parameters, which no update would change: expected none, or a '
+                      'player of an update')
   for update in algorithm.updates:
     _check_projection(update, traced)
   return traced
@@ -77,7 +86,12 @@ def trace_samples(algorithm: Algorithm, modules: Mapping[str, nn.Module], traced
   rng = jax.ShapeDtypeStruct((2,), jnp.uint32)
 
   def make_inputs(rng, batch):
-    return algorithm.inputs(rng, _Batch(batch))
+    with _placing_errors(algorithm.inputs):
+      return algorithm.inputs(rng, _Batch(batch))
+
+  def draw(variables, inputs):
+    with _placing_errors(algorithm.draw):
+      return algorithm.draw(bind_trained(modules, variables), inputs)
 
   inputs = jax.eval_shape(make_inputs, rng, batch)
   shapes = {name: leaf.shape for name, leaf in inputs.items()} if isinstance(inputs, dict) else inputs
@@ -85,16 +99,35 @@ def trace_samples(algorithm: Algorithm, modules: Mapping[str, nn.Module], traced
     raise UserError(f'inputs of the algorithm returns {shapes}: expected a dict of arrays [{expected[0]},...], as many '
                     'as there are labels')
   variables = {name: traced.variables[name] for name in algorithm.averaged}
-  samples = jax.eval_shape(lambda variables, inputs: algorithm.draw(bind_trained(modules, variables), inputs),
-                           variables, inputs)
+  samples = jax.eval_shape(draw, variables, inputs)
   if samples.shape != expected:
     raise UserError(f'draw of the algorithm makes samples of the shape {samples.shape[1:]}: expected {expected[1:]}, '
                     'that of the data')
 
   def sample(batch, rng, variables):
-    return algorithm.draw(bind_trained(modules, variables), make_inputs(rng, batch))
+    return draw(variables, make_inputs(rng, batch))
 
   return _find_used(sample, batch, rng, variables)
+
+
+def trace_reconstructions(algorithm: Algorithm, modules: Mapping[str, nn.Module], traced: Traced, batch: PyTree):
+  """Follows the algorithm's `reconstruct`, if it has one, on the shapes of a batch of its losses.
+
+  Raises:
+    UserError: it returns something else than two arrays of one shape.
+  """
+  if not algorithm.reconstruct:
+    return
+
+  def reconstruct(variables, batch):
+    with _placing_errors(algorithm.reconstruct):
+      return algorithm.reconstruct(bind_trained(modules, variables), _Batch(batch))
+
+  found = jax.eval_shape(reconstruct, {name: traced.variables[name] for name in algorithm.averaged}, batch)
+  shapes = [leaf.shape for leaf in jax.tree.leaves(found)]
+  if not isinstance(found, tuple) or len(shapes) != 2 or shapes[0] != shapes[1]:
+    raise UserError(f'reconstruct of the algorithm returns arrays of the shapes {shapes}: expected (images, what they '
+                    'should be), of one shape')
 
 
 def _find_used(function: Callable, batch: dict, *others) -> frozenset[str]:
@@ -106,18 +139,24 @@ def _find_used(function: Callable, batch: dict, *others) -> frozenset[str]:
 
 
 @contextlib.contextmanager
-def _placing_errors(loss: Callable) -> Iterator[None]:
-  """Turns an error of a loss, such as of what a player returns, into one that names its line."""
+def _placing_errors(function: Callable, hint: str = '') -> Iterator[None]:
+  """Turns an error of a function of an algorithm, such as of what a player returns, into one that names its line."""
   try:
     yield
   except UserError:
     raise
-  except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, FlaxError) as error:
-    file = inspect.getsourcefile(loss)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    place = f'{file}:{lines[-1]}' if lines else file
-    raise UserError(f'{place}: {type(error).__name__}: {error}; the fields of the players may not suit the algorithm, '
-                    'such as classify, outputs and features, which say what a network returns') from error
+  except MISTAKES as error:
+    raise UserError(f'{_describe(error, function)}{hint}') from error
+
+
+def _describe(error: Exception, source: Callable | type) -> str:
+  """Returns what an error says, and its innermost line in the file of a function or class."""
+  while isinstance(source, functools.partial):
+    source = source.func
+  file = inspect.getsourcefile(source)
+  lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+  place = f'{file}:{lines[-1]}' if lines else file
+  return f'{place}: {type(error).__name__}: {error}'
 
 
 def _check_loss(update: Update, returned):
@@ -187,7 +226,7 @@ class _FirstCalls(Play):
         self._traced.first_inputs[name] = shapes
         self._traced.variables[name] = jax.eval_shape(initialise, jax.random.PRNGKey(0), shapes)
       variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self._traced.variables[name])
-      output, _ = self._apply(name, variables, inputs)
+      output, model_state = self._apply(name, variables, inputs)
     except UserError as error:
       raise _name_player(name, error) from error
     except ScopeParamShapeError as error:
@@ -195,6 +234,11 @@ class _FirstCalls(Play):
       now = [leaf.shape for leaf in jax.tree.leaves(shapes)]
       raise UserError(f'the player {name!r} is first called with inputs of the shapes {first}, and then with {now}, '
                       'which need other parameters') from error
+    except MISTAKES as error:
+      given = [leaf.shape for leaf in jax.tree.leaves(shapes)]
+      raise UserError(f'the player {name!r}, called with inputs of the shapes {given}: '
+                      f'{_describe(error, type(module))}') from error
+    _check_kept(name, variables, model_state)
     return output
 
 
@@ -202,6 +246,16 @@ def _name_player(name: str, error: UserError) -> UserError:
   """Returns a network's error, which may start with FIELD=VALUE, as one of the player's: PLAYER.FIELD=VALUE."""
   starts_with_field = re.match(r'\w+=', str(error))
   return UserError(f'{name}.{error}' if starts_with_field else f'{name}: {error}')
+
+
+def _check_kept(name: str, variables: Variables, model_state: Mapping):
+  """Raises UserError where a call leaves another shape or type in a player's state, which a compiled step cannot."""
+  before, after = ({jax.tree_util.keystr(path, simple=True, separator='/'): f'{leaf.dtype}{list(leaf.shape)}'
+                    for path, leaf in jax.tree.leaves_with_path(tree)} for tree in (variables, model_state))
+  for path, kept in after.items():
+    if before.get(path) != kept:
+      raise UserError(f'the player {name!r} starts with {path} as {before.get(path)}, and a call leaves {kept} there; '
+                      'expected the same shape and type')
 
 
 def _check_call(name: str, module: nn.Module, inputs: tuple):
