@@ -32,7 +32,7 @@ def make_config():
 
 
 def make_gans(config, images, name: str):
-  """Returns run(n), which takes n steps of this project's own compiled train_steps and waits for them.
+  """Returns run(n), which takes n steps of this project's own compiled train_steps and waits, and memory() in bytes.
 
   With the name 'convolutions', these are XLA's own, whatever the device.
   """
@@ -46,7 +46,7 @@ def make_gans(config, images, name: str):
 
 
 def make_torch(config, images, name: str):
-  """Returns run(n) of PyTorch's contestant `name`."""
+  """Returns run(n) and memory() of PyTorch's contestant `name`."""
   import torch
 
   from benchmarks import torch_gans

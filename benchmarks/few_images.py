@@ -1,4 +1,4 @@
-"""Few images, with and without augmentation: how far samples are from real ones, and what the critic knows by heart.
+"""Few images, with and without augmentation: how far samples are from real ones, and what the critic memorised.
 
     python -m benchmarks.few_images --config=configs/dcgan.py --config.dataset.name=mnist --num_images=6000,12000 \
         --config.eval.features=lenet5_mnist --config.eval.weights=FILE --data_dir=DIR
@@ -6,7 +6,7 @@
         --config.eval.features=squeezenet_imagenet --config.eval.weights=FILE
 
 Of a data set of TFDS the first images of its training set are taken, and samples are compared with its test set; of a
-folder any, and they are compared with all of it. A critic that knows its images by heart gives them higher scores than
+folder any, and they are compared with all of it. A critic that has memorised its images gives them higher scores than
 those that it has not seen. The seeds train side by side; each quarter of the steps is measured. Runs are kept in
 --workdir; the same command resumes them, and one with other fields of the config needs another folder.
 """
@@ -153,20 +153,20 @@ def parts(num: int) -> list[slice]:
 
 
 def row(case: Case, found: list[dict]) -> str:
-  """The row of the table: distances of each quarter, then the critic's scores after the last, and what is by heart."""
+  """The row of the table: distances of each quarter, then the critic's scores after the last, and what it memorised."""
   last = found[-1]
-  by_heart = [(training - unseen) / (training - generated) for training, unseen, generated in zip(
+  memorised = [(training - unseen) / (training - generated) for training, unseen, generated in zip(
       last['training'], last['unseen'], last['generated'])]
   cells = [f'{case.num_images:,}', ', '.join(POLICY.value) if case.augmented else 'none',
            *(spread(each['distance']) for each in found),
-           *(spread(last[name], digits=2) for name in ('training', 'unseen', 'generated')), spread(by_heart, 100, 0)]
+           *(spread(last[name], digits=2) for name in ('training', 'unseen', 'generated')), spread(memorised, 100, 0)]
   return f'| {" | ".join(cells)} |'
 
 
 def table(found: dict[Case, list[dict]]) -> str:
   """The rows of all cases."""
   steps = [f'distance at {each["step"]:,}' for each in next(iter(found.values()))]
-  head = ['images', 'augmentation', *steps, 'score of training images', 'unseen ones', 'samples', 'by heart, %']
+  head = ['images', 'augmentation', *steps, 'score of training images', 'unseen ones', 'samples', 'memorised, %']
   return '\n'.join([f'| {" | ".join(head)} |', '|---' * len(head) + '|',
                     *(row(case, records) for case, records in found.items())])
 

@@ -1,4 +1,4 @@
-"""Trains the classifiers of the built-in digits anew, which ship in gans/evaluation/classifiers.
+"""Trains the classifiers of the built-in digits, which ship in gans/evaluation/classifiers.
 
     python -m benchmarks.ship_classifiers           # or --names=mnist_5k; some minutes on two cores
 """
@@ -16,7 +16,7 @@ README = """# The classifiers of the built-in digits
 
 Evaluations compare samples by them (`eval.features=classifier`), so that the first one on a machine need not train
 one. The name of a file is that of the data and of the settings of training, so that other data find no file here.
-Weights are rounded to float16. `python -m benchmarks.ship_classifiers` trains them anew.
+Weights are rounded to float16. `python -m benchmarks.ship_classifiers` trains them again.
 """
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.table --data_dir=DIR --write=docs                   # days on a small machine
     python -m benchmarks.table --datasets=mnist_5k --minutes=1 --num_seeds=2
 
-It runs in pieces: Ctrl-C ends it, the same command goes on from the last checkpoint, and writes the page after every
+It runs in pieces: Ctrl-C ends it, the same command resumes from the last checkpoint, and writes the page after every
 run. First it finds out how many steps a system takes in --minutes of a processor, and keeps them in --workdir; so the
 runs are the same whoever else is at work on the machine. With other --minutes it needs another folder.
 """

@@ -65,8 +65,8 @@ def make_optimizer(field: str, settings: dict, num_updates: float,
   the b2 of the moment, as PyTorch's does whose b2 is changed.
 
   `clip_norm` above 0 is the most that the norm of a player's whole gradient may be. `weight_decay` is the optimizer's
-  own where it has one, as adamw; otherwise that multiple of the parameters is added to the gradient. Where both are 0
-  the state is that of optax's optimizer alone.
+  own where it has one, as adamw; otherwise that multiple of the parameters is added to the gradient. Where both are 0,
+  and b2 is one number, the state is that of optax's optimizer alone.
 
   Raises:
     UserError: there is no such optimizer, it does not take these fields, or its learning rate has two schedules.

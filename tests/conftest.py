@@ -81,6 +81,13 @@ def digits_run(tmp_path_factory):
   return path
 
 
+def open_workdir(path, config, spec):
+  """Makes the folder of a run on data of a Spec, without an inventory, or opens it again; returns its path."""
+  workdir = workdirs.check_workdir(path, config)
+  workdirs.write_record(workdir, config, spec)
+  return workdir
+
+
 def save_untrained(path, config, spec, *steps: int):
   """Makes the workdir of a run on data of a Spec, which need not exist, with checkpoints of some steps.
 
@@ -88,7 +95,7 @@ def save_untrained(path, config, spec, *steps: int):
   """
   experiment = build(config, spec)
   state = build_state(config, experiment, sharding.make_mesh(1, jax.local_devices()[:1]))
-  workdir = workdirs.open_workdir(path, config, spec)
+  workdir = open_workdir(path, config, spec)
   with checkpoints.open_manager(workdir) as manager:
     for step in steps:
       checkpoints.save(manager, step, state)

@@ -12,8 +12,9 @@ import pytest
 from configs import wgan_gp_toy
 from gans.data.dataset import Spec
 from gans.errors import UserError
-from gans.runs import checksums, workdirs
+from gans.runs import checksums
 from gans.training.loop import train
+from tests.conftest import open_workdir
 from tests.shrink import shrink
 
 STEPS = (2, 4, 6)  # checkpoints of the run below, which ends with the last
@@ -197,7 +198,7 @@ def test_other_arrays_are_not_damaged_but_another_versions(run):
   config.generator.hidden = (8, 8, 9)
   shutil.move(run / 'checkpoints', run.parent / 'checkpoints')  # as if this version made other networks of a config
   shutil.rmtree(run)
-  workdirs.open_workdir(run, config, Spec((2,), 8))
+  open_workdir(run, config, Spec((2,), 8))
   shutil.move(run.parent / 'checkpoints', run / 'checkpoints')
   writer = 'checkpoints/6 does not fit this config: '
   difference = r'ema.generator.params.Dense_2.bias has shape \(8,\) there, \(9,\) now, and \d+ more differ'

@@ -18,12 +18,13 @@ from gans.evaluation import classifier, evaluator
 from gans.evaluation.scores import Measured, compare_points, find_mixture_modes, find_stacked_modes
 from gans.modes.evaluate import evaluate
 from gans.modes.pack import pack_generator
-from gans.runs import checkpoints, workdirs
+from gans.runs import checkpoints
 from gans.runs.evaluations import means_of
 from gans.runs.opening import open_run
 from gans.system.events import read_scalars
 from gans.training import loop
 from gans.training.loop import train
+from tests.conftest import open_workdir
 from tests.shrink import shrink
 
 
@@ -272,7 +273,7 @@ def test_what_is_measured_follows_from_the_data():
 def test_a_workdir_without_a_checkpoint_is_named(tmp_path, toy):
   with pytest.raises(UserError, match='neither the folder of a run'):
     evaluate(tmp_path, {})
-  workdirs.open_workdir(tmp_path / 'new', toy, Spec((2,)))
+  open_workdir(tmp_path / 'new', toy, Spec((2,)))
   with pytest.raises(UserError, match='has no checkpoint yet'):
     evaluate(tmp_path / 'new', {})
   assert not (tmp_path / 'new' / 'checkpoints').exists()

@@ -55,7 +55,7 @@ def test_what_is_trained_on_and_what_is_not_are_the_whole_folder(done):
   assert len(taken) == TAKEN and len(others) == NUM - TAKEN and not set(taken) & set(others)
 
 
-def test_the_table_tells_the_share_that_is_known_by_heart(done):
+def test_the_table_tells_the_share_that_is_memorised(done):
   printed, runs = done
   last = read(runs, f'{TAKEN}_plain')[-1]
   training, unseen, generated = (np.array(last[name]) for name in ('training', 'unseen', 'generated'))

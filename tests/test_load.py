@@ -26,7 +26,7 @@ from gans.modes.pack import pack_generator
 from gans.runs import opening, packed, workdirs
 from gans.runs.evaluations import append_scores
 from gans.training.loop import train
-from tests.conftest import ROOT, save_untrained
+from tests.conftest import ROOT, open_workdir, save_untrained
 from tests.shrink import shrink
 
 
@@ -199,7 +199,7 @@ def test_what_is_no_run_is_named(tmp_path, config):
   for source in (tmp_path, tmp_path / 'nowhere', 'wgan_gp_mnits'):
     with pytest.raises(UserError, match=f'{source} is neither the folder of a run.* built-in model.*dcgan_mnist_5k'):
       gans.load(source)
-  workdirs.open_workdir(tmp_path / 'new', config, Spec((28, 28, 1), 10))
+  open_workdir(tmp_path / 'new', config, Spec((28, 28, 1), 10))
   with pytest.raises(UserError, match='has no checkpoint yet'):
     gans.load(tmp_path / 'new')
 

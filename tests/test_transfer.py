@@ -20,7 +20,7 @@ from gans.runs import packed, transfer, workdirs
 from gans.runs.opening import open_run
 from gans.training.loop import train
 from gans.validate import check_config
-from tests.conftest import save_untrained, set_optimizers
+from tests.conftest import open_workdir, save_untrained, set_optimizers
 from tests.shrink import shrink
 from tests.tiny import tiny
 
@@ -230,7 +230,7 @@ def test_a_run_that_freezes_nothing_compiles_the_same_program():
 
 def test_what_cannot_be_started_from_is_refused_before_anything_is_written(tmp_path, digits_run):
   config = make_config()
-  workdirs.open_workdir(tmp_path / 'empty', config, DIGITS)
+  open_workdir(tmp_path / 'empty', config, DIGITS)
   save_untrained(tmp_path / 'pictures', tiny('cyclegan'), Spec((8, 8, 3), 2), 1)
   wide = make_config()
   wide.generator = base.dcgan_generator(start=4, hidden=(4,), norm='none')

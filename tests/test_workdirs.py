@@ -16,80 +16,80 @@ from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.runs import layouts, workdirs
 from gans.runs.layouts import UNSET
-from tests.conftest import ROOT, set_optimizers
+from tests.conftest import ROOT, open_workdir, set_optimizers
 
 SPEC = Spec((28, 28, 1), 10)
 
 
 def test_config_comes_back_as_it_was(tmp_path, config):
-  made = workdirs.open_workdir(tmp_path / 'new' / 'run', config, SPEC)
+  made = open_workdir(tmp_path / 'new' / 'run', config, SPEC)
   assert workdirs.differences(workdirs.read_config(made).to_dict(), {**config.to_dict()}).keys() == {
       'critic.hidden', 'dataset.attributes', 'generator.hidden'}  # tuples come back as lists, which linen takes as well
-  workdirs.open_workdir(made, config, SPEC)  # the same again is welcome
+  open_workdir(made, config, SPEC)  # the same again is welcome
 
 
 def test_another_config_is_refused_and_the_difference_printed(tmp_path, config):
-  made = workdirs.open_workdir(tmp_path, config, SPEC)
+  made = open_workdir(tmp_path, config, SPEC)
   before = (made / 'config.json').read_text()
   config.batch_size, config.generator.norm = 4, 'none'
   with pytest.raises(UserError, match=r"batch_size: 8 there, 4 now\n.*generator.norm: 'batch' there, 'none' now"):
-    workdirs.open_workdir(tmp_path, config, SPEC)
+    open_workdir(tmp_path, config, SPEC)
   assert (made / 'config.json').read_text() == before
 
 
 def test_what_alters_no_step_may_change_or_be_new(tmp_path, config):
   old = config.copy_and_resolve_references()
   del old.profile  # as a workdir from before that field has it
-  workdirs.open_workdir(tmp_path, old, SPEC)
+  open_workdir(tmp_path, old, SPEC)
   config.profile, config.log_every, config.steps_per_call, config.mesh.data = True, 7, 3, 2
   config.critic = {**config.critic, 'remat': True}
-  workdirs.open_workdir(tmp_path, config, SPEC)
+  open_workdir(tmp_path, config, SPEC)
   assert workdirs.read_config(tmp_path).log_every == 7
 
 
 def test_a_longer_run_is_welcome_unless_its_learning_rates_change(tmp_path, config):
   set_optimizers(config, schedule='constant')
-  workdirs.open_workdir(tmp_path / 'constant', config, SPEC)
+  open_workdir(tmp_path / 'constant', config, SPEC)
   config.num_steps *= 2
-  workdirs.open_workdir(tmp_path / 'constant', config, SPEC)
+  open_workdir(tmp_path / 'constant', config, SPEC)
   config.critic.optimizer.schedule = 'linear'  # of one player alone
-  workdirs.open_workdir(tmp_path / 'linear', config, SPEC)
+  open_workdir(tmp_path / 'linear', config, SPEC)
   config.num_steps *= 2
   with pytest.raises(UserError, match='num_steps'):
-    workdirs.open_workdir(tmp_path / 'linear', config, SPEC)
+    open_workdir(tmp_path / 'linear', config, SPEC)
 
 
 def test_a_longer_run_without_one_of_the_players_is_another_config(tmp_path, config):
   config.encoder = config.critic.copy_and_resolve_references()
   set_optimizers(config, schedule='constant')
-  workdirs.open_workdir(tmp_path, config, SPEC)
+  open_workdir(tmp_path, config, SPEC)
   del config.encoder
   config.num_steps *= 2
   with pytest.raises(UserError, match=r'encoder\.*: .* there, None now'):
-    workdirs.open_workdir(tmp_path, config, SPEC)
+    open_workdir(tmp_path, config, SPEC)
 
 
 def test_somebody_elses_files_are_left_alone(tmp_path, config):
   (tmp_path / 'thesis.tex').write_text('years of work')
   with pytest.raises(UserError, match='something else'):
-    workdirs.open_workdir(tmp_path, config, SPEC)
+    open_workdir(tmp_path, config, SPEC)
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, config):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='file/run cannot be written'):
-    workdirs.open_workdir(tmp_path / 'file' / 'run', config, SPEC)
+    open_workdir(tmp_path / 'file' / 'run', config, SPEC)
   if os.geteuid():  # root may write everywhere
     tmp_path.chmod(stat.S_IREAD | stat.S_IEXEC)
     with pytest.raises(UserError, match='cannot be written'):
-      workdirs.open_workdir(tmp_path / 'run', config, SPEC)
+      open_workdir(tmp_path / 'run', config, SPEC)
 
 
 @pytest.mark.parametrize('name', workdirs.LEFT_BY_SYSTEMS)
 def test_what_a_system_leaves_in_a_folder_is_nothing(tmp_path, config, name):
   (tmp_path / name).write_text('')
-  workdirs.open_workdir(tmp_path, config, SPEC)
+  open_workdir(tmp_path, config, SPEC)
 
 
 def test_somebody_elses_data_json_stays(tmp_path, config):
@@ -119,12 +119,12 @@ def test_a_path_that_is_a_pattern_is_refused_before_anything_is_written(tmp_path
 
 def test_a_path_that_is_not_utf8_is_refused_before_anything_is_written(tmp_path, config):
   with pytest.raises(UserError, match='is not UTF-8'):
-    workdirs.open_workdir(tmp_path / 'run\udcff', config, SPEC)
+    open_workdir(tmp_path / 'run\udcff', config, SPEC)
   assert not list(tmp_path.iterdir())
 
 
 def test_a_schedule_is_named_where_it_forbids_a_longer_run(tmp_path, config):
-  workdirs.open_workdir(tmp_path, config, SPEC)
+  open_workdir(tmp_path, config, SPEC)
   config.num_steps *= 2
   with pytest.raises(UserError, match=r'critic\.optimizer\.schedule=linear(.|\n)*--resume_with_changes'):
     workdirs.check_workdir(tmp_path, config)

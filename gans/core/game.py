@@ -19,7 +19,6 @@ from gans.errors import UserError
 
 PyTree = Any
 Variables = dict[str, Any]  # of one player: {'params': ..., 'batch_stats': ...}
-Batch = dict[str, jax.Array]  # see DATA
 
 PLAY_STREAM = 2**31  # folded into an update's key for the players' own keys; no loss splits its key into so many
 

@@ -1,6 +1,7 @@
 """Penalties on a critic's gradient, by name: (score, real, fake, rng) -> scalar.
 
-They take a score function, images [B,...] -> [B], so they depend on no model; r1_r2 calls it with [2B,...].
+They take a score function, images [B,...] -> [B], or [B,h,w] of patches, which are summed; so they depend on no model.
+r1_r2 calls it with [2B,...].
 """
 from collections.abc import Callable
 import dataclasses

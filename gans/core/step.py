@@ -134,9 +134,10 @@ def make_train_steps(train_step: Callable, prepare: Callable, out_shardings=None
   """Returns train_steps(state, data, indices, num_steps) -> (state, metrics [T]): many steps in one jitted call.
 
   `indices` [T,N,B] int32 name the examples of every step, and prepare(data, index, rng) makes a step's batch of them
-  on the device. Only the first num_steps <= T steps are taken, and only their metrics mean anything. As the number is
-  no part of the compiled program, a run is bit for bit the same however it is cut into calls, and compiles once. The
-  state is donated; `out_shardings` are those of (state, metrics).
+  on the device; of data that are streamed they are [T], positions in a block. Only the first num_steps <= T steps are
+  taken, and only their metrics mean anything. As the number is no part of the compiled program, a run is bit for bit
+  the same however it is cut into calls, and compiles once. The state is donated; `out_shardings` are those of (state,
+  metrics).
 
   With `seeds` S runs are taken together, see `take_seeds`: the state has an axis as game.SEED_AXES says, indices are
   [T,S,N,B] and metrics [T,S].

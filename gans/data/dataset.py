@@ -28,7 +28,9 @@ class Spec(NamedTuple):
 
 
 class OnDisk:
-  """Images [N,H,W,C] uint8 that stay in their files; images[slice, position or array of positions] decodes those.
+  """Images [N,H,W,C], voxels or pairs, as uint8 that stay in their files.
+
+  images[slice, position or array of positions] decodes those.
 
   `read` takes a list of positions and returns as many images [H,W,C]; it raises UserError for one that it cannot read,
   and several threads call it at once. `key` identifies these images, in place of their pixels.

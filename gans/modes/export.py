@@ -68,12 +68,12 @@ def export_generator(path, *, inputs=None, out=None, **choice) -> epath.Path:
   refuse_inputs(generate, inputs)
   folder = outputs.choose(path, out, 'export')
   contents = serialize(generate)
-  contents_of_inputs = b'' if is_noise_and_label(generate) else pack_inputs(path, generate, inputs)
+  contents_of_inputs = b'' if generate.is_from_noise else pack_inputs(path, generate, inputs)
   with outputs.explain_errors(folder):
     folder.mkdir(parents=True, exist_ok=True)
     disk.write_whole(folder / FILE, contents)
     (folder / SCRIPT).write_text(write_program(generate))
-    if not is_noise_and_label(generate):
+    if not generate.is_from_noise:
       disk.write_whole(folder / INPUTS, contents_of_inputs)
   print(f'{folder / FILE}: {len(contents) / 2**20:.1f} MiB, of step {generate.step}, for {", ".join(PLATFORMS)}')
   print(f'{folder / SCRIPT}: draws from it with jax and flatbuffers alone; JAX promises that its versions of the next '
@@ -81,15 +81,10 @@ def export_generator(path, *, inputs=None, out=None, **choice) -> epath.Path:
   return folder
 
 
-def is_noise_and_label(generate: TrainedGenerator) -> bool:
-  """Tells whether samples are made from noise and a label, and nothing else."""
-  return set(generate.input_shapes) == {'z', 'label'}
-
-
 def write_program(generate: TrainedGenerator) -> str:
   """Returns the program that draws from the file."""
   names = list(generate.input_shapes)
-  if is_noise_and_label(generate):
+  if generate.is_from_noise:
     inputs = NOISE_AND_LABEL.format(num=NUM, z_dim=generate.z_dim, classes=max(generate.num_classes, 1))
     arguments = ', '.join(names)
   else:

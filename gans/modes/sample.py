@@ -26,7 +26,7 @@ def sample(path, *, num: int | None = None, seed: int = 0, labels: Sequence | No
   Args:
     path: whatever gans.load takes; `choice` is its checkpoint, weights and training_seed.
     num: the number of images; None: as many as `labels`, or else 64, or eight of each class. Of a model that
-      translates, the number of images that are translated to each label; None: 8.
+      translates, the number of images that are translated to each label; None: 8, or all `inputs`.
     seed: the seed of the noise: the images are those of gans.load(path)(jax.random.key(seed), num, labels). Of a model
       that translates, it chooses the images that are translated.
     labels: the labels of the images, repeated up to `num`; None: as many of each class, class by class. Of a model that

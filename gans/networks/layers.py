@@ -198,7 +198,7 @@ def apply_weights(network: nn.Module, layer: nn.Module, x):
   """Applies a layer; in a network with `spectral`, its kernel is divided by its largest singular value.
 
   The kernel is taken as a matrix of its output channels and all else, and the value is found by one power iteration
-  a call (Miyato et al. 2018, Spectral Normalization for GANs, Algorithm 1). The vector u that it goes on from is in the
+  a call (Miyato et al. 2018, Spectral Normalization for GANs, Algorithm 1). The vector u that it starts from is in the
   collection 'spectral', which only training changes; the gradient passes through the singular value.
   """
   if not network.spectral:

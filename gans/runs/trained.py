@@ -226,9 +226,14 @@ class TrainedGenerator:
     """Tells labels or attributes from weights of the classes."""
     return bool(self.spec.attributes) or jnp.issubdtype(values.dtype, jnp.integer)
 
+  @property
+  def is_from_noise(self) -> bool:
+    """Whether samples are made from noise and a label, and nothing else."""
+    return self.input_shapes.keys() == {'z', 'label'}
+
   def refuse_other_inputs(self):
     """Raises UserError for a model whose samples are made from anything but noise and a label."""
-    if self.input_shapes.keys() != {'z', 'label'}:
+    if not self.is_from_noise:
       raise UserError(f'samples of this model are made from {sorted(self.input_shapes)}; expected label and z alone')
 
   def draw(self, inputs: dict) -> np.ndarray:

@@ -36,18 +36,6 @@ LEFT_BY_SYSTEMS = ('.DS_Store', 'Thumbs.db', 'desktop.ini', '.directory', 'lost+
 PATTERN = '*?[\\'  # what Orbax and TensorFlow read in a path as a pattern of paths
 
 
-def open_workdir(path, config, spec) -> epath.Path:
-  """Creates the folder of a run of `config` on data of `spec` (dataset.Spec), or opens it again; returns its path.
-
-  Raises:
-    UserError: as check_workdir and write_record.
-  """
-  with processes.fail_together():
-    workdir = check_workdir(path, config)
-  write_record(workdir, config, spec)
-  return workdir
-
-
 def check_workdir(path, config, resume_with_changes: bool = False) -> epath.Path:
   """Returns the path of a folder that is new, empty, or a run's of the same config; nothing is written.
 

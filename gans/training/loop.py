@@ -48,7 +48,9 @@ def train(config, path, resume_with_changes: bool = False) -> GANState:
   With `resume_with_changes`, it may be the run of another config or on other data, which its state has to fit.
 
   Raises:
-    UserError: the config, the data set or the folder is not what it should be, and nothing was written.
+    UserError: the config, the data set or the folder is not what it should be, and nothing was written; or later, the
+      run diverged or could not be written any more.
+    SystemExit: as `run_steps`.
   """
   with processes.fail_together():
     training, workdir = prepare(config, path, resume_with_changes)

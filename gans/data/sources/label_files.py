@@ -69,7 +69,7 @@ def _read_json(text: str) -> tuple[dict[str, int], tuple[str, ...]]:
         label[listing.composed(image)] = number
       case _:
         raise UserError(f'{pair!r} is not an image that is named once, and a whole number from 0 on')
-  return _number(label)  # anew: of part of a data set some are not there
+  return _number(label)  # numbered again: of part of a data set some are not there
 
 
 def _read_csv(text: str) -> tuple[dict[str, int], tuple[str, ...]]:
