@@ -178,6 +178,7 @@ def main(argv):
     is_distributed = known.pop('distributed', False)
     if is_distributed or known:
       processes.connect(**known)
+    processes.find_devices()
     run_mode, _ = MODES[_MODE.value]
     run_mode()
   except UserError as error:
@@ -187,11 +188,12 @@ def main(argv):
 def parse_flags(argv):
   """Parses flags as absl does, but says what is wrong with the config in one line, without a traceback."""
   try:
-    positional = flags.FLAGS(argv)
+    positional = flags.FLAGS(overrides.keep_last(argv))
     _check_mode()
     if _MODE.value in _OF_A_CONFIG:
-      if not _CONFIG.value:  # the file is read here, at the latest
-        raise flags.IllegalFlagValueError(f'flag --config={_config_path()}: get_config() returns {_CONFIG.value}')
+      if not hasattr(_CONFIG.value, 'lock'):  # the file is read here, at the latest
+        raise flags.IllegalFlagValueError(f'flag --config={_config_path()}: get_config() returns '
+                                          f'{type(_CONFIG.value).__name__}, expected an ml_collections.ConfigDict')
       overrides.drop_unread(_CONFIG.value, config_flags.get_override_values(flags.FLAGS['config']))
       _CONFIG.value.lock()
     return positional
@@ -207,7 +209,8 @@ def parse_flags(argv):
   except OSError as error:
     names = sorted(path.name for path in ROOT.glob('configs/*.py') if path.name != 'base.py')
     configs = ', '.join(f'configs/{name}' for name in names)
-    sys.exit(f'error: --config={_config_path()}: {error.strerror}; those of {ROOT} are {configs}')
+    sys.exit(f'error: --config={error.filename or _config_path()}: {error.strerror or _last_line(error)}; those of '
+             f'{ROOT} are {configs}')
 
 
 def _config_path() -> str:

@@ -60,6 +60,13 @@ def define_config_flag(root: pathlib.Path, help_text: str, flag_values=flags.FLA
   return holder
 
 
+def keep_last(argv: list[str]) -> list[str]:
+  """Returns arguments of which each --config.FIELD=VALUE comes once, the last: ml_collections would join two tuples."""
+  last = {argument.partition('=')[0]: place for place, argument in enumerate(argv) if '=' in argument}
+  return [argument for place, argument in enumerate(argv)
+          if not argument.startswith('--config.') or last.get(argument.partition('=')[0], place) == place]
+
+
 def _list_ranges(config: ml_collections.ConfigDict) -> dict:
   from gans.validate import list_ranges
   try:
@@ -82,6 +89,9 @@ def open_fields(config: ml_collections.ConfigDict, ranges: Mapping):
       group = group.get(part, {})
     if name not in group:
       continue
+    own = dict(group.items(preserve_field_references=True))[name]
+    if isinstance(own, ml_collections.FieldReference):
+      continue  # it follows from another field, and that one's type
     if isinstance(each, Either):
       group[name] = ml_collections.FieldReference(group[name], field_type=object)
     elif isinstance(each, Number) and type(group[name]) is int:

@@ -2,6 +2,7 @@
 
 Every field has a range, or the word that it has none: `list_ranges` puts them into one table.
 """
+import difflib
 import functools
 import math
 import operator
@@ -130,8 +131,10 @@ def _check_algorithm(config):
     if field not in (*TOP, *fields, *players):
       is_group = isinstance(config[field], ml_collections.ConfigDict)
       given = field if is_group else f'{field}={config[field]!r}'
+      near = difflib.get_close_matches(field, [*TOP, *fields, *players], 1)
+      hint = f'; did you mean {near[0]}?' if near else ''
       raise UserError(f'{given}: the algorithm {config.algorithm!r} does not read it; its fields are '
-                      f'{fields} and its players {list(players)}')
+                      f'{fields} and its players {list(players)}{hint}')
 
 
 def _check_player(config, player: str, players: tuple[str, ...]):

@@ -47,7 +47,8 @@ def run(*arguments, timeout=120):
     (['--config=configs/wgan_gp.py', '--config.generator.hiden=3'], 'no such field'),
     (['--config=configs/wgan_gp.py', '--config.n_critic=many'], 'config.n_critic=many'),
     (['--config=configs/wgan_gp.py:tiny'], "no variant 'tiny'"),
-    (['--config=configs/no_such.py'], 'configs/wgan_gp.py'),
+    (['--config=configs/no_such.py'], '--config=configs/no_such.py: [Errno 2] No such file or directory: '),
+    ([f'--config={"x" * 300}'], 'File name too long; those of'),
     ([], '--config'),
     (['--mode=evaluate', '--eval.featuers=points'], 'eval.features'),
     (['--mode=evaluate'], 'neither the folder of a run'),
@@ -70,6 +71,13 @@ def test_mistyped_flags_are_answered_in_a_line(tmp_path, arguments, message):
   assert result.returncode == 1 and message in result.stderr
   assert 'Traceback' not in result.stderr and len(result.stderr.splitlines()) <= 3
   assert not (tmp_path / 'run').exists()
+
+
+def test_a_device_that_there_is_not_is_named(tmp_path, monkeypatch):
+  monkeypatch.setenv('JAX_PLATFORMS', 'bogus')
+  result = run('--config=configs/wgan_gp_toy.py', f'--workdir={tmp_path / "run"}')
+  assert result.returncode == 1 and "error: JAX_PLATFORMS='bogus': JAX finds no such device" in result.stderr
+  assert 'Traceback' not in result.stderr and not (tmp_path / 'run').exists()
 
 
 def test_trains_from_the_command_line(tmp_path, cache_home, write_config, monkeypatch):

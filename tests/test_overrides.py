@@ -23,7 +23,7 @@ def parse(monkeypatch):
     values = flags.FlagValues()
     config = overrides.define_config_flag(ROOT, 'help', values)
     monkeypatch.setattr(sys, 'argv', ['main.py', *arguments])  # where config_flags looks for the fields
-    values(sys.argv)
+    values(overrides.keep_last(sys.argv))
     overrides.drop_unread(config.value, values['config'].override_values)
     config.value.lock()
     check_config(config.value)
@@ -112,6 +112,24 @@ def get_config():
   assert config.critic.augment == ('flip',) and 'kernels' not in config.critic
 
 
+def test_of_a_field_given_twice_the_last_counts(parse):
+  config = parse(WGAN_GP, '--config.generator.hidden=(8,16)', '--config.z_dim=3', '--config.generator.hidden=(4,)',
+                 '--config.z_dim=5')
+  assert config.generator.hidden == (4,) and config.z_dim == 5
+
+
+def test_a_field_may_follow_from_another(parse, tmp_path):
+  (tmp_path / 'mine.py').write_text('''from configs import wgan_gp
+
+def get_config():
+  config = wgan_gp.get_config()
+  config.critic.optimizer.learning_rate = config.generator.optimizer.get_ref('learning_rate')
+  return config
+''')
+  config = parse(f'--config={tmp_path / "mine.py"}', '--config.generator.optimizer.learning_rate=0.25')
+  assert config.critic.optimizer.learning_rate == 0.25
+
+
 @pytest.mark.parametrize('arguments, message', [
     ([f'{CRITIC}.name=sgd', f'{CRITIC}.b1=0.5'], r'critic.optimizer.b1=0.5: there is no such field; .* optax.sgd are'),
     ([f'{CRITIC}.name=adamm'], "critic.optimizer.name='adamm': optax has no optimizer of that name"),
@@ -122,6 +140,7 @@ def get_config():
     (['--config.generator.hidden=(8.5,)'], r'generator.hidden=\(8.5,\): expected a tuple'),
     (['--config.generator.hiden=3'], r'generator.hiden=3: there is no such field; those of dcgan.Generator are'),
     (['--config.hidden=3'], "hidden=3: the algorithm 'wgan_gp' does not read it; its fields are"),
+    (['--config.batch_szie=3'], r"batch_szie=3: .* its players \['generator', 'critic'\]; did you mean batch_size\?"),
     (['--config.dataset.name=ring8', '--config.dataset.split=test'],
      "dataset.split='test': dataset.name='ring8' does not read it"),
     (['--config.critic.network=mlp.Critc'], "critic.network='mlp.Critc': .* has no linen module"),

@@ -17,8 +17,11 @@ import pytest
 from configs import gan, wgan_gp_toy
 from gans.data.dataset import Spec
 from gans.errors import UserError
+from gans.evaluation.evaluator import Evaluation
 from gans.modes.nearest import show_nearest
 from gans.runs import checkpoints
+from gans.runs.evaluations import append_scores
+from gans.runs.opening import open_run
 from gans.system import signals
 from gans.system.records import read_records
 from gans.training import loop
@@ -83,6 +86,21 @@ def test_an_evaluation_that_a_signal_prevented_is_made_at_the_next_start(tmp_pat
   before = contents(tmp_path / 'cut')
   train(config, tmp_path / 'cut')  # finished, and nothing is owed
   assert contents(tmp_path / 'cut') == before
+
+
+def test_a_run_that_starts_over_forgets_its_scores(run):
+  """Its checkpoints were deleted, or it was killed in its first evaluation."""
+  append_scores(run / 'eval.jsonl', 40, Evaluation({'points/sliced_wasserstein': [1.0]}, 'points', '', 50, 0))
+  shutil.rmtree(run / 'checkpoints')
+  train(small_config(), run)
+  assert evaluations(run) == {}
+
+
+def test_a_checkpoint_that_training_deleted_meanwhile_is_named_so(run):
+  with open_run(run) as opened:
+    shutil.rmtree(run / 'checkpoints' / '4')
+    with pytest.raises(UserError, match='checkpoints/4 was deleted meanwhile by the run'):
+      opened.restore(4)
 
 
 def test_a_signal_during_the_last_evaluation_ends_the_program_after_it(tmp_path, monkeypatch):

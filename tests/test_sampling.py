@@ -14,6 +14,7 @@ from gans.data.kinds import unit_to_pixels
 from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.modes.export import NUM, export_generator
+from gans.modes.nearest import show_nearest
 from gans.modes.sample import sample
 from gans.runs import trained
 from gans.system import pictures
@@ -71,6 +72,14 @@ def test_a_grid_has_a_row_for_each_class(run):
   assert sample(run, seed=1).read_bytes() != path.read_bytes()
   wide = np.asarray(Image.open(sample(run, num=100, out=run / 'generated' / 'wide.png')))
   assert wide.shape == (2 * 8, 50 * 8)
+
+
+def test_a_place_that_cannot_be_written_is_named_before_the_work(run, tmp_path, monkeypatch):
+  (tmp_path / 'file').touch()
+  monkeypatch.setattr(trained.TrainedGenerator, 'draw', None)
+  for show in (sample, show_nearest):
+    with pytest.raises(UserError, match=f'--out={tmp_path}/file/x.png cannot be written: {tmp_path}/file is no folder'):
+      show(run, out=tmp_path / 'file' / 'x.png')
 
 
 def test_arrays_and_their_labels(run, tmp_path):

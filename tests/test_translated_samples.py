@@ -1,5 +1,6 @@
 """Translations, codes and voxels in pictures and in every mode, from tiny runs that are shared by the tests here."""
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -481,6 +482,12 @@ def test_no_more_images_of_ones_own_are_read_than_are_asked_for(tmp_path):
   assert len(sources) == 2
   with pytest.raises(UserError, match='c.png. cannot be read'):
     read_sources(tmp_path, Spec((8, 8, 3)), may_be_pairs=False)
+
+
+def test_a_pipe_is_no_image(tmp_path):
+  os.mkfifo(tmp_path / 'pipe.png')  # to read it would wait for ever
+  with pytest.raises(UserError, match='holds no image'):
+    read_sources(tmp_path / 'pipe.png', Spec((8, 8, 3)), may_be_pairs=False)
 
 
 def test_pairs_of_ones_own_are_translated_from_their_left_halves(tmp_path):

@@ -123,6 +123,12 @@ def test_a_path_that_is_not_utf8_is_refused_before_anything_is_written(tmp_path,
   assert not list(tmp_path.iterdir())
 
 
+def test_changes_of_a_run_that_there_is_not_are_refused(tmp_path, config):
+  """As of a mistyped path, which would train from scratch."""
+  with pytest.raises(UserError, match='/typo holds no run that --resume_with_changes could resume'):
+    workdirs.check_workdir(tmp_path / 'typo', config, resume_with_changes=True)
+
+
 def test_a_schedule_is_named_where_it_forbids_a_longer_run(tmp_path, config):
   open_workdir(tmp_path, config, SPEC)
   config.num_steps *= 2

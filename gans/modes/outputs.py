@@ -2,6 +2,7 @@
 from collections.abc import Iterator
 import contextlib
 import mimetypes
+import os
 
 from etils import epath
 
@@ -16,17 +17,17 @@ def choose(path, out, own: str) -> epath.Path:
   """Returns the path that --out names, or by default `own` in the workdir.
 
   Raises:
-    UserError: it exists already, or the name does not have the suffix of `own`.
+    UserError: it exists already, or cannot be written, or the name does not have the suffix of `own`.
   """
   if out is None:
-    return disk.absolute(path) / own
+    return refuse_unwritable(disk.absolute(path) / own)
   target = epath.Path(out).expanduser()
   suffix = epath.Path(own).suffix
   if suffix_of(target) != suffix:
     expected = f'NAME{suffix}' if suffix else 'a new folder, without a suffix'
     raise UserError(f'--out={out}: expected {expected}')
   refuse_existing(target)
-  return target
+  return refuse_unwritable(target)
 
 
 def suffix_of(target: epath.Path) -> str:
@@ -39,6 +40,18 @@ def refuse_existing(target: epath.Path):
   """Raises UserError if the target exists already."""
   if target.exists():
     raise UserError(f'--out={target} exists; give another name, or remove it')
+
+
+def refuse_unwritable(target: epath.Path) -> epath.Path:
+  """Returns a target; raises UserError where it could not be written, which would be found out after all the work."""
+  if disk.is_remote(target):
+    return target
+  parent = next(folder for folder in disk.absolute(target).parents if folder.exists())
+  if not parent.is_dir():
+    raise UserError(f'--out={target} cannot be written: {parent} is no folder')
+  if not os.access(parent, os.W_OK):
+    raise UserError(f'--out={target} cannot be written: {parent} does not let this user write')
+  return target
 
 
 @contextlib.contextmanager

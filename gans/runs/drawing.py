@@ -133,7 +133,7 @@ def read_sources(path, spec: Spec, may_be_pairs: bool,
     UserError: there are none, or one cannot be read.
   """
   root = pathlib.Path(os.path.expanduser(path))
-  files = list_files(str(root), SUFFIXES).paths if root.is_dir() else [str(root)] * root.exists()
+  files = list_files(str(root), SUFFIXES).paths if root.is_dir() else [str(root)] * root.is_file()
   if not files:
     raise UserError(f'--inputs={path} holds no image: give a folder of images, or one image')
   files = files[:num]

@@ -60,8 +60,18 @@ class Run(NamedTuple):
     """Returns the state at a step that was kept, on the first device of this process.
 
     Raises:
-      UserError: it is not as it was written; only training moves it aside.
+      UserError: it is not as it was written (only training moves it aside), or training has deleted it meanwhile.
     """
+    try:
+      return self._restore(step)
+    except Exception as error:
+      folder = self.manager.directory / str(step)
+      if folder.exists():
+        raise
+      raise UserError(f'{folder} was deleted meanwhile by the run, which is at work and keeps later ones; the same '
+                      'again reads one of them') from error
+
+  def _restore(self, step: int) -> GANState:
     if reason := self.find_damage(step):
       whole = [other for other in self.manager.all_steps() if other != step and not self.find_damage(other)]
       instead = f'the steps {whole} are whole' if whole else 'no other one is whole'

@@ -42,7 +42,8 @@ def check_workdir(path, config, resume_with_changes: bool = False) -> epath.Path
   With `resume_with_changes` the run may be of another config.
 
   Raises:
-    UserError: it is none of these, or checkpoints could be written there and not be read back.
+    UserError: it is none of these, or checkpoints could be written there and not be read back, or a run is to be
+      resumed and there is none.
   """
   workdir = disk.absolute(path)
   _refuse_pattern(workdir)
@@ -51,6 +52,9 @@ def check_workdir(path, config, resume_with_changes: bool = False) -> epath.Path
       _refuse_other_files(workdir)
       if not resume_with_changes:
         _refuse_another_config(workdir, config)
+    elif resume_with_changes:
+      raise UserError(f'--workdir={path} holds no run that --resume_with_changes could resume; expected the folder of '
+                      'one, or a start without that flag')
   except OSError as error:
     raise UserError(f'--workdir={path} cannot be read: {error.strerror or error}') from error
   return workdir

@@ -10,7 +10,8 @@ from etils import epath
 from gans.errors import UserError
 
 # What keeps a file from being written or read through no fault of the program.
-ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE,
+          errno.ENOTCONN)
 NO_TEMPORARY_FOLDER = 'No usable temporary directory'  # tempfile's words where all of them are full or read only
 TROUBLES = (*(os.strerror(number) for number in ERRORS), NO_TEMPORARY_FOLDER)
 
@@ -26,7 +27,12 @@ def explain_errors(workdir: epath.Path) -> Iterator[None]:
   except Exception as error:
     links = list(chain(error))
     reason = find_trouble(links)
-    if isinstance(error, UserError) or not reason:
+    if isinstance(error, UserError):
+      raise
+    if os.strerror(errno.ENOENT) in ' '.join(map(str, links)) and not (workdir / 'config.json').exists():
+      raise UserError(f'--workdir={workdir} is not there any more: it was moved or removed. The same command with its '
+                      'new place resumes from the latest checkpoint') from error
+    if not reason:
       raise
     raise UserError(
         f'{find_path(links) or workdir} cannot be written or read: {reason}. The checkpoints in {workdir} are '
@@ -47,8 +53,13 @@ def is_remote(path: epath.Path) -> bool:
 def write_whole(path: epath.Path, contents: str | bytes):
   """Writes a file and then moves it into place, so that a run killed here leaves the old one or the new one."""
   new = path.with_name(f'{path.name}.new')
-  new.write_bytes(contents.encode() if isinstance(contents, str) else contents)
-  new.replace(path)
+  try:
+    new.write_bytes(contents.encode() if isinstance(contents, str) else contents)
+    new.replace(path)
+  except OSError:
+    with contextlib.suppress(OSError):
+      new.unlink(missing_ok=True)  # half of it would keep a full disk full
+    raise
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -43,6 +43,18 @@ def connect(**known):
     os.dup2(nowhere, 1)
 
 
+def find_devices():
+  """Starts JAX's devices; raises UserError where JAX_PLATFORMS names what there is none of here."""
+  asked = os.environ.get('JAX_PLATFORMS')
+  try:
+    jax.devices()
+  except (RuntimeError, AssertionError) as error:
+    if not asked:
+      raise
+    raise UserError(f'JAX_PLATFORMS={asked!r}: JAX finds no such device on this machine; expected cpu, or nothing, for '
+                    'the best that there is') from error
+
+
 @contextlib.contextmanager
 def fail_together() -> Iterator[None]:
   """Raises an error of one process in all of them, at the end of a block; in the others it is a UserError.

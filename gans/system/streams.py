@@ -38,12 +38,15 @@ class Lenient:
 
 
 def outlive_readers():
-  """Lets a program run on, and end as it would, after the readers of its output are gone, or lack its characters."""
+  """Lets a program run on, and end as it would, where nobody reads its output any more, or can show its characters.
+
+  Streams that were closed before it started, as by a daemon, are None.
+  """
   for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
-  sys.stdout = Lenient(sys.stdout)
-  sys.stderr = Lenient(sys.stderr)
+  sys.stdout, sys.stderr = (Lenient(stream or os.fdopen(os.open(os.devnull, os.O_WRONLY), 'w'))
+                            for stream in (sys.stdout, sys.stderr))
 
 
 def hide_orphaned_writes():

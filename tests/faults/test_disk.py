@@ -71,6 +71,15 @@ def test_permission_lost_midway(tmp_path, obeying):
   assert all(checksums.find_damage(folder / str(step)) == '' for step in runs.saved_steps(tmp_path))
 
 
+def test_a_folder_that_is_moved_midway(tmp_path):
+  workdir, moved = tmp_path / 'run', tmp_path / 'moved'
+  with runs.Run(workdir, *LONG) as run:
+    run.wait_until(lambda: len(runs.saved_steps(workdir)) >= 2)
+    workdir.rename(moved)
+    assert_explained(run, 'is not there any more: it was moved or removed')
+  assert all(checksums.find_damage(moved / 'checkpoints' / str(step)) == '' for step in runs.saved_steps(moved))
+
+
 def test_a_folder_that_may_not_be_written_from_the_start(tmp_path, finished, obeying):
   workdir = shutil.copytree(finished, tmp_path / 'run')
   workdir.chmod(0o555)

@@ -41,6 +41,15 @@ def test_nohup_is_respected(tmp_path):
     assert run.finish() == 0, run.output
 
 
+@pytest.mark.parametrize('closed', ['2>&-', '>&- 2>&-'])
+def test_a_run_needs_no_output_at_all(tmp_path, closed):
+  """As a daemon may start it."""
+  command = ['sh', '-c', f'exec "$@" {closed}', 'sh', sys.executable, 'main.py', f'--config={runs.CONFIG}',
+             f'--workdir={tmp_path}']
+  assert subprocess.run(command, cwd=ROOT, timeout=runs.PATIENCE).returncode == 0
+  assert runs.saved_steps(tmp_path)[-1] == 4
+
+
 def test_a_run_outlives_the_reader_of_its_output(tmp_path):
   """As in `python main.py ... 2>&1 | head -1`."""
   command = [sys.executable, 'main.py', f'--config={runs.CONFIG}', f'--workdir={tmp_path}', '--config.log_every=1']

@@ -231,9 +231,9 @@ def _explain(tfds, config, error: Exception) -> UserError:
                      f'tfrecord, and only that can be read in any order: run `{prepare}` with another FOLDER and give '
                      'it as dataset.data_dir, or convert it with `tfds convert_format`')
   if isinstance(error, tfds.core.DatasetNotFoundError) or not re.fullmatch(r'\w+([/:].*)?', name):
-    from gans.data.sources import describe_names
+    from gans.data.sources import SOURCES, describe_names
     hint = ''
-    near = difflib.get_close_matches(re.sub(r'\W', '_', name.lower()), tfds.list_builders())
+    near = difflib.get_close_matches(re.sub(r'\W', '_', name.lower()), [*SOURCES, *tfds.list_builders()])
     if os.path.isdir(os.path.expanduser(name)):
       hint = f'a folder of your own is --config.dataset.name=folder --config.dataset.path={name}; '
     elif near:
