@@ -359,6 +359,26 @@ def test_changed_data_are_refused_with_what_changed(moved, change, message):
   assert training.changes
 
 
+def test_scores_on_data_that_a_run_has_no_more_are_not_compared(moved):
+  """Else the best step could be one that never saw the new data."""
+  run, config, pictures = moved
+  config.eval.num_samples, config.num_steps = 50, 4
+
+  def measured(distance):
+    return Evaluation({'classifier/frechet_distance': [distance]}, 'a classifier', '20 of folder, train', 50, 0)
+
+  append_scores(run / 'eval.jsonl', 2, measured(1.0))
+  repaint(pictures)
+  train(config, run, resume_with_changes=True)
+  assert evaluations(run)[2]['reference'] == '20 of folder, train, before its data were changed'
+  append_scores(run / 'eval.jsonl', 4, measured(9.0))
+  with open_run(run) as opened:
+    assert opened.find_best().step == 4
+  config.num_steps = 6
+  train(config, run, resume_with_changes=True)  # on the same data
+  assert evaluations(run)[4]['reference'] == '20 of folder, train'
+
+
 def test_a_run_says_what_it_read(on_pictures, tmp_path, capsys):
   folder, config = on_pictures
   assert json.loads((folder / 'data.json').read_text())['classes'] == {'cats': 10, 'dogs': 10}

@@ -19,6 +19,7 @@ from gans.evaluation.scores import DEFAULTS, DIRECTIONS
 from gans.system.records import read_records, write_records
 
 NAME = 'eval.jsonl'
+EARLIER = ', before its data were changed'  # ends the reference of an evaluation on what a run was trained on earlier
 MEANS = ('features', 'reference', 'num_samples', 'seed')  # evaluations are comparable if all of these are equal
 
 Measured = tuple[int, Evaluation]  # a step, and what was measured of it
@@ -63,6 +64,14 @@ def forget_after(path: epath.Path, last_step: int):
   kept = [pair for pair in measured if pair[0] <= last_step]
   if len(kept) < len(measured):
     _write_scores(path, kept)
+
+
+def set_apart(path: epath.Path):
+  """Says of the evaluations in a file that they were made on data which a run has no more; no later one compares."""
+  measured = read_scores(path)
+  if measured:
+    _write_scores(path, [(step, evaluation._replace(reference=f'{evaluation.reference}{EARLIER}'))
+                         for step, evaluation in measured])
 
 
 def _write_scores(path: epath.Path, measured: list[Measured]):

@@ -103,10 +103,17 @@ def prepare(config, path, resume_with_changes: bool = False) -> tuple[Training, 
   inventory = take_inventory(config.dataset, dataset)
   of_config = workdirs.changed_fields(workdir, config)
   changes = [f'{field}: {before!r} -> {after!r}' for field, (before, after) in of_config.items()]
-  changes += workdirs.check_data(workdir, dataset.spec, inventory, resume_with_changes)
-  record = functools.partial(workdirs.write_record, workdir, config, dataset.spec, inventory)
+  of_data = workdirs.check_data(workdir, dataset.spec, inventory, resume_with_changes)
+  record = functools.partial(write_down, workdir, config, dataset.spec, inventory, bool(of_data))
   find_best = functools.partial(find_best_step, workdir, config.to_dict(), dataset.spec)
-  return Training(settled, dataset, experiment, mesh, inventory, changes, record, find_best), workdir
+  return Training(settled, dataset, experiment, mesh, inventory, changes + of_data, record, find_best), workdir
+
+
+def write_down(workdir, config, spec: Spec, inventory: dict, has_other_data: bool):
+  """Writes into the workdir what the run is of from now on; with other data, earlier scores say so."""
+  if has_other_data and not jax.process_index():
+    evaluations.set_apart(workdir / evaluations.NAME)
+  workdirs.write_record(workdir, config, spec, inventory)
 
 
 def check_folder(config, path, spec: Spec, inventory: dict, resume_with_changes: bool):
