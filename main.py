@@ -22,7 +22,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from gans import overrides
-from gans.errors import UserError
+from gans.errors import UserError, first_line
 
 ROOT = pathlib.Path(__file__).parent
 
@@ -200,8 +200,7 @@ def parse_flags(argv):
   except UserError as error:
     sys.exit(f'error: {error}')
   except flags.Error as error:
-    first_line, *_ = str(error).splitlines()
-    sys.exit(f'error: {first_line} {_last_line(error)}\nrun with --help for all flags')
+    sys.exit(f'error: {first_line(error)} {_last_line(error)}\nrun with --help for all flags')
   except (AttributeError, LookupError, TypeError, ValueError) as error:
     if not _is_of_ml_collections(error):
       raise  # a mistake in the code of the config, whose line the traceback names

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from gans.core.annealing import anneal, is_annealed
-from gans.errors import UserError
+from gans.errors import UserError, first_line
 from gans.ranges import FRACTION, NONE, Anything, Either, MayBeAnnealed, Number, OneOf, Range, Text, range_of_type
 
 # {name: (learning rate, number of updates) -> what optax takes}.
@@ -149,8 +149,7 @@ def check_optimizer(field: str, settings: dict, optimizer: optax.GradientTransfo
   try:
     before, after, updated = jax.eval_shape(update, params)
   except Exception as error:  # whatever a field of any type may do in a library
-    first, *_ = str(error).splitlines() or ['']
-    raise UserError(f'{who}: {type(error).__name__}: {first}') from error
+    raise UserError(f'{who}: {type(error).__name__}: {first_line(error)}') from error
   if _types((before, params)) != _types((after, updated)):
     raise UserError(f'{who}: its state or the parameters have other shapes or types after an update')
 

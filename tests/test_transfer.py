@@ -96,9 +96,9 @@ def test_arrays_of_another_shape_or_name_stay_random_and_are_named(digits_run, s
   assert lines == [
       '  generator: 2 of 9 arrays; random: batch_stats/BatchNorm_0/mean (6,), there (8,); '
       'batch_stats/BatchNorm_0/var (6,), there (8,); params/BatchNorm_0/bias (6,), there (8,); '
-      'params/BatchNorm_0/scale (6,), there (8,); and 3 more',
+      'params/BatchNorm_0/scale (6,), there (8,) and 3 more',
       '  critic: 4 of 10 arrays; random: params/Dense_1/bias (4,), there (1,); params/Dense_1/kernel (8, 4), there '
-      '(8, 1); params/Dense_2/bias (1,), not there; params/Dense_2/kernel (4, 1), not there; and 2 more']
+      '(8, 1); params/Dense_2/bias (1,), not there; params/Dense_2/kernel (4, 1), not there and 2 more']
 
 
 def test_it_trains_from_a_run_that_stays_as_it_is_and_resumes_bit_for_bit_when_that_is_gone(

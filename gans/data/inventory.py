@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 
 from gans.data.dataset import Dataset, OnDisk
+from gans.errors import shorten
 
 COMPARED_ON_DISK = 100  # evenly spaced examples of data that stay on disk and have no checksums of files
 SHOWN = 10  # classes, files and so on in a list for people
@@ -73,10 +74,10 @@ def describe_inventory(inventory: dict) -> list[str]:
   classes = [f'{_describe_class(label, name)} ({count:,})'
              for label, (name, count) in enumerate(inventory['classes'].items())]
   if classes:
-    lines.append(f'  {len(classes):,} classes: {_shorten(classes)}')
+    lines.append(f'  {len(classes):,} classes: {shorten(classes, SHOWN)}')
   attributes = [f'{name!r} ({count:,})' for name, count in inventory['attributes'].items()]
   if attributes:
-    lines.append(f'  {len(attributes):,} attributes: {_shorten(attributes)}')
+    lines.append(f'  {len(attributes):,} attributes: {shorten(attributes, SHOWN)}')
   lines += [f'  {note}' for note in inventory['notes']]
   left_out = [f'    {file!r}: {reason!r}' for file, reason in inventory['left_out'].items()]
   if left_out:
@@ -92,11 +93,6 @@ def _describe_shape(shape: list[int]) -> str:
 
 def _describe_class(label: int, name: str) -> str:
   return name if name == str(label) else f'{label} = {name!r}'
-
-
-def _shorten(items: list[str]) -> str:
-  more = f' and {len(items) - SHOWN:,} more' if len(items) > SHOWN else ''
-  return ', '.join(items[:SHOWN]) + more
 
 
 def find_changes(old: dict, new: dict) -> list[str]:
@@ -181,4 +177,4 @@ def _split_checksums(inventory: dict) -> list[str]:
 
 
 def _quote(names: list[str]) -> str:
-  return _shorten([repr(name) for name in names])
+  return shorten([repr(name) for name in names], SHOWN)

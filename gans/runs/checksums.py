@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 import tensorstore
 
 import gans
-from gans.errors import UserError
+from gans.errors import UserError, first_line
 from gans.runs.layouts import shapes_of
 from gans.system import disk, processes
 
@@ -246,8 +246,7 @@ def _find_unreadable(folder: pathlib.Path) -> str:
   except Exception as error:  # whatever TensorStore, Orbax and their parsers make of bad bytes
     if isinstance(error, MemoryError) or disk.find_trouble(disk.chain(error)):
       raise
-    first_line, *_ = str(error).splitlines() or [repr(error)]
-    return f'it cannot be read: {first_line}'
+    return f'it cannot be read: {first_line(error)}'
   return ''
 
 

@@ -4,7 +4,7 @@ from etils import epath
 from gans import validate
 from gans.build import Experiment, build
 from gans.data.dataset import Spec
-from gans.errors import UserError
+from gans.errors import UserError, first_line
 from gans.runs.layouts import shapes_of
 
 
@@ -20,9 +20,8 @@ def build_kept(config, spec: Spec, folder: epath.Path) -> Experiment:
   except UserError as error:
     raise UserError(f'{folder}/config.json: {error}') from error
   except Exception as error:  # whatever networks make of values that no config of theirs has
-    first_line, *_ = str(error).splitlines() or ['']
     raise UserError(f'{folder}/config.json describes networks that cannot be built: {type(error).__name__}: '
-                    f'{first_line}') from error
+                    f'{first_line(error)}') from error
 
 
 def check_same_shapes(folder: epath.Path, variables, expected):

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gans.errors import UserError
+from gans.errors import UserError, shorten
 
 LISTED = 20  # the most names in a message
 
@@ -52,8 +52,8 @@ def parse_attributes(labels: Sequence, names: tuple[str, ...]) -> np.ndarray:
   for row, text in zip(found, texts):
     for name in filter(None, text.split('+')):
       if name not in names:
-        raise UserError(f'labels={",".join(texts)}: there is no attribute {name!r}; expected some of {_list(names)}, '
-                        f'such as {"+".join(names[:2])}')
+        raise UserError(f'labels={",".join(texts)}: there is no attribute {name!r}; expected some of '
+                        f'{shorten(names, LISTED)}, such as {"+".join(names[:2])}')
       row[names.index(name)] = 1
   return found
 
@@ -68,10 +68,5 @@ def _describe(names: tuple[str, ...], num_classes: int) -> str:
   if not names:
     return f'whole numbers from 0 to {num_classes - 1}'
   if all(name.isdecimal() for name in names):
-    return f'some of {_list(names)}'
-  return f'some of {_list(names)}, or their numbers from 0 to {num_classes - 1}'
-
-
-def _list(names: tuple[str, ...]) -> str:
-  more = f' and {len(names) - LISTED} more' if len(names) > LISTED else ''
-  return ', '.join(names[:LISTED]) + more
+    return f'some of {shorten(names, LISTED)}'
+  return f'some of {shorten(names, LISTED)}, or their numbers from 0 to {num_classes - 1}'

@@ -10,7 +10,7 @@ import jax
 from gans.build import Experiment
 from gans.core.game import Variables, Weights, each_seed, variables_of
 from gans.data.schedule import training_seeds
-from gans.errors import UserError
+from gans.errors import UserError, shorten
 from gans.optimizers import is_below
 from gans.runs import opening, packed
 from gans.runs.trained import find_model
@@ -93,7 +93,7 @@ def describe(name: str, given: Mapping[str, Variables], described: Variables) ->
     shape_there = f'there {there[path].shape}' if path in there else 'not there'
     left.append(f'{"/".join(path)} {here[path].shape}, {shape_there}')
   counted = f'  {name}: {len(taken)} of {len(here)} arrays'
-  return f'{counted}; random: {_shorten(sorted(left))}' if left else counted
+  return f'{counted}; random: ' + shorten(sorted(left), SHOWN, '; ') if left else counted
 
 
 def list_frozen_at_random(config, experiment: Experiment, weights: Weights) -> list[str]:
@@ -105,13 +105,8 @@ def list_frozen_at_random(config, experiment: Experiment, weights: Weights) -> l
     random = [param for param in params if param not in given and is_below(config[name].get('freeze', ()), param)]
     if random:
       doubts.append(f'doubtful: {name}.freeze={tuple(config[name].freeze)} keeps weights that are random and not of '
-                    f'init_from: {_shorten(random)}')
+                    'init_from: ' + shorten(random, SHOWN, '; '))
   return doubts
-
-
-def _shorten(names: list[str]) -> str:
-  more = f'; and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
-  return '; '.join(names[:SHOWN]) + more
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gans.data.sources import listing
-from gans.errors import UserError
+from gans.errors import UserError, shorten
 
 LISTS = ('list_attr_celeba.txt', 'list_attr_celeba.csv', 'attributes.csv')
 VALUES = {'1': 1, 'true': 1, '0': 0, '-1': 0, 'false': 0}
@@ -133,10 +133,9 @@ def attributes_of(table: Table, root: pathlib.Path, images: Sequence[str]) -> np
   keys = [_find_key(table, image, from_list + image) for image in images]
   missing = [image for image, key in zip(images, keys) if key is None]
   if missing:
-    more = f' and {len(missing) - SHOWN} more' if len(missing) > SHOWN else ''
-    shown = ', '.join(map(repr, missing[:SHOWN]))
+    shown = shorten([repr(image) for image in missing], SHOWN)
     raise UserError(f'dataset.attributes: {len(missing)} of {len(images)} images have no line in {str(table.path)!r}: '
-                    f'{shown}{more}; add their lines or remove the images')
+                    f'{shown}; add their lines or remove the images')
   twice = _repeated(keys)
   if twice:
     raise UserError(f'dataset.attributes: several images in {str(root)!r} have the one line {twice[0]!r} of '

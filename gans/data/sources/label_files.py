@@ -16,7 +16,7 @@ import numpy as np
 
 from gans.data.dataset import Dataset
 from gans.data.sources import archive, listing
-from gans.errors import UserError
+from gans.errors import UserError, shorten
 
 JSON, CSV = 'dataset.json', 'labels.csv'
 SHOWN = 5  # images without a label, listed by name
@@ -106,9 +106,9 @@ def label_images(dataset: Dataset, labels: Labels) -> Dataset:
            for name, file_name in zip(names, file_names)]
   missing = [name for name, line in zip(dataset.names, lines) if line is None]
   if missing:
-    more = f' and {len(missing) - SHOWN} more' if len(missing) > SHOWN else ''
+    shown = shorten([repr(name) for name in missing], SHOWN)
     raise UserError(f'dataset.path: {len(missing)} of {len(lines)} images have no label in {str(labels.path)!r}: '
-                    f'{", ".join(map(repr, missing[:SHOWN]))}{more}; add them there, or remove the images')
+                    f'{shown}; add them there, or remove the images')
   found = [labels.label[line] for line in lines]
   counts = np.bincount(found, minlength=len(labels.class_names))
   if not counts.all():

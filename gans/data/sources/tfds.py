@@ -14,7 +14,7 @@ import numpy as np
 from gans.data.dataset import Dataset, OnDisk, is_too_large
 from gans.data.inventory import COMPARED_ON_DISK, checksum_of, spaced_positions
 from gans.data.sources.fit import fit
-from gans.errors import UserError
+from gans.errors import UserError, first_line
 from gans.system import cache, disk, progress
 
 CONNECT_SECONDS = 3
@@ -97,7 +97,7 @@ def _open_source(builder, config, decoders: dict | None = None):
     source = builder.as_data_source(split=config.split, decoders=decoders)
     count = len(source)
   except Exception as error:
-    raise UserError(f'dataset.split={config.split!r} of {config.name!r} cannot be read: {_cause(error)}; it has '
+    raise UserError(f'dataset.split={config.split!r} of {config.name!r} cannot be read: {first_line(error)}; it has '
                     f'{sorted(builder.info.splits)}') from error
   if count < 2:
     raise UserError(f'dataset.split={config.split!r} of {config.name!r} has {count} examples: expected at least 2')
@@ -113,7 +113,7 @@ def _make_read(config, source, convert: Callable) -> Callable:
       if len(positions) > 1:  # one by one, to name the damaged one
         return [read([position])[0] for position in positions]
       raise UserError(f'dataset.name={config.name!r}: example {positions[0]} of {config.split!r} cannot be read: '
-                      f'{_cause(error)}; prepare the data set again') from error
+                      f'{first_line(error)}; prepare the data set again') from error
 
   return read
 
@@ -201,8 +201,8 @@ def _prepared_builder(tfds, config):
     try:
       builder = prepare_once(make_builder)
     except Exception as error:
-      raise UserError(f'dataset.name={config.name!r} cannot be prepared in {builder.data_path}: {_cause(error)} Once '
-                      f'it can be had, the same command prepares it; or run `{prepare}` and give the FOLDER as '
+      raise UserError(f'dataset.name={config.name!r} cannot be prepared in {builder.data_path}: {first_line(error)} '
+                      f'Once it can be had, the same command prepares it; or run `{prepare}` and give the FOLDER as '
                       'dataset.data_dir') from error
   return builder
 
@@ -239,13 +239,7 @@ def _explain(tfds, config, error: Exception) -> UserError:
     elif near:
       hint = f'did you mean {" or ".join(near)}? '
     return UserError(f'dataset.name={name!r} is not a data set: {hint}expected {describe_names()}')
-  return UserError(f'dataset.name={name!r} cannot be had from TFDS: {_cause(error)}')
-
-
-def _cause(error: Exception) -> str:
-  """Returns the first line of what an exception says."""
-  lines = str(error).strip().splitlines()
-  return lines[0] if lines else type(error).__name__
+  return UserError(f'dataset.name={name!r} cannot be had from TFDS: {first_line(error)}')
 
 
 def _online() -> bool:
