@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from benchmarks import page
-from benchmarks.page import spread
+from benchmarks.page import mean_and_range
 from benchmarks.runs import DATA_DIR, launch, read_config
 from gans import overrides
 from gans.build import build
@@ -158,8 +158,9 @@ def row(case: Case, found: list[dict]) -> str:
   memorised = [(training - unseen) / (training - generated) for training, unseen, generated in zip(
       last['training'], last['unseen'], last['generated'])]
   cells = [f'{case.num_images:,}', ', '.join(POLICY.value) if case.augmented else 'none',
-           *(spread(each['distance']) for each in found),
-           *(spread(last[name], digits=2) for name in ('training', 'unseen', 'generated')), spread(memorised, 100, 0)]
+           *(mean_and_range(each['distance']) for each in found),
+           *(mean_and_range(last[name], digits=2) for name in ('training', 'unseen', 'generated')),
+           mean_and_range(memorised, 100, 0)]
   return f'| {" | ".join(cells)} |'
 
 

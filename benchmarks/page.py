@@ -38,7 +38,7 @@ def machine() -> str:
   return f'{device}; {", ".join(f"{name} {importlib.metadata.version(name)}" for name in installed)}'
 
 
-def spread(values, scale: float = 1, digits: int = 1) -> str:
+def mean_and_range(values, scale: float = 1, digits: int = 1) -> str:
   """The mean of the seeds' values and, in brackets, the lowest and the highest."""
   values = scale * np.array(values)
   mean = f'{values.mean():.{digits}f}'

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from absl import app, flags
 
 from benchmarks import judge, page
-from benchmarks.page import spread
+from benchmarks.page import mean_and_range
 from benchmarks.runs import DATA_DIR, launch, read_config, speed
 from gans import overrides
 from gans.build import build
@@ -45,11 +45,11 @@ def try_recipe(config, dataset: str, folder: pathlib.Path) -> Recipe:
                          'images from noise')
   workdir = folder / dataset
   train(config, workdir)
-  critic = judge.make_judge(BUILT_IN.get(dataset, dataset), config.dataset.image_size)
+  referee = judge.make_judge(BUILT_IN.get(dataset, dataset), config.dataset.image_size)
   seeds = range(config.seed, config.seed + config.num_seeds)
   samples = [judge.sample_run(str(workdir), training_seed=seed) for seed in seeds]
-  qualities = [critic.measure(images, label) for _, images, label in samples]
-  return Recipe(dataset, critic, qualities, config.num_steps / speed(workdir) / config.num_seeds / 60)
+  qualities = [referee.measure(images, label) for _, images, label in samples]
+  return Recipe(dataset, referee, qualities, config.num_steps / speed(workdir) / config.num_seeds / 60)
 
 
 def table(recipes: list[Recipe]) -> str:
@@ -57,11 +57,11 @@ def table(recipes: list[Recipe]) -> str:
   labelled = recipes[0].qualities[0].agreement is not None
   head = ['data set', 'distance', f'over {judge.SURE} sure of, %', '*of the test set*', 'classes, %', 'minutes a seed']
   rows = []
-  for name, critic, qualities, minutes in recipes:
+  for name, referee, qualities, minutes in recipes:
     classes = f'{100 * min(q.rarest for q in qualities):.1f} to {100 * max(q.commonest for q in qualities):.1f}'
-    row = [name, spread([q.distance for q in qualities]), spread([q.sure for q in qualities], 100),
-           f'{100 * critic.sure:.1f}', classes, f'{minutes:.1f}']
-    rows.append(row + ([spread([q.agreement for q in qualities], 100)] if labelled else []))
+    row = [name, mean_and_range([q.distance for q in qualities]), mean_and_range([q.sure for q in qualities], 100),
+           f'{100 * referee.sure:.1f}', classes, f'{minutes:.1f}']
+    rows.append(row + ([mean_and_range([q.agreement for q in qualities], 100)] if labelled else []))
   head += ['label right, %'] if labelled else []
   return '\n'.join(f'| {" | ".join(row)} |' for row in [head, ['---'] * len(head), *rows])
 

@@ -156,11 +156,11 @@ def row(dataset: str, system: str, columns: list[tuple[str, str, int]]) -> str:
            f'{len(found)} of {len(runs)}']
   for score, _, digits in columns:
     values = [scores[score] for scores in found if score in scores]
-    cells.append(spread(values, digits) if values else '')
+    cells.append(mean_and_deviation(values, digits) if values else '')
   return f'| {system} | {" | ".join(cells)} |'
 
 
-def spread(values: list[float], digits: int) -> str:
+def mean_and_deviation(values: list[float], digits: int) -> str:
   """The mean and, of several, the standard deviation."""
   mean = f'{np.mean(values):.{digits}f}'
   return mean if len(values) == 1 else f'{mean} ± {np.std(values, ddof=1):.{digits}f}'

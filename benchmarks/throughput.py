@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks import cases, equality, ours, page, torch_gans
-from benchmarks.race import Contestant, spread, take_turns, three_digits
+from benchmarks.race import Contestant, half_range, take_turns, three_digits
 from gans.algorithms import build_algorithm
 
 CASES = flags.DEFINE_list('cases', list(cases.CASES), 'Names in benchmarks/cases.py.')
@@ -50,7 +50,7 @@ class Result(NamedTuple):
   @property
   def spread(self) -> float:
     """Half the distance between the quartiles, over the median."""
-    return spread(self.times)
+    return half_range(self.times)
 
 
 def enter(case: str) -> dict[str, Contestant]:
@@ -86,7 +86,7 @@ def matmul_peak() -> float:
   """
   size, dtype = (3072, 'float32') if jax.default_backend() == 'cpu' else (8192, DTYPE.value)
   x = np.random.default_rng(0).standard_normal((size, size), np.float32)
-  ours, matmul = jnp.asarray(x, dtype), jax.jit(jnp.matmul)
+  y, matmul = jnp.asarray(x, dtype), jax.jit(jnp.matmul)
   theirs = torch.tensor(x, dtype=getattr(torch, dtype), device='cuda' if torch.cuda.is_available() else 'cpu')
 
   def seconds(multiply):
@@ -97,7 +97,7 @@ def matmul_peak() -> float:
       times.append(time.perf_counter() - start)
     return min(times)
 
-  return 2 * size ** 3 / min(seconds(lambda: matmul(ours, ours).block_until_ready()),
+  return 2 * size ** 3 / min(seconds(lambda: matmul(y, y).block_until_ready()),
                              seconds(lambda: (theirs @ theirs)[0, 0].item()))
 
 
@@ -141,10 +141,10 @@ def plot(results: list[Result], path: pathlib.Path):
   axes = figure.add_subplot()
   names = list(dict.fromkeys(r.contestant for r in results))
   groups = list(dict.fromkeys(r.case for r in results))
-  ours = {r.case: r.step for r in results if r.contestant == 'gans'}
+  own = {r.case: r.step for r in results if r.contestant == 'gans'}
   for i, name in enumerate(names):
     mine = [r for r in results if r.contestant == name]
-    axes.bar([groups.index(r.case) + 0.8 * i / len(names) for r in mine], [ours[r.case] / r.step for r in mine],
+    axes.bar([groups.index(r.case) + 0.8 * i / len(names) for r in mine], [own[r.case] / r.step for r in mine],
              0.8 / len(names), label=name)
   axes.set_xticks(np.arange(len(groups)) + 0.4 - 0.4 / len(names), groups, rotation=20, ha='right')
   axes.set(ylabel='speed, gans = 1')

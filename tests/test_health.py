@@ -14,11 +14,11 @@ from gans.training.loop import train
 from tests.shrink import shrink
 
 
-def test_spread_by_hand():
+def test_rms_distance_by_hand():
   triangle = np.array([[0, 0], [3, 0], [0, 4]])  # sides 3, 4 and 5
-  assert health.spread(triangle) == pytest.approx(np.sqrt((9 + 16 + 25) / 3))
-  assert health.spread(np.full((5, 2, 2, 1), 200, np.uint8)) == 0
-  assert health.spread(np.array([[0], [255]], np.uint8)) == 255  # no overflow of the bytes
+  assert health.rms_distance(triangle) == pytest.approx(np.sqrt((9 + 16 + 25) / 3))
+  assert health.rms_distance(np.full((5, 2, 2, 1), 200, np.uint8)) == 0
+  assert health.rms_distance(np.array([[0], [255]], np.uint8)) == 255  # no overflow of the bytes
 
 
 def messages(steps_and_samples, real) -> list[str]:
@@ -32,7 +32,7 @@ def messages(steps_and_samples, real) -> list[str]:
 def test_a_collapse_is_said_once_with_its_evidence():
   real = np.random.default_rng(0).normal(size=(100, 4))
   said = messages([(10, real * 0.9), (20, real * 0.09), (30, real * 0.01), (40, real), (50, real * 0.01)], real)
-  number = health.spread(real)
+  number = health.rms_distance(real)
   assert len(said) == 1 and 'at step 20' in said[0]
   assert f'two samples is {0.09 * number:.3g}' in said[0] and f'two real examples {number:.3g}' in said[0]
 
@@ -48,7 +48,7 @@ def test_real_examples_are_taken_from_the_whole_set():
   sorted_by_class = np.repeat(np.eye(10), 50, axis=0)
   said = []
   health.watch_collapse(sorted_by_class, 20, said.append)(health.LEARNT, np.zeros((20, 10)))
-  assert f'real examples {health.spread(np.repeat(np.eye(10), 2, axis=0)):.3g}' in said[0]
+  assert f'real examples {health.rms_distance(np.repeat(np.eye(10), 2, axis=0)):.3g}' in said[0]
 
 
 @pytest.mark.parametrize('critic_learns', [True, False])

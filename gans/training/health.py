@@ -38,7 +38,7 @@ def check_finite(step: int, metrics: dict, count: int, state: GANState):
                       f'{RESUME}')
 
 
-def spread(samples: np.ndarray) -> float:
+def rms_distance(samples: np.ndarray) -> float:
   """Returns the root mean square distance between two of the samples [N,...]: (2 sum of the variances)^(1/2)."""
   flat = samples.reshape(len(samples), -1)
   variances = np.var(flat, axis=0, ddof=1, dtype=np.float64)
@@ -53,13 +53,13 @@ def watch_collapse(images: np.ndarray, num: int, say: Callable[[str], None]) -> 
   not noticed, as the spread is then as it should be.
   """
   places = np.linspace(0, len(images) - 1, num).astype(int)
-  real = spread(images[places])
+  real = rms_distance(images[places])
   differed = False
   warned = False
 
   def check(step: int, samples: np.ndarray):
     nonlocal differed, warned
-    fake = spread(np.asarray(samples))
+    fake = rms_distance(np.asarray(samples))
     collapsed = fake < COLLAPSED * real
     if collapsed and not warned and (differed or step >= LEARNT):
       say(f'warning: the samples have collapsed at step {step}: the distance between two samples is {fake:.3g} on '
