@@ -64,8 +64,8 @@ def test_says_how_to_run_it_and_what_to_expect(name):
 VARIANTS = [('gan', 'pacgan'), ('wgan_gp', 'source'), ('wgan_gp_toy', 'narrow'), ('wgan_gp_toy', 'paper'),
             ('stargan', 'faces'), ('stargan', 'paper'), ('gan_3d', 'wgan_gp'), ('gan_3d', 'modelnet'),
             ('gan_3d', 'paper'), ('r3gan', 'stacked_mnist'), ('r3gan', 'small'), ('r3gan', 'faces_cpu'),
-            ('r3gan', 'pokemon_cpu'), ('r3gan', 'cifar10'), ('r3gan', 'faces'), ('sngan', 'cifar10'),
-            ('sngan_projection', 'cifar10'), ('sagan', 'cifar10'), ('biggan_small', 'cifar10'),
+            ('r3gan', 'pokemon_cpu'), ('r3gan', 'cifar10_cpu'), ('r3gan', 'cifar10'), ('r3gan', 'faces'),
+            ('sngan', 'cifar10'), ('sngan_projection', 'cifar10'), ('sagan', 'cifar10'), ('biggan_small', 'cifar10'),
             ('wgan_gp_resnet', 'cifar10')]
 
 
