@@ -153,9 +153,12 @@ def _describe(error: Exception, source: Callable | type) -> str:
   """Returns what an error says, and its innermost line in the file of a function or class."""
   while isinstance(source, functools.partial):
     source = source.func
-  file = inspect.getsourcefile(source)
+  try:
+    file = inspect.getsourcefile(source)
+  except TypeError:  # a class of an interactive session has none
+    file = None
   lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-  place = f'{file}:{lines[-1]}' if lines else file
+  place = f'{file}:{lines[-1]}' if lines else file or source.__name__
   return f'{place}: {type(error).__name__}: {error}'
 
 
