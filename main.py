@@ -178,9 +178,9 @@ def main(argv):
     is_distributed = known.pop('distributed', False)
     if is_distributed or known:
       processes.connect(**known)
-    processes.find_devices()
     run_mode, _ = MODES[_MODE.value]
-    run_mode()
+    with processes.explain_missing_devices():
+      run_mode()
   except UserError as error:
     sys.exit(f'error: {error}')
 
@@ -188,7 +188,7 @@ def main(argv):
 def parse_flags(argv):
   """Parses flags as absl does, but says what is wrong with the config in one line, without a traceback."""
   try:
-    positional = flags.FLAGS(overrides.keep_last(argv))
+    positional = flags.FLAGS(argv)
     _check_mode()
     if _MODE.value in _OF_A_CONFIG:
       if not hasattr(_CONFIG.value, 'lock'):  # the file is read here, at the latest

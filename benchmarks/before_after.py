@@ -11,7 +11,7 @@ import statistics
 from absl import app, flags
 
 from benchmarks import cases, page
-from benchmarks.race import Contestant, half_range, take_turns, three_digits
+from benchmarks.race import Contestant, half_iqr, take_turns, three_digits
 
 BEFORE = flags.DEFINE_string('before', None, 'Folder of the other checkout.', required=True)
 CASES = flags.DEFINE_list('cases', list(cases.CASES), 'Names in benchmarks/cases.py, of both checkouts.')
@@ -30,7 +30,7 @@ def race(case: str) -> str:
   ratio = f'**{statistics.median(ratios):.2f}**'
   first_steps = [f'{side.first_step:.1f}' for side in sides.values()]
   memory = [f'{side.close() / 2**20:.0f}' for side in sides.values()]
-  cells = [case, *milliseconds, ratio, f'{half_range(ratios):.0%}', f'{" -> ".join(first_steps)} s',
+  cells = [case, *milliseconds, ratio, f'{half_iqr(ratios):.0%}', f'{" -> ".join(first_steps)} s',
            f'{" -> ".join(memory)} MiB']
   return f'| {" | ".join(cells)} |'
 

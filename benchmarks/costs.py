@@ -12,7 +12,7 @@ from absl import app, flags
 import numpy as np
 
 from benchmarks import cases, page
-from benchmarks.race import Contestant, half_range, take_turns, three_digits
+from benchmarks.race import Contestant, half_iqr, take_turns, three_digits
 from gans.algorithms import build_algorithm
 
 CASE = 'wgan_gp_28'
@@ -57,7 +57,7 @@ def measure(point: Point) -> dict[str, Cost]:
     side.close()
   images = config.batch_size * build_algorithm(config).batches_per_step
   of_a_step = dict.fromkeys(SIDES, images) | {'gans': config.num_seeds * images}
-  return {side: Cost(of_a_step[side] / float(np.median(each)), half_range(each)) for side, each in times.items()}
+  return {side: Cost(of_a_step[side] / float(np.median(each)), half_iqr(each)) for side, each in times.items()}
 
 
 def table(found: dict[str, dict[float, dict[str, Cost]]]) -> str:

@@ -68,7 +68,7 @@ def _steps_in(contestant: Contestant, seconds: float) -> int:
   return max(1, round(seconds / contestant.run(trial)))
 
 
-def half_range(values: list[float]) -> float:
+def half_iqr(values: list[float]) -> float:
   """Half the distance between the quartiles, over the median."""
   low, middle, high = np.percentile(values, [25, 50, 75])
   return float((high - low) / 2 / middle)

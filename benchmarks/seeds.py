@@ -10,7 +10,7 @@ import statistics
 from absl import app, flags
 
 from benchmarks import page
-from benchmarks.race import Contestant, half_range, take_turns, three_digits
+from benchmarks.race import Contestant, half_iqr, take_turns, three_digits
 
 CASES = flags.DEFINE_list('cases', ['gan', 'wgan_gp_28', 'toy'], 'Names in benchmarks/cases.py.')
 NUM_SEEDS = flags.DEFINE_integer('num_seeds', 10, 'Seeds.', lower_bound=2)
@@ -27,7 +27,7 @@ def compare(case: str) -> str:
     contestant.close()
   ratios = [together / (NUM_SEEDS.value * single) for single, together in zip(*times.values())]
   single, together = (three_digits(1e3 * statistics.median(each)) for each in times.values())
-  return f'| {case} | {single} | {together} | **{statistics.median(ratios):.2f}** | {half_range(ratios):.0%} |'
+  return f'| {case} | {single} | {together} | **{statistics.median(ratios):.2f}** | {half_iqr(ratios):.0%} |'
 
 
 def main(argv):

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks import cases, equality, ours, page, torch_gans
-from benchmarks.race import Contestant, half_range, take_turns, three_digits
+from benchmarks.race import Contestant, half_iqr, take_turns, three_digits
 from gans.algorithms import build_algorithm
 
 CASES = flags.DEFINE_list('cases', list(cases.CASES), 'Names in benchmarks/cases.py.')
@@ -50,7 +50,7 @@ class Result(NamedTuple):
   @property
   def spread(self) -> float:
     """Half the distance between the quartiles, over the median."""
-    return half_range(self.times)
+    return half_iqr(self.times)
 
 
 def enter(case: str) -> dict[str, Contestant]:

@@ -58,17 +58,17 @@ def small(config):
 
 
 def cifar10_cpu(config):
-  """CIFAR-10, of each class, on two cores: networks of half the widths, and more steps of them."""
-  config = train_on_cpu(config, num_steps=50_000, learning_rate=(2e-3, 2e-4), gamma=(0.05, 0.005))
-  config.dataset.update({'name': 'cifar10', 'image_size': 32})
-  config.generator.update({'hidden': (128, 64, 32), 'label_dim': 10})
-  config.critic.update({'hidden': (32, 64, 128), 'projection': True})
-  return config
+  """CIFAR-10, of each class, on two cores: a step takes a fifth of the time of one at 64x64."""
+  config = small(config)
+  config.dataset.name = 'cifar10'
+  config.generator.label_dim = 10
+  config.critic.projection = True
+  return train_on_cpu(config, num_steps=50_000, learning_rate=(2e-3, 2e-4), gamma=(0.05, 0.005))
 
 
 def faces_cpu(config):
   """Faces at 64x64 on two cores."""
-  return train_on_cpu(config, num_steps=10_000, learning_rate=(2e-3, 2e-4), gamma=(1.0, 0.2))
+  return train_on_cpu(at_64(config), num_steps=10_000, learning_rate=(2e-3, 2e-4), gamma=(1.0, 0.2))
 
 
 def pokemon_cpu(config):
@@ -76,21 +76,27 @@ def pokemon_cpu(config):
 
   At the rates and the gamma of faces, and with colour and cutout beside the shifts, the critic could tell nothing.
   """
-  config = train_on_cpu(config, num_steps=5500, learning_rate=(1e-3, 2e-4), gamma=(0.2, 0.05))
+  config = at_64(config)
   config.critic.augment = ('translation',)
+  return train_on_cpu(config, num_steps=5500, learning_rate=(1e-3, 2e-4), gamma=(0.2, 0.05))
+
+
+def at_64(config):
+  """Pictures of one's own at 64x64, on networks whose steps take half a second of a core."""
+  config = small(config)
+  config.dataset.image_size = 64
+  config.generator.hidden = (256, 128, 64, 32)
+  config.critic.hidden = (32, 64, 128, 256)
   return config
 
 
 def train_on_cpu(config, num_steps: int, learning_rate, gamma):
-  """Sets pictures of one's own at 64x64, on networks whose steps take half a second of a core."""
-  config = small(config)
-  config.dataset.image_size = 64
+  """Sets what a run of an hour on one core needs, in batches of 32."""
   config.batch_size = 32
   config.num_steps = num_steps
   config.steps_per_call = config.log_every = 10
   config.sample_every = config.checkpoint_every = 500
-  config.generator.update({'dense': (), 'hidden': (256, 128, 64, 32)})
-  config.critic.hidden = (32, 64, 128, 256)
+  config.generator.dense = ()
   # At every fourth step the penalty takes an eighth of the time instead of two fifths.
   config.penalty.every = 4
   anneal(config, images=32 * num_steps, learning_rate=learning_rate, gamma=gamma, ema_half_life=(0.0, 10_000.0))

@@ -8,6 +8,7 @@ import pathlib
 from absl import flags
 import ml_collections
 from ml_collections import config_flags
+from ml_collections.config_flags import tuple_parser
 
 from gans.errors import UserError
 
@@ -27,6 +28,17 @@ class WholeNumberParser(flags.IntegerParser):
     if not value.is_integer():
       raise ValueError('expected a whole number, such as 5000 or 5e3')
     return int(value)
+
+
+class TupleParser(flags.ArgumentParser):
+  """Reads a tuple as ml_collections does, whose own parser would join the tuples of a flag that is given twice."""
+  _theirs = tuple_parser.TupleParser()
+
+  def parse(self, argument) -> tuple:
+    return self._theirs.parse(argument)
+
+  def flag_type(self) -> str:
+    return self._theirs.flag_type()
 
 
 class ConfigParser(flags.ArgumentParser):
@@ -53,18 +65,12 @@ class ConfigParser(flags.ArgumentParser):
 def define_config_flag(root: pathlib.Path, help_text: str, flag_values=flags.FLAGS) -> flags.FlagHolder:
   """Defines --config. Fields that the config does not name may be set too, and are refused where nothing reads them."""
   config_flags.register_flag_parser_for_type(int, WholeNumberParser())
+  config_flags.register_flag_parser_for_type(tuple, TupleParser())
   holder = config_flags.DEFINE_config_file('config', None, help_text, flag_values, lock_config=False,
                                            accept_new_attributes=True)
   flag = flag_values['config']
   flag.parser = ConfigParser(flag.parser, root)
   return holder
-
-
-def keep_last(argv: list[str]) -> list[str]:
-  """Returns arguments of which each --config.FIELD=VALUE comes once, the last: ml_collections would join two tuples."""
-  last = {argument.partition('=')[0]: place for place, argument in enumerate(argv) if '=' in argument}
-  return [argument for place, argument in enumerate(argv)
-          if not argument.startswith('--config.') or last.get(argument.partition('=')[0], place) == place]
 
 
 def _list_ranges(config: ml_collections.ConfigDict) -> dict:

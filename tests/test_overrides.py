@@ -23,7 +23,7 @@ def parse(monkeypatch):
     values = flags.FlagValues()
     config = overrides.define_config_flag(ROOT, 'help', values)
     monkeypatch.setattr(sys, 'argv', ['main.py', *arguments])  # where config_flags looks for the fields
-    values(overrides.keep_last(sys.argv))
+    values(sys.argv)
     overrides.drop_unread(config.value, values['config'].override_values)
     config.value.lock()
     check_config(config.value)

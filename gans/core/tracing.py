@@ -124,7 +124,7 @@ def trace_reconstructions(algorithm: Algorithm, modules: Mapping[str, nn.Module]
       return algorithm.reconstruct(bind_trained(modules, variables), _Batch(batch))
 
   found = jax.eval_shape(reconstruct, {name: traced.variables[name] for name in algorithm.averaged}, batch)
-  shapes = [leaf.shape for leaf in jax.tree.leaves(found)]
+  shapes = _list_shapes(found)
   if not isinstance(found, tuple) or len(shapes) != 2 or shapes[0] != shapes[1]:
     raise UserError(f'reconstruct of the algorithm returns arrays of the shapes {shapes}: expected (images, what they '
                     'should be), of one shape')
@@ -192,6 +192,10 @@ def _check_projection(update: Update, traced: Traced):
                     'takes, {player: params}')
 
 
+def _list_shapes(tree: PyTree) -> list[tuple[int, ...]]:
+  return [leaf.shape for leaf in jax.tree.leaves(tree)]
+
+
 def _paths(tree: PyTree) -> list[str]:
   return [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(tree)]
 
@@ -233,13 +237,11 @@ class _FirstCalls(Play):
     except UserError as error:
       raise _name_player(name, error) from error
     except ScopeParamShapeError as error:
-      first = [leaf.shape for leaf in jax.tree.leaves(self._traced.first_inputs[name])]
-      now = [leaf.shape for leaf in jax.tree.leaves(shapes)]
-      raise UserError(f'the player {name!r} is first called with inputs of the shapes {first}, and then with {now}, '
-                      'which need other parameters') from error
+      first = _list_shapes(self._traced.first_inputs[name])
+      raise UserError(f'the player {name!r} is first called with inputs of the shapes {first}, and then with '
+                      f'{_list_shapes(shapes)}, which need other parameters') from error
     except MISTAKES as error:
-      given = [leaf.shape for leaf in jax.tree.leaves(shapes)]
-      raise UserError(f'the player {name!r}, called with inputs of the shapes {given}: '
+      raise UserError(f'the player {name!r}, called with inputs of the shapes {_list_shapes(shapes)}: '
                       f'{_describe(error, type(module))}') from error
     _check_kept(name, variables, model_state)
     return output

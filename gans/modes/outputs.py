@@ -20,14 +20,16 @@ def choose(path, out, own: str) -> epath.Path:
     UserError: it exists already, or cannot be written, or the name does not have the suffix of `own`.
   """
   if out is None:
-    return refuse_unwritable(disk.absolute(path) / own)
+    target = disk.absolute(path) / own
+    refuse_unwritable(target)
+    return target
   target = epath.Path(out).expanduser()
   suffix = epath.Path(own).suffix
   if suffix_of(target) != suffix:
     expected = f'NAME{suffix}' if suffix else 'a new folder, without a suffix'
     raise UserError(f'--out={out}: expected {expected}')
   refuse_existing(target)
-  return refuse_unwritable(target)
+  return target
 
 
 def suffix_of(target: epath.Path) -> str:
@@ -37,21 +39,21 @@ def suffix_of(target: epath.Path) -> str:
 
 
 def refuse_existing(target: epath.Path):
-  """Raises UserError if the target exists already."""
+  """Raises UserError if the target exists already, or cannot be written."""
   if target.exists():
     raise UserError(f'--out={target} exists; give another name, or remove it')
+  refuse_unwritable(target)
 
 
-def refuse_unwritable(target: epath.Path) -> epath.Path:
-  """Returns a target; raises UserError where it could not be written, which would be found out after all the work."""
+def refuse_unwritable(target: epath.Path):
+  """Raises UserError where a target could not be written, which would be found out after all the work."""
   if disk.is_remote(target):
-    return target
+    return
   parent = next(folder for folder in disk.absolute(target).parents if folder.exists())
   if not parent.is_dir():
     raise UserError(f'--out={target} cannot be written: {parent} is no folder')
   if not os.access(parent, os.W_OK):
     raise UserError(f'--out={target} cannot be written: {parent} does not let this user write')
-  return target
 
 
 @contextlib.contextmanager

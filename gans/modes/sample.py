@@ -61,7 +61,9 @@ def choose_target(path, out, generate: TrainedGenerator, seed: int) -> epath.Pat
   """Returns the path to write, where nothing is yet; raises UserError for an `out` that is not what it should be."""
   if out is None:
     folder = disk.absolute(path) / 'generated'
-    return outputs.refuse_unwritable(_find_free_name(folder, f'{generate.step:07d}_seed_{seed}'))
+    target = _find_free_name(folder, f'{generate.step:07d}_seed_{seed}')
+    outputs.refuse_unwritable(target)
+    return target
   target = epath.Path(out).expanduser()
   kind = generate.spec.kind
   suffixes = ['.png', '.npz', *(['.gif'] if kind.turning else [])]
@@ -72,7 +74,7 @@ def choose_target(path, out, generate: TrainedGenerator, seed: int) -> epath.Pat
   if suffix == '' and not kind.separate:
     raise UserError(f'--out={out}: {kind.name} are not single pictures; expected NAME.png or NAME.npz')
   outputs.refuse_existing(target)
-  return outputs.refuse_unwritable(target)
+  return target
 
 
 def write_samples(target: epath.Path, samples: np.ndarray, drawing: Drawing, kind: Kind):

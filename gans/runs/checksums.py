@@ -106,7 +106,7 @@ def find_damage(checkpoint: pathlib.Path) -> str:
     return 'its JSON files are not as they were written'
   if fault or files:
     return fault
-  return _find_unreadable(folder)
+  return _find_unreadable(checkpoint)
 
 
 def set_damaged_aside(workdir: epath.Path, check: Callable[[pathlib.Path], None] = lambda checkpoint: None):
@@ -229,7 +229,7 @@ def _find_fault(folder: pathlib.Path, files: dict[str, list]) -> str:
   return ''
 
 
-def _find_unreadable(folder: pathlib.Path) -> str:
+def _find_unreadable(checkpoint: pathlib.Path) -> str:
   """Reads a checkpoint of any structure, only to say why it cannot be read; an error of the system is no damage.
 
   The devices may differ from those of the process that wrote it.
@@ -240,9 +240,9 @@ def _find_unreadable(folder: pathlib.Path) -> str:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
 
   try:
+    saved = read_metadata(checkpoint)
     with _open_alone() as checkpointer:
-      saved = checkpointer.metadata(folder.absolute()).item_metadata.tree
-      checkpointer.restore(folder.absolute(), jax.tree.map(place_here, saved))
+      checkpointer.restore((checkpoint / ITEM).absolute(), jax.tree.map(place_here, saved))
   except Exception as error:  # whatever TensorStore, Orbax and their parsers make of bad bytes
     if isinstance(error, MemoryError) or disk.find_trouble(disk.chain(error)):
       raise

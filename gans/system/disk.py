@@ -29,7 +29,7 @@ def explain_errors(workdir: epath.Path) -> Iterator[None]:
     reason = find_trouble(links)
     if isinstance(error, UserError):
       raise
-    if os.strerror(errno.ENOENT) in ' '.join(map(str, links)) and not (workdir / 'config.json').exists():
+    if os.strerror(errno.ENOENT) in _text(links) and not (workdir / 'config.json').exists():
       raise UserError(f'--workdir={workdir} is not there any more: it was moved or removed. The same command with its '
                       'new place resumes from the latest checkpoint') from error
     if not reason:
@@ -69,9 +69,13 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
     error = error.__cause__ or error.__context__
 
 
+def _text(links: Iterable[BaseException]) -> str:
+  return ' '.join(map(str, links))
+
+
 def find_trouble(links: Iterable[BaseException]) -> str:
   """Returns the system's text for what is wrong with the disk, '' where nothing is."""
-  text = ' '.join(map(str, links))
+  text = _text(links)
   for trouble in TROUBLES:
     if trouble in text:
       return trouble
@@ -83,6 +87,5 @@ def find_path(links: list[BaseException]) -> str:
   for link in links:
     if isinstance(link, OSError) and link.filename:
       return link.filename
-  text = ' '.join(map(str, links))
-  quoted = re.search(r'local file "([^"]+)"', text)  # as TensorStore writes it
+  quoted = re.search(r'local file "([^"]+)"', _text(links))  # as TensorStore writes it
   return quoted.group(1) if quoted else ''

@@ -43,16 +43,25 @@ def connect(**known):
     os.dup2(nowhere, 1)
 
 
-def find_devices():
-  """Starts JAX's devices; raises UserError where JAX_PLATFORMS names what there is none of here."""
-  asked = os.environ.get('JAX_PLATFORMS')
+@contextlib.contextmanager
+def explain_missing_devices() -> Iterator[None]:
+  """Turns what JAX raises at its first use, where JAX_PLATFORMS names what there is none of here, into a UserError."""
   try:
-    jax.devices()
+    yield
   except (RuntimeError, AssertionError) as error:
-    if not asked:
+    asked = os.environ.get('JAX_PLATFORMS')
+    if not asked or _has_devices():
       raise
     raise UserError(f'JAX_PLATFORMS={asked!r}: JAX finds no such device on this machine; expected cpu, or nothing, for '
                     'the best that there is') from error
+
+
+def _has_devices() -> bool:
+  try:
+    jax.devices()
+  except (RuntimeError, AssertionError):
+    return False
+  return True
 
 
 @contextlib.contextmanager

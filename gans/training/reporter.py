@@ -44,9 +44,8 @@ class Reporter:
     self.pending = {}  # {metric: values since the last point in TensorBoard}
     self.last_call = time.monotonic()
     (workdir / 'samples').mkdir(parents=True, exist_ok=True)
-    self.history = {}
+    self.history = self._read_history(start) if start and self.first else {}
     if self.first:
-      self.history = self._read_history(start) if start else {}
       evaluations.forget_after(workdir / evaluations.NAME, start)
     self.bar = progress.bar(total=config.num_steps, initial=start, unit=' steps', delay=0, disable=not self.first)
 
