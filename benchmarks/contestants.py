@@ -18,7 +18,7 @@ from absl import app, flags
 
 from benchmarks import cases
 
-CASE = flags.DEFINE_string('case', None, 'A name in benchmarks/cases.py.', required=True)
+CASE = flags.DEFINE_enum('case', None, list(cases.CASES), 'A name in benchmarks/cases.py.', required=True)
 CONTESTANT = flags.DEFINE_string(
     'contestant', 'gans', "'gans', 'gans convolutions' or 'torch NAME' of benchmarks/torch_gans.py.")
 FIELDS = flags.DEFINE_string('fields', '{}', 'Further config fields, as JSON.')

@@ -12,6 +12,7 @@ from absl import app, flags
 import numpy as np
 
 from benchmarks import cases, page
+from benchmarks.names import define_names
 from benchmarks.race import Contestant, half_iqr, take_turns, three_digits
 from gans.algorithms import build_algorithm
 
@@ -36,7 +37,7 @@ SWEEPS = {
     'seeds': [Point(number, {'num_seeds': number}) for number in (1, 3, 10)],
     'images in the data set': [Point(number, {}, number) for number in (1_000, 10_000, 100_000)],
 }
-NAMES = flags.DEFINE_list('sweeps', list(SWEEPS), 'Which quantities to change.')
+NAMES = define_names('sweeps', SWEEPS, SWEEPS, 'Which quantities to change.')
 ROUNDS = flags.DEFINE_integer('rounds', 3, 'Turns of each side.')
 SECONDS = flags.DEFINE_float('seconds', 1.0, 'Length of a turn, about.')
 WRITE = flags.DEFINE_string('write', '', 'Folder for performance.md and its plot, such as docs; empty: print only.')

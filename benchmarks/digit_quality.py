@@ -7,7 +7,7 @@ accuracy on the test set and the share of the test set that it is over 0.9 sure 
 last checkpoint: the same share, how they fall into the classes, their Frechet distance to the test set on the
 classifier's features, and where the run is of a labelled GAN how often the classifier agrees with the label.
 """
-from absl import flags, logging
+from absl import flags
 
 from benchmarks import judge
 from benchmarks.judge import SURE
@@ -18,7 +18,6 @@ WORKDIR = flags.DEFINE_string('workdir', None, 'The run to measure.', required=T
 
 def main(argv):
   del argv
-  logging.set_verbosity(logging.ERROR)
   mnist_judge = judge.make_judge()
   print(f'classifier: {mnist_judge.accuracy:.2%} right on the test set, '
         f'over {SURE} sure of {mnist_judge.sure:.1%} of it')

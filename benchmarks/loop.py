@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 from absl import app, flags
 
-from benchmarks import page
+from benchmarks import cases, page
 from benchmarks.race import Contestant
 
 CONFIG = flags.DEFINE_string('config', 'configs/wgan_gp.py', 'The config to run.')
-CASE = flags.DEFINE_string('case', 'wgan_gp_28', 'The same GAN in benchmarks/cases.py.')
+CASE = flags.DEFINE_enum('case', 'wgan_gp_28', list(cases.CASES), 'The same GAN in benchmarks/cases.py.')
 STEPS = flags.DEFINE_integer('steps', 1000, 'Steps of the run.')
 BARE = flags.DEFINE_integer('bare', 150, 'Bare steps a turn.')
 WRITE = flags.DEFINE_string('write', '', 'Folder of performance.md, such as docs; empty: print only.')

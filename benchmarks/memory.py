@@ -13,8 +13,9 @@ import time
 from absl import app, flags
 
 from benchmarks import cases, ours, page
+from benchmarks.names import define_names
 
-CASES = flags.DEFINE_list('cases', ['wgan_gp_64 batch 64', 'wgan_gp_128'], 'Names in benchmarks/cases.py.')
+CASES = define_names('cases', ['wgan_gp_64 batch 64', 'wgan_gp_128'], cases.CASES, 'Names in benchmarks/cases.py.')
 ROUNDS = flags.DEFINE_integer('rounds', 5, 'Turns of each program.')
 STEPS = flags.DEFINE_integer('steps', 2, 'Steps of a turn.')
 WRITE = flags.DEFINE_string('write', '', 'Folder of scaling.md, such as docs; empty: print only.')

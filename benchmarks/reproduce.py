@@ -11,7 +11,7 @@ import importlib
 import itertools
 import pathlib
 
-from absl import app, flags, logging
+from absl import app, flags
 from etils import epath
 import numpy as np
 
@@ -150,7 +150,6 @@ def table(config, found: Evaluation, columns: list[str], rows: list[str]) -> str
 
 
 def main(argv):
-  logging.set_verbosity(logging.ERROR)
   cache.keep_compilations()
   makers = {'ring8': mixture, 'grid25': mixture, 'swiss_roll': mixture, 'stacked_mnist': stacked,
             'stacked_mnist_5k': stacked, 'losses': losses, 'pacgan_ring8': packing, 'pacgan_grid25': packing}

@@ -17,8 +17,12 @@ DATA_DIR = flags.DEFINE_string('data_dir', '', "Where TFDS has its data sets; ''
 
 
 def launch(main: Callable):
-  """Runs a benchmark's main(argv); what it cannot do with what it was given is said in a line, as main.py says it."""
+  """Runs a benchmark's main(argv); what it cannot do with what it was given is said in a line, as main.py says it.
+
+  Of the log, errors alone are shown.
+  """
   def answered(argv):
+    logging.set_verbosity(logging.ERROR)
     try:
       main(argv)
     except UserError as error:
@@ -28,8 +32,7 @@ def launch(main: Callable):
 
 
 def read_config():
-  """Returns the config that --config and its fields give, as main.py trains it; of the log, errors alone are shown."""
-  logging.set_verbosity(logging.ERROR)
+  """Returns the config that --config and its fields give, as main.py trains it."""
   cache.keep_compilations()
   flag = flags.FLAGS['config']
   overrides.drop_unread(flag.value, config_flags.get_override_values(flag))

@@ -22,11 +22,12 @@ from absl import app, flags
 import jax
 
 from benchmarks import cases, ours, page
+from benchmarks.names import define_names
 from gans.core.step import learning_params
 
 DEVICES = (1, 2, 4, 8)
-CASES = flags.DEFINE_list('cases', ['wgan_gp_28', 'wgan_gp_64', 'wgan_gp_128'],
-                          'Names in benchmarks/cases.py; the first is timed, all are estimated.')
+CASES = define_names('cases', ['wgan_gp_28', 'wgan_gp_64', 'wgan_gp_128'], cases.CASES,
+                     'Names in benchmarks/cases.py; the first is timed, all are estimated.')
 BATCH = flags.DEFINE_integer('batch', 128, 'Global batch of strong scaling; of weak scaling an eighth for each device.')
 STEPS = flags.DEFINE_integer('steps', 5, 'Steps timed, the least of three turns.')
 UTILISATION = flags.DEFINE_float('utilisation', 0.1, "Share of a chip's peak that the estimate supposes.")

@@ -9,10 +9,11 @@ import statistics
 
 from absl import app, flags
 
-from benchmarks import page
+from benchmarks import cases, page
+from benchmarks.names import define_names
 from benchmarks.race import Contestant, half_iqr, take_turns, three_digits
 
-CASES = flags.DEFINE_list('cases', ['gan', 'wgan_gp_28', 'toy'], 'Names in benchmarks/cases.py.')
+CASES = define_names('cases', ['gan', 'wgan_gp_28', 'toy'], cases.CASES, 'Names in benchmarks/cases.py.')
 NUM_SEEDS = flags.DEFINE_integer('num_seeds', 10, 'Seeds.', lower_bound=2)
 ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns of each.')
 SECONDS = flags.DEFINE_float('seconds', 3.0, 'Length of a turn, about.')

@@ -7,8 +7,7 @@ the outputs of the critic's convolutions, max-pooled to at most POOLED^3 positio
 the classifier is a linear SVM that is trained on the labels of --train and measured on --test. The paper trains the
 critic on seven classes of ShapeNet instead, and has 91.0 % on ModelNet10. A critic with projection saw the classes.
 """
-import argparse
-
+from absl import flags
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -17,11 +16,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from benchmarks.runs import launch
 from gans.core.game import variables_of
 from gans.data.kinds import VOXELS
 from gans.data.sources import load_dataset
+from gans.errors import UserError
 from gans.networks import conv
 from gans.runs.opening import open_run
+
+WORKDIR = flags.DEFINE_string('workdir', None, 'The workdir of the run.', required=True)
+TRAIN = flags.DEFINE_string('train', None, 'The file of shapes to train the classifier on.', required=True)
+TEST = flags.DEFINE_string('test', None, 'The file of shapes to measure it on.', required=True)
 
 CHUNK = 200  # shapes whose features are computed at a time
 POOLED = 4  # positions along each axis of a map
@@ -60,18 +65,16 @@ def read_split(config, path: str):
   return load_dataset(config)
 
 
-def main():
+def main(argv):
   """Prints the accuracy on the test split of the critic's features, and of the voxels themselves."""
-  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--workdir', required=True)
-  parser.add_argument('--train', required=True)
-  parser.add_argument('--test', required=True)
-  args = parser.parse_args()
-  with open_run(args.workdir) as run:
-    step = max(run.manager.all_steps())
+  del argv
+  with open_run(WORKDIR.value) as run:
+    if run.spec.kind is not VOXELS:
+      raise UserError(f'--workdir={WORKDIR.value} makes {run.spec.kind.name}; expected a run on voxels')
+    step = run.pick_step('latest')
     critic = run.experiment.modules['critic']
     features = make_features(critic, variables_of(run.restore(step).players['critic']))
-    train, test = read_split(run.config, args.train), read_split(run.config, args.test)
+    train, test = read_split(run.config, TRAIN.value), read_split(run.config, TEST.value)
   spaces = {'critic features': features, 'voxels': lambda voxels: voxels.reshape(len(voxels), -1)}
   for name, embed in spaces.items():
     # The products of all pairs by one matmul: of many features, an SVM that goes through them takes an hour.
@@ -82,4 +85,4 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  launch(main)

@@ -2,10 +2,11 @@
 
     python -m benchmarks.ship_classifiers           # or --names=mnist_5k; some minutes on two cores
 """
-from absl import app, flags, logging
+from absl import flags
 import numpy as np
 
 from benchmarks import page
+from benchmarks.runs import launch
 from configs import base
 from gans.data.sources import load_dataset
 from gans.evaluation import classifier
@@ -22,7 +23,6 @@ Weights are rounded to float16. `python -m benchmarks.ship_classifiers` trains t
 
 def main(argv):
   del argv
-  logging.set_verbosity(logging.ERROR)
   classifier.SHIPPED.mkdir(exist_ok=True)
   if not (classifier.SHIPPED / 'README.md').exists():
     (classifier.SHIPPED / 'README.md').write_text(README)
@@ -40,4 +40,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  launch(main)

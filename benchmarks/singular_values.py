@@ -7,20 +7,27 @@ with spectral norm, best of critics of the same widths. A layer's kernel is a ma
 else; its singular values are drawn over their rank, relative to the largest. Where a few are large and the others
 vanish, the layer tells images apart by a few features.
 """
-import argparse
 import pathlib
 
+from absl import app, flags
 import jax
 from matplotlib.figure import Figure
 import numpy as np
 
+from benchmarks.runs import launch
+from gans.errors import UserError
 from gans.runs.opening import open_run
+
+OUT = flags.DEFINE_string('out', None, 'The picture to write.', required=True)
 
 
 def read_spectra(workdir: str) -> dict[str, np.ndarray]:
   """Returns {layer: singular values, the largest first, relative to it} of a run's critic at its latest step."""
   with open_run(workdir) as run:
-    params = run.restore(max(run.manager.all_steps())).players['critic'].params
+    players = run.restore(run.pick_step('latest')).players
+  if 'critic' not in players:
+    raise UserError(f'{workdir}: its players are {sorted(players)}; expected one that is called critic')
+  params = players['critic'].params
   kernels = {path[0].key: leaf for path, leaf in jax.tree.leaves_with_path(params) if path[-1].key == 'kernel'}
   spectra = {}
   for layer, kernel in kernels.items():
@@ -47,19 +54,18 @@ def plot(spectra: dict[str, dict[str, np.ndarray]], path: pathlib.Path):
   figure.savefig(path)
 
 
-def main():
+def main(argv):
   """Prints a line for each layer of each run, and draws them."""
-  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('workdirs', nargs='+', metavar='RUN')
-  parser.add_argument('--out', required=True, type=pathlib.Path)
-  args = parser.parse_args()
-  spectra = {pathlib.Path(workdir).name: read_spectra(workdir) for workdir in args.workdirs}
+  _, *workdirs = argv
+  if not workdirs:
+    raise app.UsageError('expected the workdirs of one or several runs')
+  spectra = {pathlib.Path(workdir).name: read_spectra(workdir) for workdir in workdirs}
   for name, of_run in spectra.items():
     for layer, values in of_run.items():
       above = np.mean(values > 0.1)
       print(f'{name}, {layer}: median {np.median(values):.2f} of the largest, {above:.0%} above a tenth of it')
-  plot(spectra, args.out)
+  plot(spectra, pathlib.Path(OUT.value))
 
 
 if __name__ == '__main__':
-  main()
+  launch(main)

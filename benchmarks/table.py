@@ -14,12 +14,13 @@ import pathlib
 import time
 from typing import NamedTuple
 
-from absl import app, flags, logging
+from absl import app, flags
 from etils import epath
 import jax
 import numpy as np
 
 from benchmarks import ours, page
+from benchmarks.names import define_names
 from benchmarks.runs import DATA_DIR, launch
 from gans.build import build, build_shapes
 from gans.data.dataset import Spec
@@ -40,8 +41,8 @@ COLUMNS = (('frechet_distance', 'distance', 1), ('precision', 'precision', 2), (
            ('coverage', 'coverage', 2), ('gan_train', 'GAN-train', 3), ('modes', 'modes', 0), ('mode_kl', 'KL', 2))
 PROBE = 5.0  # processor seconds of steps to find out what one costs
 
-NAMES = flags.DEFINE_list('systems', [*SYSTEMS, *LABELLED], 'Configs, the rows.')
-DATASETS = flags.DEFINE_list('datasets', list(SIZES), 'Data sets, a table each.')
+NAMES = define_names('systems', [*SYSTEMS, *LABELLED], [*SYSTEMS, *LABELLED], 'Configs, the rows.')
+DATASETS = define_names('datasets', SIZES, SIZES, 'Data sets, a table each.')
 NUM_SEEDS = flags.DEFINE_integer('num_seeds', 3, "Seeds, from the config's on.", lower_bound=1)
 MINUTES = flags.DEFINE_float('minutes', 5.0, 'Minutes of a processor for the steps of each run.')
 WEIGHTS = flags.DEFINE_string('cifar10_weights', '', 'The file of ResNet-20 for CIFAR-10 (docs/evaluation.md), whose '
@@ -206,11 +207,7 @@ def copy_beside(grid: epath.Path, dataset: str, system: str) -> str:
 
 def main(argv):
   del argv
-  logging.set_verbosity(logging.ERROR)
   cache.keep_compilations()
-  unknown = {*NAMES.value} - {*SYSTEMS, *LABELLED} | {*DATASETS.value} - {*SIZES}
-  if unknown:
-    raise app.UsageError(f'{sorted(unknown)}: expected systems of {[*SYSTEMS, *LABELLED]}, data sets of {[*SIZES]}')
   runs = list_runs()
   for run in runs:
     if not read_scores(run) and finish(run):

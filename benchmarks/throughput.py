@@ -21,10 +21,11 @@ import numpy as np
 import torch
 
 from benchmarks import cases, equality, ours, page, torch_gans
+from benchmarks.names import define_names
 from benchmarks.race import Contestant, half_iqr, take_turns, three_digits
 from gans.algorithms import build_algorithm
 
-CASES = flags.DEFINE_list('cases', list(cases.CASES), 'Names in benchmarks/cases.py.')
+CASES = define_names('cases', cases.CASES, cases.CASES, 'Names in benchmarks/cases.py.')
 ROUNDS = flags.DEFINE_integer('rounds', 7, 'Turns of each contestant.')
 SECONDS = flags.DEFINE_float('seconds', 3.0, 'Length of a turn, about.')
 DTYPE = flags.DEFINE_enum('dtype', 'float32', ['float32', 'bfloat16'], 'What networks compute in.')

@@ -14,7 +14,7 @@ import pathlib
 import time
 from typing import NamedTuple
 
-from absl import flags, logging
+from absl import flags
 import jax
 import numpy as np
 import torch
@@ -161,7 +161,6 @@ def plot(curves: dict[str, list[Point]], path: pathlib.Path):
 
 def main(argv):
   del argv
-  logging.set_verbosity(logging.ERROR)
   digits = judge.load_split('mnist', 'train')
   mnist_judge = judge.make_judge()
   curves = {name: follow(name, start, digits.images, mnist_judge.distance)

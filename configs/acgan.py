@@ -13,7 +13,7 @@ def get_config(variant: str = ''):
   """Returns the experiment; it has no variants."""
   adam = base.adam(learning_rate=1e-3, schedule='linear', b2=0.999)
   config = base.get_config('acgan')
-  config.num_steps = 5500  # half the distance of 3,000 steps to held-out digits (docs/results.md)
+  config.num_steps = 5500  # half the distance of 3,000 steps to held-out digits (docs/recipes.md)
   config.eval_every = 2_000
   config.penalty.name = 'gradient_penalty'
   config.generator = base.dcgan_generator(label_dim=10, optimizer=adam)

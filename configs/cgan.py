@@ -12,7 +12,7 @@ def get_config(variant: str = ''):
   """Returns the experiment; it has no variants.
 
   The recipe of configs/gan.py, with labels: a third of the distance of wider networks with both rates at 2e-4 and
-  dropout of 0.3, in about the same time (docs/results.md).
+  dropout of 0.3, in about the same time (docs/recipes.md).
   """
   config = gan.get_config()
   config.z_dim = 100

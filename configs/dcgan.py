@@ -13,7 +13,7 @@ def get_config(variant: str = ''):
 
   The critic's dense layer, which the authors' own network for MNIST has as well, looks at all of a digit at once:
   without it, and with rates that ended at 0, a run took twice as long to a distance half as large again
-  (docs/results.md).
+  (docs/recipes.md).
   """
   config = base.get_config('adversarial')
   config.num_steps = 8000

@@ -16,7 +16,7 @@ def get_config(variant: str = ''):
   Widths of 256 and 128 without batch norm and dropout, both rates at 3e-4, left speckles and a distance of 167 to
   MNIST's test set on a classifier's features, against 34 now. What helped: batch norm in the generator, dropout in the
   critic, which otherwise memorises the 5,000 digits, a generator that learns five times as fast as the critic,
-  and rates that end at zero (docs/results.md).
+  and rates that end at zero (docs/recipes.md).
   """
   config = base.get_config('adversarial')
   config.num_steps = 50_000

@@ -44,7 +44,7 @@ def modelnet(config):
   """Voxels of 32^3 of one's own, in classes: the paper trains a model for each class, this is one for all.
 
   With the class as a channel of the critic, which had batch norm, each class became one shape. Projection, conditional
-  batch norm and a spectral critic kept their variety (docs/results.md).
+  batch norm and a spectral critic kept their variety (docs/recipes.md).
   """
   adam = base.adam(learning_rate=1e-3, b1=0.0, b2=0.999)
   config.dataset.update({'name': 'voxel_folder', 'image_size': 32})

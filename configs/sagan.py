@@ -14,7 +14,7 @@ def get_config(variant: str = ''):
   """Returns the experiment; `configs/sagan.py:VARIANT` selects 'cifar10'.
 
   The rates are the other way round than SAGAN's, and the generator has no spectral norm. Divided by it, the dense layer
-  makes so little of the noise that the biases, at this rate, drown it: each class became one digit (docs/results.md).
+  makes so little of the noise that the biases, at this rate, drown it: each class became one digit (docs/recipes.md).
   """
   config = base.get_config('adversarial')
   config.loss = 'hinge'

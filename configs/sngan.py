@@ -14,7 +14,7 @@ def get_config(variant: str = ''):
 
   The networks are residual, as the paper's for CIFAR-10: convolutions of DCGAN's kind, whose steps take a seventh of
   the time, made rougher digits in 5,000 steps than these in 700. The generator's rate, four times that of the critic,
-  took the distance from 89 to 30 (docs/results.md).
+  took the distance from 89 to 30 (docs/recipes.md).
   """
   config = base.get_config('adversarial')
   config.loss = 'hinge'

@@ -13,7 +13,7 @@ def get_config(variant: str = ''):
 
   At the paper's rate of 5e-5 and with its n_critic of 5, such small networks were far from done after 5,000 steps:
   rough strokes amid speckles. Rates that are 20 and 40 times as high, and end at zero, need fewer updates of the critic
-  (docs/results.md has the steps on the way).
+  (docs/recipes.md has the steps on the way).
   """
   config = base.get_config('wgan')
   config.n_critic = 2

@@ -20,7 +20,7 @@ def get_config(variant: str = ''):
   config.eval_every = 2_000
   config.generator = base.dcgan_generator(dense=(512,), start=7, hidden=(64, 32), optimizer=adam)
   # Layer norm, N(0, 0.02^2), b1 = 0.5 and n_critic = 5 took longer to a distance of 8.0 than these to 5.2, and on all
-  # of MNIST the scores drifted away: see docs/results.md.
+  # of MNIST the scores drifted away: see docs/recipes.md.
   config.critic = base.dcgan_critic(hidden=(16, 32, 64), norm='none', init_stddev=0.0, optimizer=adam)
   return base.variant_of(config, variant, source=source)
 
