@@ -29,6 +29,7 @@ ROOT = pathlib.Path(__file__).parent
 _CONFIG = overrides.define_config_flag(
     ROOT, 'The experiment to train: a file in configs/, or FILE:VARIANT. Change its fields by flags such as '
     '--config.batch_size=32 or --config.critic.optimizer.learning_rate=4e-4.')
+flags.declare_key_flag('config')  # another file defines it, and --help lists those of this one
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'The folder of the run: checkpoints, samples and logs. The same command resumes what is there. '
     'The modes that show a generator also take the name of a built-in model (README.md); report takes several, '
@@ -159,8 +160,9 @@ _MODE = flags.DEFINE_enum(
     'mode', 'train', list(MODES), 'train: train the config, or resume. inspect: show what the data set of the config '
     'holds. evaluate: measure every checkpoint that the run keeps, or a packed or built-in model. sample: draw images. '
     'interpolate: walk between samples and between classes. nearest: set samples beside their nearest training images. '
-    'report: write one page of the run, or of several. export: write the generator as one file that needs JAX alone. '
-    'pack: keep the generator without its checkpoints. All but train and inspect need the workdir alone.')
+    'report: write one page of the run, or of several. export: write the generator as one file that needs JAX, but not '
+    'this code. pack: keep the generator without its checkpoints. All but train and inspect take --workdir and no '
+    '--config.')
 
 
 def main(argv):

@@ -31,15 +31,15 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       # Parts that a batch is taken in, one after the other, where its gradient needs too much memory. The updates are
       # the same, except that what compares examples with each other does so within a part: batch norm,
       # minibatch_stddev, pack, top_k, feature_matching, relativistic_average, dragan, whose noise is as large as the
-      # batch's spread, and StarGAN, whose targets are other images' labels.
+      # batch's spread, and StarGAN, whose targets are other images' labels. Algorithms with a memory refuse it.
       'microbatches': 1,
       # Decay of the running average of the generator that samples come from; 0: no average.
       'ema_decay': 0.999,
       # The half-life of that average in images, in place of its decay; 0: the decay. It may be annealed.
       'ema_half_life': 0.0,
-      # Real examples over which annealed fields go from the first of their values to the last, along half a cosine.
-      # Those are the fields with a pair (first, last) in place of a number: learning_rate and b2 of an optimizer,
-      # penalty.weight, top_k, ada.p and ema_half_life.
+      # Real examples, batch_size of them a step, over which annealed fields go from the first of their values to the
+      # last, along half a cosine. Those are the fields with a pair (first, last) in place of a number: learning_rate
+      # and b2 of an optimizer, penalty.weight, top_k, ada.p and ema_half_life.
       'anneal_images': 0,
       # What the networks compute in, 'float32' or 'bfloat16'; parameters, losses and penalties are float32.
       'dtype': 'float32',
@@ -59,7 +59,8 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
       'eval_every': 1000,
       # Devices along which the batch is split; -1: all that there are.
       'mesh': {'data': -1},
-      # Trace the second call of the compiled program, for TensorBoard's profiler and Perfetto.
+      # Trace the second call of the compiled program into events/, for Perfetto and for TensorBoard with its profiler's
+      # plugin (tensorboard-plugin-profile).
       'profile': False,
       'dataset': {
           # 'mnist_5k' needs no network; 'folder' is your own images; 'ring8', 'grid25' and 'swiss_roll' are 2-D;
@@ -81,14 +82,14 @@ def get_config(algorithm: str) -> ml_collections.ConfigDict:
           'max_unreadable': 0.1,
           # Where TFDS finds or puts its data sets; '': ~/tensorflow_datasets.
           'data_dir': '',
-          # The split of a TFDS data set.
+          # The split of a TFDS data set, or a part of it, such as 'train[:20000]'.
           'split': 'train',
           # Height and width of images in pixels, one number for both or a pair: a centre crop, resized. Voxels:
           # cells of each side of a cube.
           'image_size': 28,
           # A TFDS feature that holds a bounding box to crop to, such as 'head_bbox'; '': none.
           'crop': '',
-          # Mirror every second image, at random.
+          # Mirror each image with a probability of 1/2.
           'flip': False,
           # A data set of more bytes than this, as uint8 of image_size, is streamed from disk instead of being held in
           # memory and on the device; 0: stream whatever its size, if it can be streamed. See docs/streaming.md.
@@ -147,8 +148,9 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 # should not have the first; `label_dim` is the size of the label's embedding, 0 for an unconditional network (a
 # critic of images wants 1: a channel); `use_bias` is that of the convolutions; `init_stddev` is that of the first
 # weights, 0 for LeCun's initialisation; `remat` is gradient checkpointing: see docs/scaling.md; `spectral` divides
-# each kernel by its largest singular value; `attention_at` is the side of the map after which self-attention comes, 0
-# for none. A generator's norm may also be 'conditional_batch', whose scales and shifts are each class's own.
+# each kernel by its largest singular value; `attention_at` is the side of the map, its height, after which
+# self-attention comes, 0 for none. A generator's norm may also be 'conditional_batch', whose scales and shifts are each
+# class's own.
 # Common to critics: `projection` adds the product of features and an embedding of the label to the score;
 # `minibatch_stddev` shows each example how much a group of so many differs, 0 for none; `classify` adds class logits to
 # the scores, for AC-GAN; `outputs` above 0 returns so many numbers in place of a score, for an encoder or a recogniser;

@@ -1,7 +1,7 @@
 """The fully connected GAN (Goodfellow et al. 2014) on handwritten digits, 28x28.
 
     python main.py --config=configs/gan.py --workdir=/tmp/gan
-    python main.py --config=configs/gan.py:pacgan --workdir=/tmp/pacgan  # points in the plane; --config.pack=2
+    python main.py --config=configs/gan.py:pacgan --workdir=/tmp/pacgan  # points in the plane
 
 Hardware: one core of an AMD EPYC (AVX-512). Time: 11 minutes. Expect: legible digits after two minutes, some with faint
 specks, as is typical of this network; at the end, a classifier of MNIST is sure of three in four, and puts 9 to 14 % of
@@ -34,7 +34,7 @@ def get_config(variant: str = ''):
 def pacgan(config):
   """The protocol of Lin et al. 2018 for eight modes on a ring or, with dataset.name grid25, 25 on a grid.
 
-  Its 400 epochs are of batches of 100 packs: with `pack`, batch_size is 100 times as much.
+  Its 400 epochs are of batches of 100 packs: with `pack` above 1, set batch_size to 100 * pack.
   """
   adam = base.adam(learning_rate=1e-4, b1=0.8, b2=0.999)
   config.dataset.name = 'ring8'

@@ -12,9 +12,9 @@ r"""R3GAN (Huang et al. 2024): a relativistic loss of pairs, R1 and R2 at once, 
 The first six have the networks of DCGAN, whose steps take a CPU a fifth of the time; the others have the paper's.
 
 Hardware: one core of an AMD EPYC (AVX-512). Time: 12 minutes. Expect: legible digits after a minute; at the end, a
-classifier of MNIST is sure of nearly nine in ten. `cifar10_cpu`: 75 minutes, cars, ships and trucks that one can name;
-`faces_cpu`: 75 minutes, faces after five; `pokemon_cpu`: 44 minutes, creatures after half of them. `small`, `cifar10`
-and `faces` are unmeasured.
+classifier of MNIST is sure of nearly nine in ten. `cifar10_cpu`: 75 minutes, of 20,000 images, cars, ships and trucks
+that one can name; `faces_cpu`: 75 minutes, faces after five; `pokemon_cpu`: 44 minutes, creatures after half of them.
+`small`, `cifar10` and `faces` are unmeasured.
 """
 from configs import base
 
@@ -58,7 +58,7 @@ def small(config):
 
 
 def cifar10_cpu(config):
-  """CIFAR-10, of each class, on two cores: a step takes a fifth of the time of one at 64x64."""
+  """CIFAR-10, of each class, on one core: a step takes a fifth of the time of one at 64x64."""
   config = small(config)
   config.dataset.name = 'cifar10'
   config.generator.label_dim = 10
@@ -67,12 +67,12 @@ def cifar10_cpu(config):
 
 
 def faces_cpu(config):
-  """Faces at 64x64 on two cores."""
+  """Faces at 64x64 on one core."""
   return train_on_cpu(at_64(config), num_steps=10_000, learning_rate=(2e-3, 2e-4), gamma=(1.0, 0.2))
 
 
 def pokemon_cpu(config):
-  """Few pictures, the 819 Pokemon, at 64x64 on two cores: 215 epochs.
+  """Few pictures, the 819 Pokemon, at 64x64 on one core: 215 epochs.
 
   At the rates and the gamma of faces, and with colour and cutout beside the shifts, the critic could tell nothing.
   """
@@ -91,7 +91,7 @@ def at_64(config):
 
 
 def train_on_cpu(config, num_steps: int, learning_rate, gamma):
-  """Sets what a run of an hour on one core needs, in batches of 32."""
+  """Sets what a run of about an hour on one core needs, in batches of 32."""
   config.batch_size = 32
   config.num_steps = num_steps
   config.steps_per_call = config.log_every = 10

@@ -105,6 +105,12 @@ def test_files_and_benchmarks_that_are_named_are_there(path):
     assert (ROOT / 'benchmarks' / f'{name}.py').exists(), name
 
 
+def test_help_lists_all_flags_of_main():
+  import main
+  listed = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(main)}
+  assert flags_of_main() | {'config'} <= listed
+
+
 def test_readme_trains_and_tests_with_a_command_each():
   blocks = FENCED.findall((ROOT / 'README.md').read_text())
   assert [block for block in blocks if block.startswith('pip install -r requirements.txt && python main.py --config=')]

@@ -3,10 +3,10 @@
 FILE is a file here, or any module that Python can import. The class's fields are the fields of the player's group in
 the config; those that the data determine, `image_shape` and `num_classes`, are filled in where a class has them.
 
-In dcgan and mlp, a `Generator` is (z [B,Z] float, label, *, train) -> images [B,...] float32, and a `Critic` is (image
-[B,...] float, label, *, train) -> scores [B] float32; they use the label if their `label_dim` is above 0. translation
-has generators of images from images, and critics of patches; joint has a `Critic` of (image, z). A label is [B] int, or
-weights of the classes [B,K] float, such as attributes.
+In dcgan, mlp, resnet and r3gan, a `Generator` is (z [B,Z] float, label, *, train) -> images [B,...] float32, and a
+`Critic` is (image [B,...] float, label, *, train) -> scores [B] float32; they use the label if their `label_dim` is
+above 0. translation has generators of images from images, and critics of patches; joint has a `Critic` of (image, z). A
+label is [B] int, or weights of the classes [B,K] float, such as attributes.
 """
 import dataclasses
 

@@ -147,8 +147,10 @@ def check_fit(checkpoint: pathlib.Path | epath.Path, saved, wanted):
                 'differ')
   version = _find_version(checkpoint)
   if version == gans.__version__:
-    raise UserError(f'{checkpoint} does not fit this config: {difference}. Networks, what of them is frozen, the '
-                    'number of seeds and the kind of optimizer and of schedule have to be those of the run')
+    raise UserError(f'{checkpoint} does not fit this config: {difference}. What decides which arrays there are has to '
+                    'be as it was: networks, what of them is frozen, the number of seeds, the kind of optimizer and of '
+                    'schedule, whether there is clip_norm or weight_decay, whether b2 is annealed, and memories, such '
+                    'as those of lecam, ada.target and pool_size')
   writer = f'version {version}' if version else 'a version that wrote no checksums'
   raise UserError(f'{checkpoint} was written by {writer} of gans and does not fit this one, {gans.__version__}: '
                   f'{difference}: resume with that version, or give another --workdir')
