@@ -121,7 +121,8 @@ def measure(run: opening.Run, training: Dataset, data: Data) -> list[dict]:
   algorithm, modules, spec = run.experiment.algorithm, run.experiment.modules, run.spec
   sample = make_sampler(algorithm, modules, spec.kind.encode)
   evaluate = evaluator.make_evaluate(run.config, data.reference, run.experiment, sample)
-  labels = np.resize(training.conditions, (SCORED, *training.conditions.shape[1:]))
+  scored = {'training': choose(training), 'unseen': choose(data.unseen)}
+  labels = np.resize(scored['training'][1], (SCORED, *training.conditions.shape[1:]))
   inputs = algorithm.inputs(jax.random.key(1), {condition(spec): labels})
 
   @jax.jit
@@ -138,13 +139,19 @@ def measure(run: opening.Run, training: Dataset, data: Data) -> list[dict]:
              'training': [], 'unseen': [], 'generated': []}
     for average, critic in zip(averages, critics):
       variables = variables_of(critic)
-      for name, dataset in (('training', training), ('unseen', data.unseen)):
-        found[name].append(mean_score(variables, dataset.images[:SCORED], dataset.conditions[:SCORED]))
+      for name, (images, conditions) in scored.items():
+        found[name].append(mean_score(variables, images, conditions))
       generated = [sample(average, jax.tree.map(lambda x, part=part: x[part], inputs)) for part in parts(SCORED)]
       found['generated'].append(mean_score(variables, np.concatenate(generated), labels))
     return found
 
   return [measure_step(step) for step in sorted(run.manager.all_steps())]
+
+
+def choose(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+  """Takes SCORED examples at random, as those of a folder lie class by class: images, and what networks are told."""
+  chosen = np.random.default_rng(0).permutation(len(dataset.images))[:SCORED]
+  return dataset.images[chosen], dataset.as_networks_take(chosen)
 
 
 def parts(num: int) -> list[slice]:

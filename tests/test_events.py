@@ -8,6 +8,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.util.tensor_util import make_ndarray
 
+from gans.system import events
 from gans.system.events import EventWriter, read_scalars
 from gans.system.pictures import encode_png
 from gans.system.records import flatten
@@ -80,6 +81,18 @@ def test_a_file_that_was_cut_short_is_read_up_to_there(tmp_path):
     assert steps == [1, 2, 3][:len(steps)]
   file.write_bytes(contents[:-20] + b'\xff' * 20)
   assert 1 in read_scalars(tmp_path, lambda tag: True)['loss']
+
+
+def test_pictures_between_scalars_are_passed_over(tmp_path):
+  noise = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+  write(tmp_path, scalars=(1, {'loss': 1.0}), images=(1, {'samples': noise}), texts=(2, {'about': 'words'}))
+  file, = tmp_path.iterdir()
+  assert file.stat().st_size > 2 * events.LARGEST_READ
+  writer = EventWriter(tmp_path)
+  writer.write_images(2, {'samples': noise})
+  writer.write_scalars(3, {'loss': 3.0})
+  writer.close()
+  assert read_scalars(tmp_path, lambda tag: True) == {'loss': {1: 1, 3: 3}}
 
 
 def test_whatever_bit_is_flipped_what_is_read_was_written(tmp_path):

@@ -93,6 +93,9 @@ def test_manifold_of_equal_and_of_disjoint_sets():
   assert precision_recall(x, x + 100) == (0, 0) and density_coverage(x, x + 100) == (0, 0)
   repeated = np.repeat(x, 6, 0)  # balls of radius 0
   assert precision_recall(repeated, x) == (1, 1) and density_coverage(repeated, x) == (6 / 5, 1)
+  y = np.random.default_rng(0).normal(size=(50, 128))  # whose distances to copies are rounded
+  repeated = np.repeat(y, 6, 0)
+  assert precision_recall(repeated, y) == (1, 1) and density_coverage(repeated, y) == (6 / 5, 1)
 
 
 @pytest.mark.parametrize('num_fake', [200, 600])

@@ -7,6 +7,8 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from configs import base
+import gans
 from gans.build import build, build_state
 from gans.core.sampling import make_sampler
 from gans.core.sharding import make_mesh
@@ -15,7 +17,9 @@ from gans.data.sources import load_dataset
 from gans.errors import UserError
 from gans.evaluation import evaluator, reconstructions, scores
 from gans.evaluation.requests import make_request
+from gans.modes import interpolate
 from gans.training.loop import train
+from tests.shrink import shrink
 from tests.tiny import tiny
 
 NAMES = ('Male', 'Young')
@@ -110,6 +114,9 @@ def test_errors_are_shares_of_a_pixels_range():
   assert found(scores.judge_reconstructions, reconstructed=(149 * ones, 200 * ones)) == values
   voxels = np.ones((2, 4, 4, 4, 1), np.uint8)
   assert found(scores.judge_reconstructions, reconstructed=(voxels, 0 * voxels)) == {'reconstruction_error': 1}
+  points = np.array([[0.9, -0.9], [0.1, 0.2]], np.float32)  # which have a unit of their own
+  assert found(scores.judge_reconstructions, reconstructed=(points, -points)) == {
+      'reconstruction_error': pytest.approx(1.05)}
   assert found(scores.judge_reconstructed_classes, kept=np.array([True, False, True, True])) == {
       'reconstruction_class_kept': 0.75}
 
@@ -292,6 +299,31 @@ def test_a_run_on_attributes_is_evaluated_by_each_and_keeps_the_best(tmp_path):
   assert names == OF_IMAGES | {'reconstruction_error', 'attribute_accuracy', 'attribute_accuracy_Male',
                                'attribute_accuracy_Young'}
   assert record['features'].startswith('a classifier of Male, Young in folder, ')
+
+
+def test_samples_from_noise_are_asked_for_attributes_and_go_from_one_to_the_next(tmp_path):
+  config = base.get_config('tests.attribute_gan')
+  config.generator = base.mlp_generator(hidden=(8,), label_dim=3, init_stddev=1.0)
+  config.critic = base.mlp_critic(hidden=(8,), label_dim=3)
+  config = shrink(config)
+  config.dataset.update({'name': 'folder', 'path': save_faces(tmp_path / 'images'), 'attributes': NAMES})
+  config.update({'eval_every': 4})
+  config.eval.update({'features': 'classifier', 'num_samples': 150, 'classifier_steps': 2})
+  train(config, tmp_path / 'run')
+  record, = [json.loads(line) for line in (tmp_path / 'run' / 'eval.jsonl').read_text().splitlines()]
+  assert {'folder_classifier/attribute_accuracy_Male', 'folder_classifier/frechet_distance'} <= set(record['scores'])
+  generate = gans.load(tmp_path / 'run')
+  inputs = interpolate.choose_inputs(tmp_path / 'run', generate, 2, seed=0, label=0)
+  there, _ = interpolate.through_classes(generate, inputs, np.array([0, 1]))
+  same_noise = inputs | {'z': np.asarray(inputs['z'])[[0, 0]], 'attributes': np.eye(2, dtype=np.float32)}
+  np.testing.assert_array_equal(there[[0, -1]], np.asarray(generate.draw(same_noise)))
+  assert (there[0] != there[-1]).any()
+
+
+@pytest.mark.parametrize('num, shown', [(40, 42), (41, 2)])
+def test_scores_of_each_of_many_classes_are_not_shown(num, shown):
+  names = ['c/recall', 'c/class_accuracy', *(f'c/class_accuracy_{label}' for label in range(num))]
+  assert len(scores.without_many(names)) == shown
 
 
 # Which names eval.best may have

@@ -74,6 +74,11 @@ class Dataset(NamedTuple):
     """Returns what is known about each example: its attributes [N,K] if it has any, else its label [N]."""
     return self.labels if self.attributes is None else self.attributes
 
+  def as_networks_take(self, selected: np.ndarray) -> np.ndarray:
+    """Returns the conditions of selected examples for networks: labels [n] int32, or attributes [n,K] float32."""
+    given = self.conditions[selected]
+    return given if self.attributes is None else given.astype(np.float32)
+
   @property
   def spec(self) -> Spec:
     """Returns what the networks need to know about it."""

@@ -10,6 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from gans.evaluation.checks import check_features, check_number, check_samples
 
 CHUNK_MIB = 128
+ROUNDING = 1e-7  # of the largest feature vector: more than two ways to compute a distance in float64 differ
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
@@ -46,9 +47,12 @@ def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> tuple[fl
 
 
 def _radii(features: np.ndarray, k: int) -> np.ndarray:
-  """Returns the distances [N] of features [N,D] to their k-th nearest neighbours, themselves not counted."""
+  """Returns the distances [N] of features [N,D] to their k-th nearest neighbours, themselves not counted.
+
+  They are longer by what rounding may add to a distance, so that what is on the edge is inside.
+  """
   distances, _ = NearestNeighbors(n_neighbors=k).fit(features).kneighbors()
-  return distances[:, -1]
+  return distances[:, -1] + ROUNDING * np.linalg.norm(features, axis=1).max()
 
 
 def _count_balls(points: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndarray:

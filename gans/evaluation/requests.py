@@ -36,7 +36,7 @@ def make_request(config, dataset: Dataset, experiment) -> Request:
     condition = _choose_targets(dataset, experiment, sources, rng)
     return Request(real[:num], condition, sources, _translation_inputs(dataset, algorithm, key, sources, condition))
   real = real[:num]
-  condition = np.resize(dataset.conditions[real], (num, *dataset.conditions.shape[1:]))
+  condition = dataset.as_networks_take(np.resize(real, num))
   if algorithm.classes:
     condition = rng.permutation(np.arange(num) % algorithm.classes).astype(np.int32)
   drawn = algorithm.inputs(key, {batches.condition(dataset.spec): condition})
@@ -58,7 +58,7 @@ def _choose_targets(dataset: Dataset, experiment, sources: np.ndarray, rng: np.r
   if experiment.algorithm.data != 'examples':
     return 1 - dataset.labels[sources]
   if dataset.spec.attributes:
-    return dataset.attributes[rng.permutation(sources)].astype(np.float32)
+    return dataset.as_networks_take(rng.permutation(sources))
   return rng.integers(max(experiment.num_labels, 1), size=len(sources)).astype(np.int32)
 
 

@@ -2,12 +2,13 @@
 
 SciPy and scikit-learn are imported at the first evaluation, as their import would delay the start of a run by a second.
 """
-from collections.abc import Callable, Iterator
+import collections
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from gans.data.kinds import VOXELS, kind_of
+from gans.data.kinds import IMAGES, VOXELS, kind_of
 from gans.data.sources import digits, points
 from gans.evaluation import public_networks
 
@@ -156,7 +157,7 @@ def judge_translations(config, real: Measured, fake: Measured) -> Iterator[tuple
 
 
 def judge_reconstructions(config, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:
-  """Yields the mean absolute difference between reconstructions and their originals, of a range of 1."""
+  """Yields the mean absolute difference between reconstructions and their originals: `mean_difference`."""
   del config, real
   yield 'reconstruction_error', mean_difference(*fake.reconstructed)
 
@@ -182,10 +183,14 @@ def compare_voxels(config, real: Measured, fake: Measured) -> Iterator[tuple[str
   yield 'nearest_iou_real', np.median(voxels.nearest_iou(real.training[own], real.training, own))
 
 
-def mean_difference(pixels: np.ndarray, others: np.ndarray) -> float:
-  """Returns the mean absolute difference between images or voxels [N,...] uint8, as a share of a pixel's range."""
-  largest = 1 if kind_of(pixels.shape[1:]) is VOXELS else 255
-  return float(np.mean(np.abs(pixels.astype(np.int16) - others.astype(np.int16))) / largest)
+def mean_difference(examples: np.ndarray, others: np.ndarray) -> float:
+  """Returns the mean absolute difference between examples [N,...] as they are stored.
+
+  Of images and voxels, it is a share of a pixel's range; of points, it is in their unit.
+  """
+  largest = 255 if kind_of(examples.shape[1:]) is IMAGES else 1
+  signed = np.promote_types(examples.dtype, np.int16)
+  return float(np.mean(np.abs(examples.astype(signed) - others.astype(signed))) / largest)
 
 
 def has_points(config, experiment) -> bool:
@@ -294,6 +299,8 @@ ALL = (
     Scores({}, has_voxels, compare_voxels),
 )
 DIRECTIONS = {name: direction for scores in ALL for name, direction in scores.best.items()}
+OF_EACH = ('class_accuracy', 'intra_class_distance', 'attribute_accuracy')  # NAME is the mean of all NAME_K
+MOST_SHOWN = 40  # of these; eval.jsonl and TensorBoard have all
 DEFAULTS = ('pair_error', 'sliced_wasserstein', 'frechet_distance')  # the first that applies decides which step is best
 
 
@@ -310,6 +317,14 @@ def default_score(config, experiment) -> str:
   """Returns the score that decides which checkpoint is best if the config names none."""
   available = directions(config, experiment)
   return next(name for name in DEFAULTS if name in available)
+
+
+def without_many(names: Iterable[str]) -> list[str]:
+  """Leaves out scores of each class or attribute where there are more than MOST_SHOWN; their mean stays."""
+  families = {name: next((each for each in OF_EACH if name.rpartition('/')[2].startswith(f'{each}_')), None)
+              for name in names}
+  sizes = collections.Counter(families.values())
+  return [name for name, family in families.items() if family is None or sizes[family] <= MOST_SHOWN]
 
 
 def compute_scores(config, experiment, real: Measured, fake: Measured) -> Iterator[tuple[str, float]]:

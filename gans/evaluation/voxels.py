@@ -2,13 +2,15 @@
 
 Voxels are [N,X,Y,Z,1] uint8 of 0 (empty) and 1 (occupied), as data.kinds.VOXELS stores them.
 """
+import math
+
 import numpy as np
 from scipy import ndimage
 
 from gans.errors import UserError
 from gans.evaluation.checks import check_samples
 
-CHUNK = 2 ** 26  # cells that are compared at a time, which are float32 only then
+CHUNK = 2 ** 26  # cells that are compared at a time, which are float32 only then, and bytes of their comparison
 
 
 def occupied(samples: np.ndarray) -> float:
@@ -39,7 +41,7 @@ def nearest_iou(samples: np.ndarray, training: np.ndarray, own: np.ndarray | Non
   check_voxels(samples=samples, training=training)
   check_samples(1 if own is None else 2, 'a nearest one', training=training)
   best = np.zeros(len(samples))
-  rows = max(CHUNK // samples[0].size, 1)
+  rows = max(min(CHUNK // samples[0].size, math.isqrt(CHUNK // 8)), 1)  # 8 bytes for each pair
   for start in range(0, len(training), rows):
     others = training[start:start + rows]
     for first in range(0, len(samples), rows):

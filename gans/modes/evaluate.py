@@ -31,8 +31,8 @@ def evaluate(path, changes: dict, moved: dict | None = None) -> dict[int, Evalua
     UserError: there is no such run or model, it has no whole checkpoint, is at work, its data are others now (of a
       packed model, of another shape or other classes), or config.eval cannot work on them.
   """
-  if 'eval.features' in changes:
-    changes = {'eval.best': '', **changes}  # the run's best score may not be one of these features
+  if changes.keys() & {'eval.features', 'eval.weights', 'eval.gan_train'}:
+    changes = {'eval.best': '', **changes}  # the run's best score may not be one of those that are measured now
   if packed.is_packed(find_model(path)):
     return evaluate_packed(path, changes, moved)
   with open_run(path, changes | (moved or {})) as run, disk.explain_errors(run.workdir), locked(run.workdir):

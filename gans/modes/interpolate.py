@@ -5,6 +5,7 @@ from etils import epath
 import numpy as np
 
 import gans
+from gans.data.batches import condition
 from gans.data.kinds import IMAGES
 from gans.errors import UserError
 from gans.modes import outputs
@@ -33,8 +34,8 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
     out: a new folder; None: `interpolation` in the workdir.
 
   Returns:
-    The folder, with latents.png, a row from each latent to the next, and latents.gif, the whole way; for a labelled
-    model with several classes also classes.png and classes.gif.
+    The folder, with latents.png, a row from each latent to the next, and latents.gif, the whole way, unless one image
+    alone is translated; for a labelled model with several classes also classes.png and classes.gif.
 
   Raises:
     UserError: as gans.load, or the model makes points, or an argument is not what it should be.
@@ -48,9 +49,14 @@ def interpolate(path, *, num: int | None = None, seed: int = 0, labels: Sequence
   classes = choose_classes(generate, labels)
   folder = outputs.choose(path, out, 'interpolation')
   chosen = choose_inputs(path, generate, num, seed, classes[0], truncation, inputs)
-  ways = {'latents': through_inputs(generate, chosen)}
+  ways = {}
+  if len(next(iter(chosen.values()))) > 1:
+    ways['latents'] = through_inputs(generate, chosen)
   if len(classes) > 1:
     ways['classes'] = through_classes(generate, chosen, classes)
+  if not ways:
+    raise UserError(f'--inputs={inputs} is one image, and this model has one way to translate it: expected at least 2, '
+                    'to go from one to another')
   with outputs.explain_errors(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for name, images in ways.items():
@@ -112,13 +118,17 @@ def through_classes(generate: TrainedGenerator, inputs: dict, classes: np.ndarra
   whole classes only, so what lies between them is its own invention.
 
   Raises:
-    UserError: the network does not take weights.
+    UserError: the network does not take weights, or no input of the model is what it is asked for.
   """
+  asked = next((name for name in ('label', condition(generate.spec)) if name in inputs), None)
+  if asked is None:
+    raise UserError(f'this model draws from {sorted(inputs)}: expected {condition(generate.spec)} among them, to go '
+                    'from class to class; give one, such as --labels=0')
   one_hot = np.eye(generate.num_classes)[classes]
-  ways = {'label': loop_through(one_hot, lerp, STEPS)}
-  shape = ways['label'].shape[:2]
+  ways = {asked: loop_through(one_hot, lerp, STEPS)}
+  shape = ways[asked].shape[:2]
   for name, values in inputs.items():
-    if name != 'label':
+    if name != asked:
       ways[name] = np.broadcast_to(values[0], (*shape, *values.shape[1:]))
   try:
     return _draw(generate, ways)

@@ -13,6 +13,7 @@ import numpy as np
 from gans.data.inventory import describe_inventory
 from gans.errors import UserError
 from gans.evaluation.evaluator import Evaluation
+from gans.evaluation.scores import without_many
 from gans.modes import interpolate, outputs
 from gans.runs import evaluations, trained, workdirs
 from gans.runs.evaluations import Best
@@ -304,9 +305,9 @@ def describe_best(best: Best | None) -> str:
 
 
 def score_names(runs: list[Run]) -> list[str]:
-  """Returns the names of the runs' scores, without those that are the spread of another."""
+  """Returns the names of the runs' scores, without those that are the spread of another, or of one class of many."""
   names = dict.fromkeys(name for run in runs for _, each in run.own_scores for name in each.scores)
-  return [name for name in names if not name.endswith('_std')]
+  return [name for name in without_many(names) if not name.endswith('_std')]
 
 
 def score_by_step(run: Run, name: str) -> dict[int, float]:

@@ -113,7 +113,8 @@ def _write_single_pictures(target: epath.Path, samples: np.ndarray, drawing: Dra
   folders = [target] * len(samples)
   if drawing.label is not None:
     largest = drawing.label.max()
-    folders = [target / folder_name(drawing.names, each, largest) for each in drawing.label]
+    by_label = {label: target / folder_name(drawing.names, label, largest) for label in np.unique(drawing.label)}
+    folders = [by_label[label] for label in drawing.label]
   for folder in set(folders):
     folder.mkdir(parents=True)
   for i, image in enumerate(progress.bar(samples, unit=' files', leave=False)):

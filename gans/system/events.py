@@ -10,6 +10,8 @@ import numpy as np
 from gans.system.pictures import encode_png
 
 FLUSH_SECONDS = 30  # the longest that TensorBoard waits for what was written
+CHECKSUM = 4  # bytes after each part of a record, as TFRecord has them
+LARGEST_READ = 2 ** 16  # bytes of an event; larger ones hold pictures, whose checksums would take seconds
 
 
 class EventWriter:
@@ -112,11 +114,15 @@ def read_scalars(events: epath.Path, wanted: Callable[[str], bool],
 
 
 def _read_events(path: epath.Path) -> Iterator:
-  """Yields the events of a file, up to where its writing was cut short or its contents are damaged."""
+  """Yields the events of a file, pictures left out, up to where its writing was cut short or it is damaged."""
   from tensorboard.compat.proto.event_pb2 import Event
   with path.open('rb') as file:
     while length := _read_checked(file, 8):
-      event = _read_checked(file, int.from_bytes(length, 'little'))
+      num_bytes = int.from_bytes(length, 'little')
+      if num_bytes > LARGEST_READ:
+        file.seek(num_bytes + CHECKSUM, os.SEEK_CUR)
+        continue
+      event = _read_checked(file, num_bytes)
       if event is None:
         return
       yield Event.FromString(event)
@@ -125,7 +131,7 @@ def _read_events(path: epath.Path) -> Iterator:
 def _read_checked(file, num_bytes: int) -> bytes | None:
   """Reads so many bytes and their checksum, as TFRecord has them; None where they end before or are others."""
   from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
-  read = file.read(num_bytes + 4)
+  read = file.read(num_bytes + CHECKSUM)
   contents, checksum = read[:num_bytes], read[num_bytes:]
-  is_whole = len(checksum) == 4 and masked_crc32c(contents) == int.from_bytes(checksum, 'little')
+  is_whole = len(checksum) == CHECKSUM and masked_crc32c(contents) == int.from_bytes(checksum, 'little')
   return contents if is_whole else None

@@ -41,6 +41,7 @@ class Reporter:
     self.intervals = intervals
     self.start = start
     self.first = jax.process_index() == 0
+    self.has_shown_real = False  # in TensorBoard, once a start
     self.pending = {}  # {metric: values since the last point in TensorBoard}
     self.last_call = time.monotonic()
     (workdir / 'samples').mkdir(parents=True, exist_ok=True)
@@ -138,13 +139,14 @@ class Reporter:
     self._save('real', self.real_picture)
 
   def fake(self, step: int, samples: dict[int, np.ndarray], columns: int = GRID_COLUMNS):
-    """Writes samples {seed: [N,...]} to samples/fake_STEP.png, and samples and real examples to TensorBoard.
+    """Writes samples {seed: [N,...]} to samples/fake_STEP.png and TensorBoard, at first with the real examples.
 
     With several seeds each has its own files, fake_STEP_SEED.png. Of many steps KEPT_GRIDS stay, evenly spaced.
     """
     if not self.first:
       return
-    images = {'samples/real': self.real_picture[None]}
+    images = {} if self.has_shown_real else {'samples/real': self.real_picture[None]}
+    self.has_shown_real = True
     for seed, examples in samples.items():
       suffix = f'_{seed}' if len(samples) > 1 else ''
       picture = self.kind.picture(examples, columns)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from gans.evaluation.evaluator import Evaluation
+from gans.evaluation.scores import without_many
 from gans.runs.evaluations import NAME, append_scores
 
 
@@ -28,7 +29,8 @@ def write_scores(workdir: epath.Path, writer, step: int, evaluation: Evaluation,
 def describe_scores(step: int, evaluation: Evaluation) -> str:
   """Describes an evaluation in two lines; of several seeds by the mean and the standard deviation."""
   described = []
-  for full_name, values in evaluation.scores.items():
+  for full_name in without_many(evaluation.scores):
+    values = evaluation.scores[full_name]
     _, name = full_name.rsplit('/', 1)
     text = f'{name} {np.mean(values):.4g}'
     if len(values) > 1:
