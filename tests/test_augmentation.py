@@ -37,21 +37,21 @@ def draws(monkeypatch):
 
 def test_brightness(draws):
   draws(0.25, -0.5)
-  np.testing.assert_allclose(augmentation.brighten(X, RNG), [X[0] + 0.25, X[1] - 0.5])
+  np.testing.assert_allclose(augmentation.brighten(RNG, X), [X[0] + 0.25, X[1] - 0.5])
 
 
 def test_saturation_keeps_the_mean_of_the_channels_and_grey(draws):
   draws(0.0, 2.0)
-  got = augmentation.saturate(X, RNG)
+  got = augmentation.saturate(RNG, X)
   grey = X.mean(-1, keepdims=True)
   np.testing.assert_allclose(got[0], jnp.broadcast_to(grey[0], X[0].shape), atol=1e-6)
   np.testing.assert_allclose(got[1], 2 * X[1] - grey[1], atol=1e-6)
-  np.testing.assert_array_equal(augmentation.saturate(X[..., :1], RNG), X[..., :1])
+  np.testing.assert_array_equal(augmentation.saturate(RNG, X[..., :1]), X[..., :1])
 
 
 def test_contrast_keeps_the_mean_of_the_image(draws):
   draws(0.5, 1.5)
-  got = augmentation.contrast(X, RNG)
+  got = augmentation.contrast(RNG, X)
   np.testing.assert_allclose(got.mean((1, 2, 3)), X.mean((1, 2, 3)), atol=1e-6)
   np.testing.assert_allclose(got[0, 0, 0, 0], X[0].mean() + 0.5 * (X[0, 0, 0, 0] - X[0].mean()), atol=1e-6)
   np.testing.assert_allclose(got.std((1, 2, 3)), jnp.array([0.5, 1.5]) * X.std((1, 2, 3)), rtol=1e-5)
@@ -71,7 +71,7 @@ def shifted(image, down: int, right: int):
 def test_translation_moves_each_image_by_up_to_an_eighth_and_its_gradient_moves_back():
   x = jax.random.normal(jax.random.key(0), (200, 4, 4, 2))
   ct = jax.random.normal(jax.random.key(1), x.shape)
-  moved, pull_back = jax.vjp(jax.jit(lambda x: augmentation.translate(x, RNG)), x)
+  moved, pull_back = jax.vjp(jax.jit(lambda x: augmentation.translate(RNG, x)), x)
   back, = pull_back(ct)
   found = []
   for image, result, of_result, of_image in zip(*map(np.asarray, (x, moved, ct, back))):
@@ -84,7 +84,7 @@ def test_translation_moves_each_image_by_up_to_an_eighth_and_its_gradient_moves_
 
 def test_cutout_takes_a_square_of_half_the_sides_whose_centre_is_anywhere():
   ones = jnp.ones((400, 4, 4, 2))
-  cut = np.asarray(jax.jit(lambda x: augmentation.cut_out(x, RNG))(ones))
+  cut = np.asarray(jax.jit(lambda x: augmentation.cut_out(RNG, x))(ones))
   found = set()
   for image in cut:
     rows, columns = np.nonzero(image[..., 0] == 0)
@@ -102,7 +102,7 @@ def test_alpha_stays_and_mirroring_is_from_left_to_right():
   np.testing.assert_array_equal(changed[..., 3], with_alpha[..., 3])
   np.testing.assert_allclose(changed[..., :3], augment(X, RNG, ('color',)), atol=1e-6)
   for x, axis in ((jax.random.normal(RNG, (30, 3, 4, 1)), 2), (jax.random.normal(RNG, (30, 3, 4, 5, 1)), 1)):
-    got = augmentation.mirror(x, RNG)
+    got = augmentation.mirror(RNG, x)
     is_mirrored = (got == jnp.flip(x, axis)).all(range(1, x.ndim))
     assert (is_mirrored | (got == x).all(range(1, x.ndim))).all() and 5 < is_mirrored.sum() < 25
 

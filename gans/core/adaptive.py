@@ -30,7 +30,7 @@ SATURATION = 1.0  # the same
 # pixels from its centre, is where in the old one to look: old = matrix new + shift. The first two axes turn: those of
 # an image, or those around the vertical of voxels.
 def flip(rng, num: int, sides: tuple[int, ...]):
-  """Mirrors every second image."""
+  """Mirrors with a probability of 1/2."""
   signs: list = [1] * len(sides)
   signs[left_to_right(len(sides))] = 1 - 2 * jax.random.bernoulli(rng, 0.5, (num,)).astype(jnp.float32)
   return along_axes(signs, num), jnp.zeros((num, len(sides)))
@@ -98,7 +98,7 @@ def contrast(rng, x):
 
 
 def flip_luma(rng, x):
-  """Makes dark what is light in every second image; colours stay."""
+  """Makes dark what is light with a probability of 1/2; colours stay."""
   luma = jnp.mean(x, axis=-1, keepdims=True)
   return jnp.where(coin_of_each(rng, x, 0.5), x - 2 * luma, x)
 

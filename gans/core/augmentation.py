@@ -24,24 +24,24 @@ def of_each(rng, x, low: float, high: float):
   return jax.random.uniform(rng, (len(x), *(1,) * (x.ndim - 1)), x.dtype, low, high)
 
 
-def brighten(x, rng):
+def brighten(rng, x):
   """Adds U(-1/2, 1/2) to each image of x [B,*positions,C]."""
   return x + of_each(rng, x, -0.5, 0.5)
 
 
-def saturate(x, rng):
+def saturate(rng, x):
   """Scales each pixel's distance from the mean of its channels by U(0, 2) of the image; grey images stay."""
   mean = jnp.mean(x, axis=-1, keepdims=True)
   return (x - mean) * of_each(rng, x, 0, 2) + mean
 
 
-def contrast(x, rng):
+def contrast(rng, x):
   """Scales the distance from the image's mean by U(1/2, 3/2) of the image."""
   mean = jnp.mean(x, axis=range(1, x.ndim), keepdims=True)
   return (x - mean) * of_each(rng, x, 0.5, 1.5) + mean
 
 
-def translate(x, rng):
+def translate(rng, x):
   """Shifts each image by up to an eighth of its sides, in whole pixels; what comes in is 0."""
   for axis, axis_rng in enumerate(jax.random.split(rng, x.ndim - 2), start=1):
     side = x.shape[axis]
@@ -53,7 +53,7 @@ def translate(x, rng):
   return x
 
 
-def cut_out(x, rng):
+def cut_out(rng, x):
   """Sets a square of half the sides, whose centre may be anywhere in the image, to 0."""
   inside = jnp.ones((len(x), *(1,) * (x.ndim - 1)), bool)
   for axis, axis_rng in enumerate(jax.random.split(rng, x.ndim - 2), start=1):
@@ -67,8 +67,8 @@ def cut_out(x, rng):
   return jnp.where(inside, 0, x)
 
 
-def mirror(x, rng):
-  """Swaps left and right of every second image or voxel model at random."""
+def mirror(rng, x):
+  """Swaps left and right of each image or voxel model with a probability of 1/2."""
   return jnp.where(of_each(rng, x, 0, 1) < 0.5, jnp.flip(x, 1 + left_to_right(x.ndim - 2)), x)
 
 
@@ -105,7 +105,7 @@ def augment(x, rng, policy: tuple[str, ...]):
                     'expected augment=(), and no weight of regularizers.real_consistency or fake_consistency')
   changes = [(change, name == 'color') for name in policy for change in POLICIES[name]]
   for (change, is_of_color), change_rng in zip(changes, jax.random.split(rng, max(1, len(changes)))):
-    changed = functools.partial(change, rng=change_rng)
+    changed = functools.partial(change, change_rng)
     x = on_colors(changed, x) if is_of_color else changed(x)
   return x
 
