@@ -129,7 +129,8 @@ def losses(name: str) -> str:
   """Two losses and two penalties on the networks of configs/r3gan.py: modes of 26,000 samples of stacked MNIST."""
   rows = []
   for (loss, title), (penalty, sort) in itertools.product(LOSSES.items(), PENALTIES.items()):
-    config = make_config('r3gan', 'stacked_mnist' if DATA_DIR.value else 'stacked_mnist_5k', seeds=3)
+    dataset = 'stacked_mnist' if DATA_DIR.value else 'stacked_mnist_5k'
+    config = make_config('r3gan', dataset, seeds=3, variant='stacked_mnist')
     config.loss, config.penalty.name = loss, penalty
     found, row = count_modes(config, f'{config.dataset.name}_{loss}_{penalty}', f'{title}, {sort}')
     rows.append(row)
