@@ -12,9 +12,9 @@ r"""R3GAN (Huang et al. 2024): a relativistic loss of pairs, R1 and R2 at once, 
 The first six have the networks of DCGAN, whose steps take a CPU a fifth of the time; the others have the paper's.
 
 Hardware: one core of an AMD EPYC (AVX-512). Time: 14 minutes. Expect: legible digits after a minute; at the end, a
-classifier of MNIST is sure of more than nine in ten. `cifar10_cpu`: 75 minutes, of 20,000 images, cars, ships and trucks
-that one can name; `faces_cpu`: 75 minutes, faces after five; `pokemon_cpu`: 44 minutes, creatures after half of them.
-`small`, `cifar10` and `faces` are unmeasured.
+classifier of MNIST is sure of more than nine in ten. `cifar10_cpu`: 75 minutes, of 20,000 images, cars, ships and
+trucks that one can name; `faces_cpu`: 75 minutes, faces after five; `pokemon_cpu`: 44 minutes, creatures after half of
+them. `small`, `cifar10` and `faces` are unmeasured.
 """
 from configs import base
 

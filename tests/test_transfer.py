@@ -175,7 +175,7 @@ def test_a_packed_model_gives_the_players_that_it_has(tmp_path, capsys, digits_r
 
 def test_a_built_in_model_is_found_by_its_name():
   _, lines = take('wgan_gp_mnist_5k', wgan_gp.get_config(), Spec((28, 28, 1), 10))
-  assert 'gans/zoo/wgan_gp_mnist_5k' in lines[0] and lines[1] == '  generator: 20 of 20 arrays'
+  assert 'gans/zoo/wgan_gp_mnist_5k' in lines[0] and lines[1] == '  generator: 32 of 32 arrays'
 
 
 def name_of(path) -> str:
