@@ -174,35 +174,34 @@ def spec_of(dataset: str) -> Spec:
 
 
 def write(dataset: str) -> str:
-  """Returns the table of a data set, and puts it and a grid of each row where --write says."""
+  """Returns the table of a data set, and puts it where --write says, with a grid in each row."""
   begun = [name for name in NAMES.value if Run(dataset, name, 0).length.exists()]
   scored = {score for run in list_runs() if run.dataset == dataset for score in read_scores(run)}
   columns = [column for column in COLUMNS if column[0] in scored]
   head = ['', 'parameters', 'steps', 'seeds', *(title for _, title, _ in columns)]
-  lines = [f'| {" | ".join(head)} |', '|---' * len(head) + '|', *(row(dataset, name, columns) for name in begun)]
+  rows = {name: row(dataset, name, columns) for name in begun}
+  if WRITE.value:
+    head.append('samples of the first seed')
+    rows = {name: f'{cells} {show_grid(Run(dataset, name, 0))} |' for name, cells in rows.items()}
+  lines = [f'| {" | ".join(head)} |', '|---' * len(head) + '|', *rows.values()]
   text = (f'{page.command()} on {page.machine()}: as many steps of each as take {MINUTES.value:g} minutes of a '
           f'processor, without compilation. Mean and standard deviation over the seeds that are done.\n\n'
           + '\n'.join(lines))
   if WRITE.value:
-    grids = {name: last_grid(Run(dataset, name, 0)) for name in begun}
-    pictures = [f'{name}:\n\n![{name}]({copy_beside(grid, dataset, name)})' for name, grid in grids.items() if grid]
-    page.write_section(pathlib.Path(WRITE.value) / 'benchmark.md', dataset, '\n\n'.join([text, *pictures]))
+    page.write_section(pathlib.Path(WRITE.value) / 'benchmark.md', dataset, text)
   return text
 
 
-def last_grid(run: Run) -> epath.Path | None:
-  """Returns the grid of samples after a run's last step; None where it is not there yet."""
-  grids = find_grids(run.workdir / 'samples')
-  return grids.get('', {}).get(find_steps(run))
-
-
-def copy_beside(grid: epath.Path, dataset: str, system: str) -> str:
-  """Copies a grid beside the page; returns its path from there."""
-  path = f'images/benchmark/{dataset}_{system}.png'
+def show_grid(run: Run) -> str:
+  """Copies the grid of samples after a run's last step beside the page, and shows it; '' where it is not there yet."""
+  grid = find_grids(run.workdir / 'samples').get('', {}).get(find_steps(run))
+  if not grid:
+    return ''
+  path = f'images/benchmark/{run.dataset}_{run.system}.png'
   target = epath.Path(WRITE.value) / path
   target.parent.mkdir(parents=True, exist_ok=True)
   grid.copy(target, overwrite=True)
-  return path
+  return f'![{run.system}]({path})'
 
 
 def main(argv):

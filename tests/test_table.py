@@ -34,6 +34,7 @@ def test_it_trains_measures_and_writes_its_page(command):
   page = (command.folder / 'benchmark.md').read_text()
   assert page.startswith('# Benchmark\n')
   assert f'| gan | 551,952 + 533,505 | {steps} | 1 of 1 | {distance:.1f} |' in page
+  assert '| ![gan](images/benchmark/mnist_5k_gan.png) |' in page
   assert (command.folder / 'images' / 'benchmark' / 'mnist_5k_gan.png').exists()
 
 
