@@ -137,7 +137,8 @@ def test_names_that_are_left_to_tfds(name):
 
 def test_the_names_are_listed_for_one_that_is_unknown():
   names = 'NAME_edges, NAME_inverted, NAME_rotated, NAME_coloured, where NAME is mnist_5k, folder or from'
-  with pytest.raises(UserError, match=f"'ring8_edges' is not a data set: did you mean ring8. expected .*, or {names}"):
+  expected = f"expected .*'folder_pairs', .*, or {names}"
+  with pytest.raises(UserError, match=f"'ring8_edges' is not a data set: did you mean ring8. {expected}"):
     load_dataset(ask('ring8_edges'))
 
 

@@ -284,10 +284,14 @@ def command_of(name: str) -> str:
   return section.split('```')[1].replace('\\\n', ' ')
 
 
+LARGER = ('r3gan_mnist_5k', 'wgan_gp_mnist', 'wgan_gp_mnist_5k')  # of 2.2 million parameters, a byte each
+
+
 @pytest.mark.parametrize('name', models())
 def test_a_built_in_model_is_small_and_of_the_command_beside_it(name):
   folder = ROOT / 'gans' / 'zoo' / name
-  assert sum(file.stat().st_size for file in folder.iterdir()) < 2_500_000
+  largest = 2_200_000 if name in LARGER else 2_000_000
+  assert sum(file.stat().st_size for file in folder.iterdir()) < largest
   module = re.search(r'--config=configs/(\w+)\.py ', command_of(name))[1]
   changes = dict(re.findall(r'--config\.([\w.]+)=(\S+)', command_of(name)))
   committed = importlib.import_module(f'configs.{module}').get_config().to_dict()

@@ -340,6 +340,7 @@ def test_it_is_reported(run, tmp_path, name):
   text = write_report([run(name)], out=tmp_path / 'page.html').read_text()
   between = draw_between(run(name)).png
   assert between and between in text
+  assert text.count('data:image/png') >= 2, name  # and its grids
   assert (tmp_path / 'page.gif').exists()
 
 

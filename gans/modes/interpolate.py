@@ -120,7 +120,7 @@ def through_classes(generate: TrainedGenerator, inputs: dict, classes: np.ndarra
   Raises:
     UserError: the network does not take weights, or no input of the model is what it is asked for.
   """
-  asked = next((name for name in ('label', condition(generate.spec)) if name in inputs), None)
+  asked = generate.condition_name
   if asked is None:
     raise UserError(f'this model draws from {sorted(inputs)}: expected {condition(generate.spec)} among them, to go '
                     'from class to class; give one, such as --labels=0')

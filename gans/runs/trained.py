@@ -216,7 +216,7 @@ class TrainedGenerator:
       raise UserError(f'inputs of different numbers of samples, {numbers}: expected the same of each')
     if 'image' in arrays:
       self._check_images(inputs['image'], first)
-    labels = arrays.get('label', arrays.get(condition(self.spec)))
+    labels = arrays.get(self.condition_name)
     if not self.num_classes or labels is None or not self._are_labels(labels):
       return self._draw(self.variables, arrays)
     self.check_labels(labels, first)
@@ -225,6 +225,11 @@ class TrainedGenerator:
   def _are_labels(self, values) -> bool:
     """Tells labels or attributes from weights of the classes."""
     return bool(self.spec.attributes) or jnp.issubdtype(values.dtype, jnp.integer)
+
+  @property
+  def condition_name(self) -> str | None:
+    """The input that says what is asked for: a label, or attributes as the data have them; None where there is none."""
+    return next((name for name in ('label', condition(self.spec)) if name in self.input_shapes), None)
 
   @property
   def is_from_noise(self) -> bool:
