@@ -148,9 +148,9 @@ def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: floa
 # should not have the first; `label_dim` is the size of the label's embedding, 0 for an unconditional network (a
 # critic of images wants 1: a channel); `use_bias` is that of the convolutions; `init_stddev` is that of the first
 # weights, 0 for LeCun's initialisation; `remat` is gradient checkpointing: see docs/scaling.md; `spectral` divides
-# each kernel by its largest singular value; `attention_at` is the side of the map, its height, after which
-# self-attention comes, 0 for none. A generator's norm may also be 'conditional_batch', whose scales and shifts are each
-# class's own.
+# each kernel, but not a norm's scales, by its largest singular value; `attention_at` is the side of the map, its
+# height, after which self-attention comes, 0 for none. A generator's norm may also be 'conditional_batch', whose scales
+# and shifts are each class's own.
 # Common to critics: `projection` adds the product of features and an embedding of the label to the score;
 # `minibatch_stddev` shows each example how much a group of so many differs, 0 for none; `classify` adds class logits to
 # the scores, for AC-GAN; `outputs` above 0 returns so many numbers in place of a score, for an encoder or a recogniser;

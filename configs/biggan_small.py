@@ -27,7 +27,10 @@ def get_config(variant: str = ''):
 
 
 def cifar10(config):
-  """The settings of StudioGAN's BigGAN for CIFAR-10."""
+  """The settings of StudioGAN's BigGAN for CIFAR-10.
+
+  But for spectral norm, which there divides the scales and shifts of the norms as well, and not the classes' embedding.
+  """
   adam = base.adam(learning_rate=2e-4, b1=0.5, b2=0.999)
   base.train_on_cifar10(config, num_steps=100_000, z_dim=80)
   config.n_critic = 5

@@ -109,7 +109,10 @@ def train_on_cpu(config, num_steps: int, learning_rate, gamma):
 
 
 def cifar10(config):
-  """The published settings for CIFAR-10, of each class."""
+  """The published settings for CIFAR-10, of each class.
+
+  But for augmentation: there colours change half as often as all else, and parts are cut out too.
+  """
   config.dataset.update({'name': 'cifar10', 'image_size': 32, 'flip': True})
   config.batch_size = 512
   config.num_steps = 200_000
@@ -121,7 +124,10 @@ def cifar10(config):
 
 
 def faces(config):
-  """Faces or other pictures of one's own at 64x64: the published schedules of FFHQ-64 on networks for one GPU."""
+  """Faces or other pictures of one's own at 64x64: the published schedules of FFHQ-64 on networks for one GPU.
+
+  Its augmentation differs as that of `cifar10` does.
+  """
   config.dataset.update({'name': 'folder', 'image_size': 64, 'flip': True})
   config.batch_size = 256
   config.num_steps = 100_000

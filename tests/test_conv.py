@@ -167,6 +167,14 @@ def test_bfloat16_sums_in_float32():
   assert value.dtype == jnp.bfloat16 and float(value[0, 0, 0, 0]) == 4128
 
 
+@pytest.mark.parametrize('place', [0, -1])  # one of which is added first
+def test_what_bfloat16_taps_give_is_summed_in_float32(place):
+  x = jnp.ones((1, 5, 5, 256), jnp.bfloat16)
+  kernel = jnp.zeros((5, 5, 256, 1), jnp.bfloat16).at[:, :, 0].set(1).at[place, place].set(1)
+  value = conv.conv(x, kernel, padding='VALID')  # 256 and 24 times 1, none of which bfloat16 adds to 256
+  assert value.dtype == jnp.bfloat16 and float(value[0, 0, 0, 0]) == 280
+
+
 @pytest.mark.parametrize('rank', [1, 2, 3])
 def test_one_stride_is_that_of_all_axes(rank):
   for module in (conv.Conv, conv.ConvTranspose):

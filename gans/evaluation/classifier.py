@@ -149,5 +149,6 @@ def classify(variables: dict, images: np.ndarray, spec: Spec) -> tuple[np.ndarra
 def predict(variables: dict, images, spec: Spec):
   """Returns features [B,128] and probabilities [B,K], of classes or of attributes, of images or voxels as stored."""
   classifier = Classifier(spec.num_labels)
-  features, logits = classifier.apply(variables, spec.kind.decode(images), train=False)
+  with jax.default_matmul_precision('float32'):  # what a GPU says is compared with what was cached on a CPU
+    features, logits = classifier.apply(variables, spec.kind.decode(images), train=False)
   return features, nn.sigmoid(logits) if spec.attributes else nn.softmax(logits)

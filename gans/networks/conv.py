@@ -32,6 +32,8 @@ MOST_PATCHES = 4  # times the larger map, for dots on CUDA: those of 4x4 kernels
 def conv(x, kernel, strides: Strides = 1, padding: Padding = 'SAME', groups: int = 1):
   """Correlates x [N,*positions,C] with kernel [*k,C,F] -> [N,*positions',F] in x's dtype; sums are at least float32.
 
+  As dots, what bfloat16 taps add to a sum may be rounded once for each tap; the sum itself is rounded once.
+
   With `groups` G > 1 the channels and the features are cut into as many groups, each of which is correlated for itself:
   the kernel is [*k,C/G,F] (Krizhevsky et al. 2012; Xie et al. 2017).
   """
@@ -277,11 +279,12 @@ def _gather_patches(x, taps):
 
 def _add_patches(y, taps):
   y = y.reshape(*y.shape[:-1], *taps, -1)
+  sums_dtype = jnp.promote_types(y.dtype, jnp.float32)  # as in a dot
   shifted = []
   for tap in _list_taps(taps):
     pads = [(start, num_taps - 1 - start) for start, num_taps in zip(tap, taps)]
-    shifted.append(jnp.pad(y[..., *tap, :], ((0, 0), *pads, (0, 0))))
-  return sum(shifted)
+    shifted.append(jnp.pad(y[..., *tap, :], ((0, 0), *pads, (0, 0))).astype(sums_dtype))
+  return sum(shifted).astype(y.dtype)
 
 
 def _list_taps(taps: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
