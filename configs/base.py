@@ -138,7 +138,11 @@ def adam(learning_rate: float = 1e-4, schedule: str = 'constant', b1: float = 0.
 
 
 def rmsprop(learning_rate: float = 5e-5, schedule: str = 'constant', decay: float = 0.99, **fields) -> dict:
-  """RMSProp; the defaults are those of WGAN (Arjovsky et al. 2017), with the decay of its released code."""
+  """RMSProp; the defaults are those of WGAN (Arjovsky et al. 2017), with the decay of its released code.
+
+  optax adds its epsilon of 1e-8 to the mean square, inside the root, so that gradients below 1e-4 make smaller steps;
+  with eps_in_sqrt=False it is added to the root, as in that code.
+  """
   return {'name': 'rmsprop', 'learning_rate': learning_rate, 'schedule': schedule, 'decay': decay, **fields}
 
 
