@@ -7,8 +7,8 @@ r"""CycleGAN (Zhu et al. 2017) between grey digits and coloured ones, 28x28, of 
 Other domains: mnist_5k_inverted, mnist_5k_rotated. The generators and critics of the paper, for 256 pixels, have
 width=64 and num_blocks=9, and hidden=(64, 128, 256, 512) with strides=(2, 2, 2, 1).
 
-Hardware: one CPU core (Intel Xeon, AVX-512). Time: 12 minutes for the first 2,000 steps, beside other work.
-Expect: each digit in the other domain's colours with its shape kept, off by 1.5 % of the range of a pixel.
+Hardware: one CPU core (AMD EPYC, AVX-512), beside other work. Time: 15 minutes, two evaluations included.
+Expect: each digit in the other domain's colours with its shape kept, off by 1.4 % of the range of a pixel.
 """
 from configs import base
 
