@@ -192,8 +192,8 @@ def main(argv):
       found[case] = finish(case, data)
       print(f'{table(found)}\n', flush=True)
   print(f'{page.command()} on {page.machine()}: {config.num_steps} steps, mean and range of {NUM_SEEDS.value} seeds. '
-        'By heart: how much higher the critic scores images that it has seen than those that it has not, as a share of '
-        'what lies between the former and samples.')
+        'Memorised: how much higher the critic scores images that it has seen than those that it has not, as a share '
+        'of what lies between the former and samples.')
 
 
 if __name__ == '__main__':
