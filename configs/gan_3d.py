@@ -9,8 +9,8 @@ r"""3D-GAN (Wu et al. 2016): voxels, of handwritten digits made solid (24^3), or
 published network for 64^3, for a GPU.
 
 Hardware: one CPU core (AMD EPYC, AVX-512), shared. Time: 17 minutes of steps, 6 on two idle cores, and an evaluation
-of some minutes; of `modelnet` some 50 and 15. Expect: solid digits, some two in three of which one can name, with loose voxels; furniture
-of ten classes that one can name, bathtubs least.
+of some minutes; of `modelnet` some 50 and 15. Expect: solid digits, some two in three of which one can name, with loose
+voxels; furniture of ten classes that one can name, bathtubs least.
 """
 from configs import base, r3gan
 
