@@ -200,7 +200,7 @@ def apply_weights(network: nn.Module, layer: nn.Module, x):
   The kernel is taken as a matrix of its output channels and all else, and the value is found by one power iteration
   a call (Miyato et al. 2018, Spectral Normalization for GANs, Algorithm 1). The vector u that it starts from is in the
   collection 'spectral', which only training changes; the gradient passes through the singular value. The scales and
-  shifts of conditional batch norm are not divided: they start at zero, of which there is no largest singular value.
+  shifts of conditional batch norm are not divided: their kernels start at zero, and so do their singular values.
   """
   if not network.spectral:
     return layer(x)
